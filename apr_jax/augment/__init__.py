@@ -1,0 +1,9 @@
+"""Augmentations: plain functions of a key and a batch that run inside the compiled step."""
+
+from apr_jax.augment import ops
+from apr_jax.augment.apr import apr_p
+from apr_jax.augment.apr import apr_s
+from apr_jax.augment.crop_flip import random_crop
+from apr_jax.augment.crop_flip import random_flip
+
+__all__ = ["apr_p", "apr_s", "ops", "random_crop", "random_flip"]

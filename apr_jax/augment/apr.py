@@ -1,0 +1,139 @@
+"""Amplitude-Phase Recombination: APR-P between two images, APR-S between two views of one.
+
+Both are plain functions of a key and a batch; they work under `jax.jit`, `jax.vmap` and in any training code.
+Units: `apr_p` takes and returns float images in [0, 1] (its output is not clipped), `apr_s` uint8 images.
+
+Reference: Chen et al., Amplitude-Phase Recombination, ICCV 2021 (https://arxiv.org/abs/2108.08487), Section 3.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from apr_jax import spectrum
+from apr_jax.augment import ops
+
+OVERFLOWS = ("clip", "wrap")
+
+
+def apr_p(key: jax.Array, images: jax.Array, prob: float = 0.6, axes: Sequence[int] = spectrum.HWC, *,
+          per_image: bool = False) -> jax.Array:
+  """APR-P (Equation 5): gives each image the amplitude of another image of the batch and keeps its phase.
+
+  The label of an output is that of the input at the same place: the phase decides. As in the released code one coin
+  decides for the whole batch, and where it fails the output is a copy of the input.
+
+  Args:
+    key: PRNG key.
+    images: float `[B, H, W, C]`, in [0, 1].
+    prob: probability of recombining; the paper uses 0.6 on CIFAR, 0.5 on ImageNet.
+    axes: axes of the Fourier transform; `(-3, -2)` for the paper's per-channel transform.
+    per_image: draw one coin per image instead of one per batch.
+
+  Returns:
+    float32 `[B, H, W, C]`, not clipped.
+  """
+  _check_batch(images, jnp.floating, "float [B, H, W, C]")
+  return _apr_p(key, images, prob, tuple(axes), per_image)
+
+
+def swap_amplitudes(images: jax.Array, permutation: jax.Array, chosen: jax.Array,
+                    axes: Sequence[int] = spectrum.HWC) -> jax.Array:
+  """Recombines the amplitude of `images[permutation]` with the phase of `images` where `chosen`.
+
+  Args:
+    images: float `[B, H, W, C]`.
+    permutation: int `[B]`.
+    chosen: bool, `[]` or `[B]`; where false the image is returned as it is.
+    axes: axes of the Fourier transform.
+
+  Returns:
+    float32 `[B, H, W, C]`, not clipped.
+  """
+  images = images.astype(jnp.float32)
+  half = spectrum.half_spectrum(images, axes)
+  mixed = spectrum.from_half_spectrum(
+      jnp.abs(half)[permutation], spectrum.phase_factor(half), images.shape, axes)
+  return jnp.where(chosen.reshape(-1, 1, 1, 1), mixed, images)
+
+
+def apr_s(key: jax.Array, images: jax.Array, severity: float = 3, overflow: str = "clip",
+          axes: Sequence[int] = spectrum.HWC, *, prob: float = 1.0, positions: jax.Array | None = None) -> jax.Array:
+  """APR-S (Equation 6): recombines amplitude and phase of two augmented views of each image.
+
+  An operation drawn from the nine of `ops` gives the first view. With probability ½ that is the result. Else
+  another, applied to the first view, gives the second, and a fair coin decides which view gives the amplitude and
+  which the phase.
+
+  Args:
+    key: PRNG key; image i uses `fold_in(key, positions[i])`.
+    images: uint8 `[B, H, W, 3]`.
+    severity: severity of the operations, above 0.1 and at most 10.
+    overflow: how values outside 0..255 return to uint8. "wrap" is the released code's cast (truncated, modulo 256);
+      "clip" rounds and clips.
+    axes: axes of the Fourier transform; `(-3, -2)` for the paper's per-channel transform.
+    prob: probability, per image, of augmenting at all.
+    positions: int `[B]`, each image's position in the global batch; 0..B-1 if not given.
+
+  Returns:
+    uint8 `[B, H, W, 3]`.
+  """
+  _check_batch(images, jnp.uint8, "uint8 [B, H, W, 3]", channels=3)
+  if overflow not in OVERFLOWS:
+    raise ValueError(f"overflow must be one of {', '.join(OVERFLOWS)}, got {overflow!r}")
+  if not 0.1 < severity <= 10:
+    raise ValueError(f"severity must be above 0.1 and at most 10, got {severity}")
+  positions = jnp.arange(len(images)) if positions is None else positions
+  return _apr_s(key, images, float(severity), overflow, tuple(axes), prob, positions)
+
+
+def to_uint8(values: jax.Array, overflow: str) -> jax.Array:
+  """Float values meant for 0..255 → uint8, by `overflow` as in `apr_s`."""
+  if overflow == "wrap":
+    return (jnp.trunc(values).astype(jnp.int32) & 255).astype(jnp.uint8)
+  return jnp.clip(jnp.round(values), 0, 255).astype(jnp.uint8)
+
+
+# Compiled, so that the first call outside jit does not compile every operation by itself; inside jit they inline.
+
+
+@functools.partial(jax.jit, static_argnames=("axes", "per_image"))
+def _apr_p(key, images, prob, axes, per_image):
+  coin_key, permutation_key = jax.random.split(key)
+  chosen = jax.random.bernoulli(coin_key, prob, (len(images),) if per_image else ())
+  return swap_amplitudes(images, jax.random.permutation(permutation_key, len(images)), chosen, axes)
+
+
+@functools.partial(jax.jit, static_argnames=("severity", "overflow", "axes"))
+def _apr_s(key, images, severity, overflow, axes, prob, positions):
+  keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, positions)
+
+  def views(key, image):
+    chosen_key, first_key, stop_key, second_key, reverse_key = jax.random.split(key, 5)
+    first = ops.random_op(first_key, image, severity)
+    second = ops.random_op(second_key, first, severity)
+    return (jax.random.bernoulli(chosen_key, prob), first, second, jax.random.bernoulli(stop_key),
+            jax.random.bernoulli(reverse_key))
+
+  chosen, first, second, stop, reverse = jax.vmap(views)(keys, images)
+  recombined = to_uint8(_recombine_views(first, second, reverse, axes), overflow)
+  augmented = jnp.where(_per_image(stop), first, recombined)
+  return jnp.where(_per_image(chosen), augmented, images)
+
+
+def _recombine_views(first: jax.Array, second: jax.Array, reverse: jax.Array, axes: Sequence[int]) -> jax.Array:
+  """Amplitude of the first view with phase of the second, or the reverse; uint8 `[B, H, W, 3]` → float32."""
+  amplitude_of = jnp.where(_per_image(reverse), second, first)
+  phase_of = jnp.where(_per_image(reverse), first, second)
+  return spectrum.recombine(amplitude_of.astype(jnp.float32), phase_of.astype(jnp.float32), axes)
+
+
+def _per_image(flags: jax.Array) -> jax.Array:
+  return flags.reshape(-1, 1, 1, 1)
+
+
+def _check_batch(images: jax.Array, dtype, wanted: str, channels: int | None = None) -> None:
+  if images.ndim != 4 or not jnp.issubdtype(images.dtype, dtype) or channels not in (None, images.shape[-1]):
+    raise ValueError(f"images must be {wanted}, got {images.dtype} {list(images.shape)}")

@@ -1,0 +1,39 @@
+"""Random crop with constant padding, and random horizontal flip. Images are uint8 `[B, H, W, C]`."""
+
+import jax
+import jax.numpy as jnp
+
+
+def random_crop(key: jax.Array, images: jax.Array, padding: int = 4, fill: int = 128, *,
+                positions: jax.Array | None = None) -> jax.Array:
+  """Pads every side and cuts a window of the original size at a uniformly drawn place.
+
+  Args:
+    key: PRNG key; image i uses `fold_in(key, positions[i])`.
+    images: uint8 `[B, H, W, C]`.
+    padding: pixels added on each side.
+    fill: value of the added pixels, 0 to 255; the released code pads with 128.
+    positions: int `[B]`, each image's position in the global batch; 0..B-1 if not given.
+
+  Returns:
+    uint8 `[B, H, W, C]`.
+  """
+  offsets = jax.vmap(lambda key: jax.random.randint(key, (2,), 0, 2 * padding + 1))(_keys(key, images, positions))
+  return jax.vmap(crop, in_axes=(0, 0, 0, None, None))(images, offsets[:, 0], offsets[:, 1], padding, fill)
+
+
+def crop(image: jax.Array, top: jax.Array, left: jax.Array, padding: int, fill: int) -> jax.Array:
+  """The window at (top, left) of the padded image; image `[H, W, C]`, offsets int `[]` in 0..2·padding."""
+  padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)), constant_values=fill)
+  return jax.lax.dynamic_slice(padded, (top, left, 0), image.shape)
+
+
+def random_flip(key: jax.Array, images: jax.Array, *, positions: jax.Array | None = None) -> jax.Array:
+  """Mirrors each image left to right with probability ½; arguments as in `random_crop`."""
+  mirrored = jax.vmap(jax.random.bernoulli)(_keys(key, images, positions))
+  return jnp.where(mirrored.reshape(-1, 1, 1, 1), images[:, :, ::-1], images)
+
+
+def _keys(key: jax.Array, images: jax.Array, positions: jax.Array | None) -> jax.Array:
+  positions = jnp.arange(len(images)) if positions is None else positions
+  return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, positions)

@@ -1,0 +1,101 @@
+"""Amplitude, phase and recombination against float64 NumPy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import apr_jax
+from apr_jax import spectrum
+
+AXES = [(-3, -2, -1), (-3, -2), (-2,), (-1,), (-3, -1), (-1, -2, -3)]
+SHAPES = [(32, 32, 3), (5, 4, 4)]
+
+
+def recombine_float64(amplitude_of, phase_of, axes):
+  """Equation 5 as it stands: angle, exp, complex transform, real part."""
+  first = np.fft.fftn(amplitude_of.astype(np.float64), axes=axes)
+  second = np.fft.fftn(phase_of.astype(np.float64), axes=axes)
+  return np.fft.ifftn(np.abs(first) * np.exp(1j * np.angle(second)), axes=axes).real
+
+
+@pytest.mark.parametrize("shape, axes", [(shape, axes) for shape in SHAPES for axes in AXES] + [
+    ((33, 31, 3), (-3, -2, -1)), ((8, 15, 1), (-3, -2)), ((1, 1, 3), (-3, -2, -1))])
+def test_recombine_equals_float64_on_noise(shape, axes):
+  x, y = np.random.default_rng(0).random((2, 4, *shape), np.float32)
+  result = jax.jit(apr_jax.recombine, static_argnums=2)(x, y, axes)
+  assert result.dtype == jnp.float32
+  np.testing.assert_allclose(result, recombine_float64(x, y, axes), atol=1e-5)
+
+
+@pytest.mark.parametrize("axes", [(-3, -2, -1), (-3, -2)])
+def test_recombine_equals_float64_on_photographs(axes, photographs, photograph):
+  x = photographs / np.float32(255)
+  # The phase of a bin that cancels to rounding error is noise in any precision; such images have no true answer.
+  y = x[np.abs(np.fft.fftn(x, axes=axes)).reshape(len(x), -1).min(axis=1) > 1e-3]
+  assert len(y) >= 10
+  np.testing.assert_allclose(apr_jax.recombine(x[:len(y)], y, axes), recombine_float64(x[:len(y)], y, axes), atol=1e-4)
+  x, y = photograph / np.float32(255), photograph[::-1] / np.float32(255)
+  np.testing.assert_allclose(apr_jax.recombine(x, y, axes), recombine_float64(x, y, axes), atol=1e-4)
+
+
+@pytest.mark.parametrize("axes", AXES)
+def test_recombining_an_image_with_itself_is_the_identity(axes, photographs):
+  x = photographs / np.float32(255)
+  np.testing.assert_allclose(apr_jax.recombine(x, x, axes), x, atol=1e-5)
+
+
+@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_constant_images_give_no_nan(value, axes):
+  x = np.full((1, 8, 8, 3), value, np.float32)
+  y = np.random.default_rng(0).random((1, 8, 8, 3), np.float32)
+  np.testing.assert_allclose(apr_jax.recombine(x, x, axes), x, atol=1e-5)
+  assert np.isfinite(apr_jax.recombine(x, y, axes)).all() and np.isfinite(apr_jax.recombine(y, x, axes)).all()
+
+
+def test_empty_bins_have_phase_zero():
+  """All bins of a zero image are empty: their factor is 1, so each bin takes the other's amplitude, as with angle(0)=0."""
+  x = np.random.default_rng(0).random((8, 8, 3), np.float32)
+  zero = np.zeros_like(x)
+  np.testing.assert_allclose(apr_jax.recombine(x, zero), recombine_float64(x, zero, (0, 1, 2)), atol=1e-5)
+
+
+@pytest.mark.parametrize("axes", [(-3, -2, -1), (-3, -2)])
+def test_the_result_has_the_amplitude_and_the_phase_of_its_sources(axes):
+  x, y = np.random.default_rng(1).random((2, 16, 16, 3), np.float32)
+  amplitude, phase = apr_jax.amplitude_phase(apr_jax.recombine(x, y, axes), axes)
+  np.testing.assert_allclose(amplitude, np.abs(np.fft.fftn(x, axes=axes)), rtol=1e-4, atol=1e-3)
+  turns = np.exp(1j * (np.asarray(phase) - np.angle(np.fft.fftn(y, axes=axes))))
+  np.testing.assert_allclose(turns.real, 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("axes", AXES)
+def test_amplitude_phase_is_the_polar_form(axes):
+  x = np.random.default_rng(0).random((2, 9, 8, 3), np.float32)
+  amplitude, phase = jax.jit(apr_jax.amplitude_phase, static_argnums=1)(x, axes)
+  assert amplitude.dtype == phase.dtype == jnp.float32
+  np.testing.assert_allclose(amplitude * np.exp(1j * np.asarray(phase)), np.fft.fftn(x, axes=axes), atol=1e-4)
+
+
+def test_vmap_equals_batch(photographs):
+  x = photographs / np.float32(255)
+  np.testing.assert_allclose(jax.vmap(apr_jax.recombine)(x, x[::-1]), apr_jax.recombine(x, x[::-1]), atol=1e-6)
+
+
+def test_gradients_are_finite_and_stopped():
+  x = jnp.zeros((4, 4, 3))
+  gradient = jax.grad(lambda x: apr_jax.recombine(x, x).sum() + x.sum())(x)
+  np.testing.assert_array_equal(gradient, 1)
+
+
+@pytest.mark.parametrize("axes", [(), (0, 1), (-2, -2), (-4,), (1, 2, 3)])
+def test_wrong_axes_are_refused(axes):
+  with pytest.raises(ValueError, match="axes must be distinct"):
+    spectrum.half_spectrum(jnp.zeros((4, 4, 3)), axes)
+
+
+@pytest.mark.parametrize("images", [jnp.zeros((4, 4)), jnp.zeros((4, 4, 3), jnp.uint8)])
+def test_wrong_images_are_refused(images):
+  with pytest.raises(ValueError, match="images must be float"):
+    apr_jax.recombine(images, images)
