@@ -1,0 +1,129 @@
+"""Data sets saved as NumPy arrays: one .npz file, or a folder of .npy files.
+
+Either holds train_images, train_labels, test_images and test_labels, or the Keras names x_train, y_train, x_test
+and y_test. Only the split that is asked for has to be there. Images are uint8 [N, H, W, 3], or grey as
+[N, H, W, 1] or [N, H, W]; labels are integers [N] or [N, 1]. Pickled objects are never loaded.
+"""
+
+import contextlib
+import os
+import zipfile
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+
+from apr_jax.data.spec import ArrayData, check_labels, check_lengths, check_uint8
+from apr_jax.data.stack import rgb
+from apr_jax.errors import UserError, one_line
+
+_CORRUPT = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
+
+def load_npz(path: str, split: str) -> ArrayData:
+  """One split of an .npz file.
+
+  The number of classes is the largest training label + 1 (test labels count only where there are no training
+  labels), so that both splits agree on it.
+
+  Args:
+    path: the file.
+    split: "train" or "test".
+
+  Raises:
+    UserError: the file is missing or corrupt, lacks the arrays of the split, or holds unusable ones.
+  """
+  if not os.path.isfile(path):
+    raise UserError(f"{path}: no such file; give the .npz file as data.name=npz:PATH or in data.data_dir")
+  with _reading(path):
+    archive = np.load(path, allow_pickle=False)
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+      archive = None
+  if archive is None:
+    raise UserError(f"{path}: holds a single array, not an .npz archive; save it with numpy.savez")
+  with archive:
+    def read(key):
+      with _reading(f"{path}: {key}"):
+        return archive[key]
+    return _assemble(archive.files, read, split, path, f"npz:{path}")
+
+
+def load_npy(folder: str, split: str) -> ArrayData:
+  """One split of a folder of .npy files; as `load_npz`, with KEY.npy in place of the key.
+
+  Raises:
+    UserError: as `load_npz`.
+  """
+  if not os.path.isdir(folder):
+    raise UserError(f"{folder}: no such folder; give the .npy folder as data.name=npy:DIR or in data.data_dir")
+
+  read = lambda key: read_npy(os.path.join(folder, f"{key}.npy"))
+  keys = [name.removesuffix(".npy") for name in sorted(os.listdir(folder)) if name.endswith(".npy")]
+  return _assemble(keys, read, split, folder, f"npy:{folder}")
+
+
+def read_npy(path: str | os.PathLike) -> np.ndarray:
+  """Maps a .npy file into memory, so that an array of the wrong kind can be refused before its bytes are read.
+
+  Raises:
+    UserError: the file is damaged, or holds Python objects.
+  """
+  with _reading(str(path)):
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _assemble(
+    found: list[str], read: Callable[[str], np.ndarray], split: str, where: str, name: str) -> ArrayData:
+  images_key, labels_key = _keys(found, split, where)
+  images = read(images_key)
+  check_uint8(images, f"{where}: {images_key}")
+  if images.ndim == 3:
+    images = images[..., None]
+  if images.ndim != 4:
+    raise UserError(
+        f"{where}: {images_key} must have shape [N, H, W, 3] or [N, H, W], got {list(images.shape)}; reshape it")
+  labels = _labels(read(labels_key), f"{where}: {labels_key}")
+  check_lengths(images, labels, f"{where}: {images_key}, {labels_key}")
+  train_key = labels_key.replace("test", "train")
+  train_labels = _labels(read(train_key), f"{where}: {train_key}") if train_key in found else labels
+  if not len(labels) or not len(train_labels):
+    raise UserError(f"{where}: {labels_key if not len(labels) else train_key} is empty; save arrays with examples")
+  num_classes = int(train_labels.max()) + 1
+  check_labels(labels, num_classes, f"{where}: {labels_key}")
+  images = np.array(rgb(images, f"{where}: {images_key}"), order="C")
+  return ArrayData(images, labels.astype(np.int32), num_classes, name)
+
+
+def _keys(found: list[str], split: str, where: str) -> tuple[str, str]:
+  """The names of the images and the labels of `split` among those found."""
+  spellings = ((f"{split}_images", f"{split}_labels"), (f"x_{split}", f"y_{split}"))
+  for keys in spellings:
+    if all(key in found for key in keys):
+      return keys
+  partly = [keys for keys in spellings if any(key in found for key in keys)] or spellings
+  missing = " or ".join(", ".join(key for key in keys if key not in found) for keys in partly)
+  raise UserError(
+      f"{where}: the {split} split needs {missing}; found {', '.join(sorted(found)) or 'no arrays'}; "
+      "add or rename the arrays")
+
+
+def _labels(labels: np.ndarray, where: str) -> np.ndarray:
+  """Integer labels as int64 [N]."""
+  if labels.ndim == 2 and labels.shape[1] == 1:
+    labels = labels[:, 0]
+  if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+    raise UserError(
+        f"{where}: labels must be integers of shape [N] or [N, 1], got {labels.dtype} {list(labels.shape)}; "
+        "convert them to class numbers")
+  if labels.size and int(labels.max()) > np.iinfo(np.int32).max:
+    raise UserError(f"{where}: label {labels.max()} does not fit 32 bits; number the classes from 0")
+  return labels.astype(np.int64)
+
+
+@contextlib.contextmanager
+def _reading(where: str):
+  """Turns what NumPy and zipfile raise on damaged files, and on pickled objects, into one line."""
+  try:
+    yield
+  except _CORRUPT as error:
+    raise UserError(f"{where}: cannot be read as a NumPy array file ({one_line(error)}); save it again") from error
