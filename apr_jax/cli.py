@@ -1,0 +1,62 @@
+"""What the entry points share: errors as one line, the compilation cache, interruption."""
+
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+
+import jax
+from absl import app, flags, logging
+
+from apr_jax.errors import UserError, one_line
+from apr_jax.training.loop import Interrupted
+
+
+def run(main: Callable[[], None]) -> None:
+  """Parses the flags and calls `main`; turns what the user did wrong into one line and exit code 2."""
+  logging.set_verbosity(logging.WARNING)  # Orbax reports every file at INFO; --verbosity=0 shows it
+  try:
+    app.run(lambda _: _main(main), flags_parser=_parse_flags)
+  except UserError as error:
+    _exit(error, 2)
+
+
+def _main(main: Callable[[], None]) -> None:
+  use_compilation_cache()
+  try:
+    main()
+  except UserError as error:
+    _exit(error, 2)
+  except Interrupted as error:
+    _exit(error, error.exit_code)
+
+
+def use_compilation_cache() -> None:
+  """Keeps compiled programs on disk, so that the second start of a configuration does not compile again.
+
+  The folder is that of the environment variable JAX_COMPILATION_CACHE_DIR, else ~/.cache/apr_jax.
+  """
+  folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(pathlib.Path.home() / ".cache" / "apr_jax")
+  jax.config.update("jax_compilation_cache_dir", folder)
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def default_workdir(config_file: str) -> str:
+  """runs/<name of the configuration file>."""
+  return os.path.join("runs", pathlib.Path(config_file).stem)
+
+
+def _parse_flags(arguments: Sequence[str]) -> list[str]:
+  try:
+    rest = flags.FLAGS(arguments)
+  # ml_collections raises these for an unknown key, a value of the wrong type and an unreadable file.
+  except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
+    raise UserError(f"{one_line(error)} (see {os.path.basename(arguments[0])} --help)") from error
+  if len(rest) > 1:
+    raise UserError(f"unexpected argument {rest[1]!r}: flags start with --")
+  return rest
+
+
+def _exit(error: Exception, code: int) -> None:
+  print(f"error: {error}" if code == 2 else str(error), file=sys.stderr)
+  sys.exit(code)

@@ -1,0 +1,82 @@
+"""The layers the networks share, with the padding, initialisation and statistics of their PyTorch originals.
+
+Images are float `[B, H, W, C]`. Parameters and statistics are float32; `dtype` is that of the arithmetic.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+# PyTorch's default, kaiming_uniform with a=√5: U(−b, b) with b = 1/√fan_in.
+torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+# He initialisation over the fan-out: normal(0, √(2 / (k·k·out))).
+he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+def torch_bias(fan_in: int) -> nn.initializers.Initializer:
+  """PyTorch's default bias of a layer with `fan_in` inputs: U(−b, b) with b = 1/√fan_in."""
+  bound = fan_in**-0.5
+  return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
+def conv(features: int, kernel: int, stride: int = 1, *, name: str, dtype: Any, padding: int | None = None,
+         use_bias: bool = False, groups: int = 1, kernel_init=he_normal, bias_init=nn.initializers.zeros) -> nn.Conv:
+  """A square convolution padded by `padding` on every side (default `kernel // 2`).
+
+  The padding is explicit because Flax's "SAME" pads an even image only at the bottom and right when striding.
+  """
+  padding = kernel // 2 if padding is None else padding
+  return nn.Conv(features, (kernel, kernel), strides=stride, padding=((padding, padding), (padding, padding)),
+                 feature_group_count=groups, use_bias=use_bias, dtype=dtype, kernel_init=kernel_init,
+                 bias_init=bias_init, name=name)
+
+
+class BatchNorm(nn.Module):
+  """Batch normalisation with PyTorch's running statistics (`torch.nn.BatchNorm2d`).
+
+  Unlike `flax.linen.BatchNorm`, the running variance is the unbiased estimate of the batch's.
+
+  Attributes:
+    axis_name: name of the mapped axis over which training statistics are averaged; None keeps them per device.
+    momentum: weight of the new batch in the running statistics (PyTorch's sense).
+    epsilon: added to the variance.
+  """
+
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+  momentum: float = 0.1
+  epsilon: float = 1e-5
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    """x `[B, H, W, C]` → `dtype` of the same shape; `train` selects the batch's statistics."""
+    features = x.shape[-1:]
+    scale = self.param("scale", nn.initializers.ones, features)
+    bias = self.param("bias", nn.initializers.zeros, features)
+    running_mean = self.variable("batch_stats", "mean", jnp.zeros, features)
+    running_var = self.variable("batch_stats", "var", jnp.ones, features)
+
+    if train:
+      wide = x.astype(jnp.float32)
+      mean, mean_square = wide.mean((0, 1, 2)), jnp.square(wide).mean((0, 1, 2))
+      count = x.size // x.shape[-1]
+      if self.axis_name is not None and not self.is_initializing():
+        mean, mean_square = jax.lax.pmean((mean, mean_square), self.axis_name)
+        count *= jax.lax.axis_size(self.axis_name)
+      var = jnp.maximum(mean_square - jnp.square(mean), 0)
+      if not self.is_initializing():
+        unbiased = var * (count / max(count - 1, 1))
+        running_mean.value += self.momentum * (mean - running_mean.value)
+        running_var.value += self.momentum * (unbiased - running_var.value)
+    else:
+      mean, var = running_mean.value, running_var.value
+
+    factor = scale * jax.lax.rsqrt(var + self.epsilon)
+    return (x * factor + (bias - mean * factor)).astype(self.dtype)
+
+
+def global_average_pool(x: jax.Array) -> jax.Array:
+  """Mean over height and width in float32: `[B, H, W, C]` → `[B, C]`."""
+  return x.astype(jnp.float32).mean((1, 2))

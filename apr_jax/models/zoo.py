@@ -1,0 +1,58 @@
+"""Networks by name, each behind its input normalisation.
+
+To add a network: write its module in a file of its own, taking `num_classes`, `dtype` and `axis_name`, and add a
+line to `NETWORKS`.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from apr_jax.errors import lookup
+from apr_jax.models.resnet import ResNet
+from apr_jax.models.wide_resnet import WideResNet
+
+NETWORKS = {
+    "resnet18_cifar": functools.partial(ResNet, stage_sizes=(2, 2, 2, 2)),
+    "wide_resnet_40_2": functools.partial(WideResNet, depth=40, widen=2),
+    "wide_resnet_10_1": functools.partial(WideResNet, depth=10, widen=1),
+}
+
+
+class Classifier(nn.Module):
+  """A network that takes images as they are: normalisation is its first layer.
+
+  Attributes:
+    network: takes normalised images.
+    mean, std: per channel, in units of [0, 1].
+  """
+
+  network: nn.Module
+  mean: Sequence[float]
+  std: Sequence[float]
+
+  def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
+    """Float images `[B, H, W, 3]`, in [0, 1] up to what an augmentation adds → logits float32 `[B, num_classes]`."""
+    return self.network((images - jnp.asarray(self.mean)) / jnp.asarray(self.std), train)
+
+
+def make(name: str, num_classes: int, *, mean: Sequence[float], std: Sequence[float], dtype: Any = jnp.float32,
+         axis_name: str | None = None) -> Classifier:
+  """The named network with its input normalisation.
+
+  Args:
+    name: a key of `NETWORKS`.
+    num_classes: number of logits.
+    mean, std: of the training images per channel, in units of [0, 1].
+    dtype: of the convolutions; parameters, statistics and logits are float32.
+    axis_name: mapped axis over which batch statistics are averaged in training; None keeps them per device.
+
+  Raises:
+    UserError: the name is unknown.
+  """
+  network = lookup(NETWORKS, name, "model.name")(num_classes=num_classes, dtype=dtype, axis_name=axis_name)
+  return Classifier(network, tuple(mean), tuple(std))

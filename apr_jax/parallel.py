@@ -1,0 +1,119 @@
+"""One program on many devices: the only file that says pmap.
+
+The state is replicated and never stacked: it enters and leaves the mapped functions with its plain shapes, so
+checkpoints and tests see ordinary trees. `AXIS` names the mapped axis inside them.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from apr_jax.errors import UserError
+
+AXIS = "devices"
+
+Tree = TypeVar("Tree")
+
+
+def initialise_processes(coordinator: str, num_processes: int, process_id: int) -> None:
+  """Joins the other processes of a run on several hosts. Call it before anything asks for a device.
+
+  Args:
+    coordinator: "auto" where the cluster tells all (Cloud TPU pods, Slurm), else "host:port" of process 0.
+    num_processes, process_id: of the run, and of this process in 0..num_processes-1; unused with "auto".
+  """
+  if coordinator == "auto":
+    jax.distributed.initialize()
+  else:
+    jax.distributed.initialize(coordinator, num_processes, process_id)
+
+
+def check_batch_size(batch_size: int, num_devices: int) -> None:
+  """Refuses a global batch that does not split evenly.
+
+  Raises:
+    UserError: with both numbers.
+  """
+  if batch_size % num_devices:
+    raise UserError(f"batch_size {batch_size} is not divisible by the number of devices, {num_devices}; "
+                    f"the nearest that is: {max(1, round(batch_size / num_devices)) * num_devices}")
+
+
+def replicate(tree: Tree, devices: list[jax.Device] | None = None) -> Tree:
+  """Puts a copy of every array on each device (default: all devices of all processes).
+
+  Mapped functions that donate their state need it placed so, or with several processes its buffers are lost.
+  """
+  return jax.device_put(tree, _replicated(devices))
+
+
+def as_replicated(tree: Any) -> Any:
+  """Shapes and dtypes of `tree` with the sharding of `replicate`, for restoring a checkpoint in place."""
+  sharding = _replicated(None)
+  return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
+
+
+def to_host(tree: Tree) -> Tree:
+  """This process's copy of replicated arrays, as NumPy arrays."""
+  return jax.tree.map(lambda x: np.asarray(x.addressable_data(0)), tree)
+
+
+def parallel_step(step: Callable[..., Any], num_inputs: int) -> Callable[..., Any]:
+  """Runs a training step on every device.
+
+  Args:
+    step: `(state, *inputs, shard)` → `(state, sums)`, where `shard` is the index of the device. It must return the
+      same values on every device: reduce over `AXIS` inside.
+    num_inputs: number of `inputs`, all of them replicated.
+
+  Returns:
+    `(state, *inputs)` → `(state, sums)`. The state passed in is donated: its buffers are gone after the call.
+  """
+  mapped = jax.pmap(step, axis_name=AXIS, in_axes=(None,) * (1 + num_inputs) + (0,), out_axes=None,
+                    donate_argnums=0)
+  first = jax.process_index() * jax.local_device_count()
+  shards = np.arange(first, first + jax.local_device_count(), dtype=np.int32)
+  return lambda *arguments: mapped(*arguments, shards)
+
+
+class Predictor:
+  """Logits of any number of images, on all devices of this process, compiled once.
+
+  Batches are padded to one shape and the padding is cut off again, so the results do not depend on the batch size.
+
+  Attributes:
+    apply: `(variables, float images [b, H, W, 3] in [0, 1])` → logits `[b, K]`.
+    batch_size: images per call over all devices; rounded up to a multiple of their number.
+    devices: default: all devices of this process.
+  """
+
+  def __init__(self, apply: Callable[[Any, jax.Array], jax.Array], batch_size: int,
+               devices: list[jax.Device] | None = None):
+    self._devices = jax.local_devices() if devices is None else devices
+    self._per_device = -(-batch_size // len(self._devices))
+    self._logits = jax.pmap(lambda variables, images: apply(variables, images.astype(np.float32) / 255),
+                            in_axes=(None, 0), devices=self._devices)
+
+  def place(self, variables: Tree) -> Tree:
+    """Puts the variables where `logits` needs them; do it once for many calls."""
+    return replicate(variables, self._devices)
+
+  def logits(self, variables: Any, images: np.ndarray) -> np.ndarray:
+    """uint8 `[N, H, W, 3]` → float32 `[N, K]`, for variables that `place` returned."""
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or not len(images):
+      raise UserError(f"images must be uint8 [N, H, W, 3] with N > 0, got {images.dtype} {list(images.shape)}")
+    size = self._per_device * len(self._devices)
+    batches = []
+    for start in range(0, len(images), size):
+      batch = images[start:start + size]
+      padded = np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), np.uint8)])
+      # Not awaited: the device computes while the host prepares the next batch.
+      batches.append(self._logits(variables, padded.reshape(len(self._devices), -1, *batch.shape[1:])))
+    return np.concatenate([np.asarray(batch, np.float32).reshape(size, -1) for batch in batches])[:len(images)]
+
+
+def _replicated(devices: list[jax.Device] | None) -> NamedSharding:
+  return NamedSharding(Mesh(np.array(jax.devices() if devices is None else devices), (AXIS,)), PartitionSpec())

@@ -1,0 +1,109 @@
+"""What a run writes down: `metrics.jsonl`, TensorBoard events, and lines or a progress bar for the reader.
+
+`metrics.jsonl` has one line per logged window of training steps and one per evaluation:
+
+    {"kind": "train", "step", "epoch", "loss", "accuracy", "learning_rate", "images_per_second"}
+    {"kind": "eval", "step", "epoch", "clean_error"}
+
+`step` counts finished steps, `epoch` is a fraction, accuracies and errors are in percent.
+"""
+
+import json
+import os
+import pathlib
+import sys
+import time
+
+import tensorboardX
+import tqdm
+
+METRICS = "metrics.jsonl"
+
+
+class Logs:
+  """The logs of one workdir, from `step` on; a context manager that flushes and closes them.
+
+  A run that continues from a checkpoint repeats the steps after it: their earlier lines are dropped.
+
+  Attributes:
+    workdir: folder of the run.
+    step: steps done before.
+    total_steps: of the run.
+    batch_size: images per step, for images/s.
+    quiet: write the files only.
+  """
+
+  def __init__(self, workdir: pathlib.Path, step: int, total_steps: int, batch_size: int, quiet: bool = False):
+    self._path = workdir / METRICS
+    self._drop_after(step)
+    self._file = self._path.open("a")
+    self._tensorboard = tensorboardX.SummaryWriter(str(workdir), purge_step=step + 1)
+    self._total_steps, self._batch_size = total_steps, batch_size
+    self._quiet = quiet
+    self._bar = None
+    if not quiet and sys.stderr.isatty():
+      self._bar = tqdm.tqdm(total=total_steps * batch_size, initial=step * batch_size, unit="img", unit_scale=True)
+    self.restart_clock(step)
+
+  def __enter__(self) -> "Logs":
+    return self
+
+  def __exit__(self, *_) -> None:
+    if self._bar is not None:
+      self._bar.close()
+    self._file.close()
+    self._tensorboard.close()
+
+  def restart_clock(self, step: int) -> None:
+    """Starts the time of the next images/s here, so that compilation, evaluation and saving do not count."""
+    self._since, self._since_step = time.perf_counter(), step
+
+  def train(self, step: int, epoch: float, values: dict[str, float]) -> None:
+    """Logs a window of training steps that ends at `step`."""
+    seconds = time.perf_counter() - self._since
+    rate = (step - self._since_step) * self._batch_size / seconds if step > self._since_step else 0.0
+    self._write("train", step, epoch, values | {"images_per_second": rate})
+    if self._bar is not None:
+      self._bar.update(step * self._batch_size - self._bar.n)
+      self._bar.set_postfix_str(f"epoch {epoch:.1f}, loss {values['loss']:.3f}, accuracy {values['accuracy']:.1f} %")
+    left = (self._total_steps - step) * self._batch_size
+    remaining = f", {left / rate:.0f} s left" if rate else ""
+    self.say(f"step {step}/{self._total_steps}, epoch {epoch:.1f}: loss {values['loss']:.3f}, "
+             f"accuracy {values['accuracy']:.1f} %, {rate:.0f} images/s{remaining}", unless_bar=True)
+    self.restart_clock(step)
+
+  def evaluation(self, step: int, epoch: float, values: dict[str, float]) -> None:
+    """Logs an evaluation after `step`."""
+    self._write("eval", step, epoch, values)
+    self.say(f"step {step}/{self._total_steps}, epoch {epoch:.1f}: clean error {values['clean_error']:.2f} %")
+
+  def say(self, line: str, unless_bar: bool = False) -> None:
+    """Prints a line, above the progress bar if there is one."""
+    if self._quiet or (unless_bar and self._bar is not None):
+      return
+    if self._bar is not None:
+      self._bar.write(line)
+    else:
+      print(line, flush=True)
+
+  def _write(self, kind: str, step: int, epoch: float, values: dict[str, float]) -> None:
+    line = {"kind": kind, "step": step, "epoch": round(epoch, 4)} | values
+    self._file.write(json.dumps(line) + "\n")
+    self._file.flush()
+    for name, value in values.items():
+      self._tensorboard.add_scalar(f"{kind}/{name}", value, step)
+
+  def _drop_after(self, step: int) -> None:
+    if not self._path.exists():
+      return
+    kept = [line for line in self._path.read_text().splitlines() if _is_up_to(line, step)]
+    temporary = self._path.with_suffix(".tmp")
+    temporary.write_text("".join(line + "\n" for line in kept))
+    os.replace(temporary, self._path)
+
+
+def _is_up_to(line: str, step: int) -> bool:
+  try:
+    return json.loads(line)["step"] <= step
+  except ValueError:  # the last line of a killed run
+    return False

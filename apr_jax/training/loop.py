@@ -1,0 +1,164 @@
+"""The training loop: data, configuration, state, steps; logs, evaluations and checkpoints where they are due."""
+
+import functools
+import math
+import pathlib
+import signal
+import threading
+
+import jax
+import numpy as np
+
+from apr_jax import experiment, parallel
+from apr_jax.errors import UserError
+from apr_jax.training import checkpoint, optimizer, state as train_state, workdir as workdirs
+from apr_jax.training.logs import Logs
+from apr_jax.training.resident_steps import ResidentSteps
+from apr_jax.training.step import train_step
+
+
+class Interrupted(Exception):
+  """The run was asked to stop (SIGTERM, SIGINT); its state is saved."""
+
+  def __init__(self, signal_number: int, step: int):
+    super().__init__(f"stopped by {signal.Signals(signal_number).name} after step {step}; its state is saved: "
+                     f"the same command continues it")
+    self.exit_code = 128 + signal_number
+
+
+def train(config, workdir: str, quiet: bool = False) -> None:
+  """Trains as the configuration says, into the workdir; continues from its newest checkpoint.
+
+  A run that was interrupted at any moment ends, on CPU, with bitwise the same parameters as one that was not.
+
+  Args:
+    config: see `configs/base.py`.
+    workdir: folder for config.json, checkpoints, metrics.jsonl and TensorBoard events.
+    quiet: print nothing.
+
+  Raises:
+    UserError: something the user gave cannot be used.
+    Interrupted: SIGTERM or SIGINT arrived.
+  """
+  workdir = pathlib.Path(workdir).absolute()
+
+  # ---- Data and configuration ----
+  parallel.check_batch_size(config.batch_size, jax.device_count())
+  train_data = experiment.load_data(config.data, "train").take(config.data.limit)
+  config = experiment.resolve(config, train_data)
+  test_data = experiment.load_data(config.data, "test", image_size=config.data.image_size)
+  if (test_data.num_classes, test_data.image_size) != (train_data.num_classes, train_data.image_size):
+    raise UserError(f"data set {train_data.name!r}: its splits differ in classes or image size "
+                    f"({train_data.num_classes} and {test_data.num_classes} classes, {train_data.image_size} and "
+                    f"{test_data.image_size} pixels); correct the data or set data.image_size")
+  parts = experiment.build(config)
+
+  # ---- Optimizer and step ----
+  steps_per_epoch = len(train_data.images) // config.batch_size
+  total_steps = math.ceil(config.epochs * steps_per_epoch)
+  schedule = optimizer.make_schedule(
+      config.schedule, config.optimizer.learning_rate, steps_per_epoch, total_steps)
+  update_rule = optimizer.make_optimizer(config.optimizer, schedule)
+  create = functools.partial(train_state.create, config.seed, parts.model, parts.image_size, update_rule)
+  step = functools.partial(train_step, model=parts.model, augment=parts.augment, loss=parts.loss,
+                           optimizer=update_rule)
+
+  workdirs.adopt_config(workdir, config)
+  with checkpoint.Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
+    done = checkpoints.latest_step() or 0
+    if done >= total_steps:
+      if not quiet:
+        print(f"nothing left to do: {workdir} is trained for {done} of {total_steps} steps; "
+              f"a larger config.epochs continues it")
+      return
+
+    # ---- State ----
+    state = checkpoints.restore(create) if done else parallel.replicate(jax.jit(create)())
+    steps = ResidentSteps(step, train_data, config.batch_size, state.key)
+    predictor = parts.predictor(config.evaluation.batch_size)
+
+    def clean_error(state) -> float:
+      variables = predictor.place(parallel.to_host(state.variables))
+      return 100 * float(np.mean(predictor.logits(variables, test_data.images).argmax(-1) != test_data.labels))
+
+    with Logs(workdir, done, total_steps, config.batch_size, quiet) as logs, _Signals() as signals:
+      parameters = sum(x.size for x in jax.tree.leaves(state.params))
+      logs.say(f"{config.model.name}, {parameters:,} parameters, on {jax.device_count()} "
+               f"{jax.default_backend()} device(s); {len(train_data.images)} images, {steps_per_epoch} steps per "
+               f"epoch; {'continues at step ' + str(done) if done else 'starts'} into {workdir}")
+
+      # ---- Loop ----
+      checkpoint_every = config.checkpoint.every_steps or steps_per_epoch
+      eval_every = config.eval_every_epochs * steps_per_epoch
+      window, first = [], True
+      while done < total_steps:
+        target = min(total_steps, *(_next_multiple(done, every) for every in (
+            config.log_every_steps, checkpoint_every, steps_per_epoch)))
+        while done < target and not signals.received:
+          state, done, sums = steps.run(state, done, target)
+          window.append(sums)
+          if first:  # compilation is over
+            jax.block_until_ready(sums)
+            logs.restart_clock(done)
+            first = False
+        epoch = done / steps_per_epoch
+
+        last = done == total_steps or signals.received
+        if window and (last or done % config.log_every_steps == 0):
+          logs.train(done, epoch, _means(window, done) | {"learning_rate": float(schedule(done - 1))})
+          window = []
+        if last or done % checkpoint_every == 0:
+          if checkpoints.latest_step() != done:
+            checkpoints.save(done, state)
+          logs.restart_clock(done)
+        if signals.received:
+          break
+        if last or (eval_every and done % eval_every == 0):
+          logs.evaluation(done, epoch, {"clean_error": clean_error(state)})
+          logs.restart_clock(done)
+  if signals.received:
+    raise Interrupted(signals.received, done)
+
+
+def _next_multiple(step: int, every: int) -> int:
+  return (step // every + 1) * every
+
+
+def _means(window: list, step: int) -> dict[str, float]:
+  """Means over a window of per-dispatch sums; waits for the devices.
+
+  Raises:
+    UserError: the loss is not finite.
+  """
+  totals = {name: float(sum(sums[name] for sums in jax.device_get(window))) for name in window[0]}
+  loss = totals["loss"] / totals["examples"]
+  if not math.isfinite(loss):
+    raise UserError(f"the training diverged: the loss is {loss} in the steps up to {step}; "
+                    f"lower optimizer.learning_rate, or add schedule.warmup_epochs")
+  return {"loss": loss, "accuracy": 100 * totals["correct"] / totals["examples"]}
+
+
+class _Signals:
+  """Remembers SIGTERM and SIGINT instead of dying, so that the step in flight is finished and saved.
+
+  A second signal of the same kind has its usual effect. Outside the main thread, where Python allows no handlers,
+  it does nothing.
+  """
+
+  def __init__(self):
+    self.received = 0
+    self._handlers = {}
+
+  def __enter__(self) -> "_Signals":
+    if threading.current_thread() is threading.main_thread():
+      self._handlers = {number: signal.signal(number, self._remember) for number in (signal.SIGTERM, signal.SIGINT)}
+    return self
+
+  def __exit__(self, *_) -> None:
+    for number, handler in self._handlers.items():
+      signal.signal(number, handler)
+
+  def _remember(self, number: int, frame) -> None:
+    del frame
+    self.received = number
+    signal.signal(number, self._handlers.pop(number))

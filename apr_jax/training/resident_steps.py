@@ -1,0 +1,75 @@
+"""Training steps over a data set that lives on the device: the host sends one number, the step's place.
+
+On GPU and TPU many steps run per dispatch, in a `lax.scan`. On CPU a convolution inside a loop runs tens of times
+slower, so there each step is a dispatch.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from apr_jax import parallel
+from apr_jax.data import ArrayData, resident
+from apr_jax.training.state import TrainState
+from apr_jax.training.step import Sums
+
+STEPS_PER_DISPATCH = 32
+
+
+class ResidentSteps:
+  """Runs `step` over permuted epochs of `data`.
+
+  Attributes:
+    step: `(state, images, labels, key, shard)` → `(state, sums)`.
+    data: training set; copied to every device.
+    batch_size: images per step over all devices.
+    key: the run's key, the same as the state's.
+    per_dispatch: steps per dispatch where as many are asked for; None chooses by the platform.
+  """
+
+  def __init__(self, step: Callable[..., tuple[TrainState, Sums]], data: ArrayData, batch_size: int,
+               key: jax.Array, per_dispatch: int | None = None):
+    parallel.check_batch_size(batch_size, jax.device_count())
+    self.steps_per_epoch = resident.steps_per_epoch(len(data.images), batch_size)
+    if per_dispatch is None:
+      per_dispatch = 1 if jax.default_backend() == "cpu" else STEPS_PER_DISPATCH
+    self._per_dispatch = per_dispatch
+    self._images, self._labels = parallel.replicate((data.images, data.labels))
+    key = jax.random.wrap_key_data(parallel.to_host(jax.random.key_data(key)))
+    self._permutation_of = jax.jit(
+        functools.partial(resident.epoch_permutation, key, num_examples=len(data.images)))
+    self._epoch, self._permutation = None, None
+
+    def one(state, images, labels, permutation, shard):
+      size = batch_size // jax.device_count()
+      batch = resident.batch_at(images, labels, permutation, state.step % self.steps_per_epoch,
+                                batch_size=batch_size, start=shard * size, size=size)
+      return step(state, *batch, jax.random.fold_in(state.key, state.step), shard)
+
+    def many(state, images, labels, permutation, shard):
+      state, sums = jax.lax.scan(
+          lambda state, _: one(state, images, labels, permutation, shard), state, length=per_dispatch)
+      return state, jax.tree.map(lambda x: x.sum(0), sums)
+
+    self._one = parallel.parallel_step(one, num_inputs=3)
+    self._many = parallel.parallel_step(many, num_inputs=3)
+
+  def run(self, state: TrainState, done: int, target: int) -> tuple[TrainState, int, Sums]:
+    """Dispatches some of the steps between `done` and `target`, without waiting for them.
+
+    Args:
+      state: after `done` steps; donated.
+      done: steps done.
+      target: steps after which the caller wants the state; at least one more, within the epoch or at its end.
+
+    Returns:
+      the state, the number of steps done, and the sums over the steps of this dispatch.
+    """
+    epoch = done // self.steps_per_epoch
+    if epoch != self._epoch:
+      self._epoch, self._permutation = epoch, parallel.replicate(np.asarray(self._permutation_of(epoch)))
+    several = 1 < self._per_dispatch <= target - done
+    state, sums = (self._many if several else self._one)(state, self._images, self._labels, self._permutation)
+    return state, done + (self._per_dispatch if several else 1), sums

@@ -1,0 +1,59 @@
+"""The training step: augment, forward, backward, update, as one pure function.
+
+It is written for one device's share of the batch; `parallel.parallel_step` runs it on all of them, and reductions
+over `AXIS` make the results equal everywhere.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from apr_jax.augment.pipeline import Augment
+from apr_jax.models import Classifier
+from apr_jax.parallel import AXIS
+from apr_jax.training.state import TrainState
+
+Sums = dict[str, jax.Array]
+Loss = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def train_step(state: TrainState, images: jax.Array, labels: jax.Array, key: jax.Array, shard: jax.Array, *,
+               model: Classifier, augment: Augment, loss: Loss,
+               optimizer: optax.GradientTransformation) -> tuple[TrainState, Sums]:
+  """One update on one global batch.
+
+  Args:
+    state: replicated.
+    images: uint8 `[b, H, W, 3]`, this device's share of the batch.
+    labels: int32 `[b]`.
+    key: the step's key, the same on every device.
+    shard: index of this device.
+    model, augment, loss, optimizer: what `experiment.build` makes; `loss` takes logits `[V, b, K]` of the V views
+      that `augment` makes, and labels `[b]`.
+
+  Returns:
+    the next state, and sums over the global batch, float32 `[]`: "loss" (over examples), "correct" (predictions on
+    the first, clean view) and "examples".
+  """
+  augment_key, dropout_key = jax.random.split(key)
+  positions = shard * len(images) + jnp.arange(len(images))
+  views = augment(augment_key, images, positions, shard)
+
+  def loss_and_aux(params):
+    # One forward pass over all views, so that batch normalisation sees them together.
+    logits, updates = model.apply(
+        {"params": params, "batch_stats": state.batch_stats}, views.reshape(-1, *views.shape[2:]), train=True,
+        mutable=["batch_stats"], rngs={"dropout": jax.random.fold_in(dropout_key, shard)})
+    logits = logits.reshape(*views.shape[:2], -1)
+    return loss(logits, labels), (logits[0], updates.get("batch_stats", {}))
+
+  (value, (logits, batch_stats)), gradients = jax.value_and_grad(loss_and_aux, has_aux=True)(state.params)
+  gradients, batch_stats = jax.lax.pmean((gradients, batch_stats), AXIS)
+  updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+  state = state.replace(step=state.step + 1, params=optax.apply_updates(state.params, updates),
+                        batch_stats=batch_stats, opt_state=opt_state)
+
+  sums = {"loss": value * len(labels), "correct": (logits.argmax(-1) == labels).sum(), "examples": len(labels)}
+  return state, jax.lax.psum(jax.tree.map(jnp.float32, sums), AXIS)

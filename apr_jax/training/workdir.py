@@ -1,0 +1,77 @@
+"""The folder of a run: `config.json`, and whether it may be continued with a given configuration."""
+
+import json
+import os
+import pathlib
+
+import ml_collections
+
+from apr_jax.errors import UserError, one_line
+
+CONFIG = "config.json"
+
+# Keys that a continued run may change: they do not change what a step computes.
+_FREE = ("epochs", "log_every_steps", "eval_every_epochs", "data.data_dir", "data.download", "checkpoint.",
+         "evaluation.")
+
+
+def write_json(path: pathlib.Path, value) -> None:
+  """Writes JSON so that a killed process leaves the old file or the new one, never half of one."""
+  temporary = path.with_name(path.name + ".tmp")
+  temporary.write_text(json.dumps(value, indent=2) + "\n")
+  os.replace(temporary, path)
+
+
+def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
+  """The resolved configuration of a run.
+
+  Raises:
+    UserError: the folder is missing, holds no run, or its config.json is damaged.
+  """
+  path = pathlib.Path(workdir) / CONFIG
+  if not path.is_file():
+    raise UserError(f"{workdir} holds no run: there is no {path}; give the --workdir of a training")
+  try:
+    values = json.loads(path.read_text())
+  except (ValueError, OSError) as error:
+    raise UserError(f"{path} cannot be read: {one_line(error)}; restore it, or train into another workdir") from error
+  return ml_collections.ConfigDict(_with_tuples(values)).lock()
+
+
+def adopt_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict) -> None:
+  """Stores the resolved configuration, making the folder if needed.
+
+  Raises:
+    UserError: the folder holds a run with another configuration; nothing is changed then.
+  """
+  workdir = pathlib.Path(workdir)
+  if (workdir / CONFIG).exists():
+    stored = flatten(read_config(workdir).to_dict())
+    wanted = flatten(config.to_dict())
+    free = _FREE if config.schedule.name != "cosine" else _FREE[1:]  # a cosine depends on the number of epochs
+    differing = [key for key in sorted(stored.keys() | wanted.keys())
+                 if stored.get(key) != wanted.get(key) and not key.startswith(free)]
+    if differing:
+      changes = ", ".join(f"{key} ({stored.get(key)!r} there, {wanted.get(key)!r} now)" for key in differing)
+      raise UserError(f"{workdir} holds a run with a different configuration: {changes}; "
+                      f"use another --workdir, or the same values")
+  try:
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_json(workdir / CONFIG, config.to_dict())
+  except OSError as error:
+    raise UserError(f"the workdir {workdir} cannot be written: {one_line(error)}; use another --workdir") from error
+
+
+def flatten(values: dict, prefix: str = "") -> dict:
+  """Nested keys joined by dots: {"model": {"name": "x"}} → {"model.name": "x"}."""
+  flat = {}
+  for key, value in values.items():
+    flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+  return flat
+
+
+def _with_tuples(value):
+  """JSON has no tuples; the configuration has no lists."""
+  if isinstance(value, dict):
+    return {key: _with_tuples(item) for key, item in value.items()}
+  return tuple(_with_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,68 @@
+"""Every configuration key once, with its unit, its source and its default.
+
+The defaults are APR's CIFAR recipe (https://arxiv.org/abs/2108.08487 and the released code) without augmentation
+beyond crop and flip, "Standard" in the paper's tables. A configuration file changes a few of them. The keys are
+locked: one that is not here is an error.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+  config = ml_collections.ConfigDict()
+  config.seed = 0  # of everything random: initialisation, order of the data, augmentation
+  config.epochs = 200
+  config.batch_size = 128  # images per step over all devices
+  config.log_every_steps = 100
+  config.eval_every_epochs = 10  # clean test error during training; 0 = only at the end
+
+  config.data = ml_collections.ConfigDict()
+  config.data.name = "cifar10"  # a TFDS name, digits, npz:FILE, npy:DIR or folder:DIR
+  config.data.data_dir = ""  # where TFDS keeps its data sets; "" = TFDS's own default
+  config.data.limit = 0  # use the first N training images; 0 = all
+  config.data.image_size = 0  # pixels; resize and centre-crop to this square; 0 = as stored
+  config.data.download = False  # let TFDS download a data set that is not prepared
+
+  config.model = ml_collections.ConfigDict()
+  config.model.name = "wide_resnet_40_2"  # a network of apr_jax/models/zoo.py
+  config.model.dtype = "auto"  # of the convolutions: float32, bfloat16; auto = bfloat16 on GPU and TPU
+  config.model.sync_batch_norm = False  # average batch statistics over the devices
+  config.model.mean = (0.4914, 0.4822, 0.4465)  # of the input normalisation, in units of [0, 1]
+  config.model.std = (0.2023, 0.1994, 0.2010)
+  config.model.num_classes = 0  # 0 = the data set's
+  config.model.image_size = (0, 0)  # height and width in pixels; (0, 0) = the data set's
+
+  config.optimizer = ml_collections.ConfigDict()
+  config.optimizer.name = "sgd"
+  config.optimizer.learning_rate = 0.1  # the schedule's peak
+  config.optimizer.momentum = 0.9
+  config.optimizer.nesterov = True
+  config.optimizer.weight_decay = 5e-4  # on all parameters, added to the gradient before the momentum
+
+  config.schedule = ml_collections.ConfigDict()
+  config.schedule.name = "step"  # step, cosine or constant
+  config.schedule.boundaries_epochs = (60, 120, 160, 190)  # step: multiply the rate by `factor` at these epochs
+  config.schedule.factor = 0.2
+  config.schedule.warmup_epochs = 0.0  # linear rise from zero
+
+  config.augment = ml_collections.ConfigDict()
+  config.augment.crop_padding = 4  # pixels on each side before the random crop; 0 = no crop
+  config.augment.crop_fill = 128  # value of the padding, 0 to 255
+  config.augment.flip = True  # random horizontal flip
+  config.augment.apr_p = ml_collections.ConfigDict()
+  config.augment.apr_p.prob = 0.0  # of recombining amplitudes within the batch; 0 = off; the paper: 0.6
+  config.augment.apr_p.per_image = False  # one coin per image instead of one per batch
+  config.augment.apr_s = ml_collections.ConfigDict()
+  config.augment.apr_s.prob = 0.0  # of augmenting an image; 0 = off; the paper: 1
+  config.augment.apr_s.severity = 3.0  # tenths of the operations' largest level, above 0.1 and at most 10
+  config.augment.apr_s.overflow = "clip"  # values outside 0..255: clip, or wrap as the released code does
+
+  config.checkpoint = ml_collections.ConfigDict()
+  config.checkpoint.every_steps = 0  # 0 = at the end of each epoch
+  config.checkpoint.keep = 2  # newest checkpoints to keep
+
+  config.evaluation = ml_collections.ConfigDict()
+  config.evaluation.batch_size = 500  # images per step over all devices; does not change any result
+  config.evaluation.ood_sets = ("cifar100",)  # out-of-distribution sets: names as in data.name
+
+  return config.lock()

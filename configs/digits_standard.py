@@ -1,0 +1,12 @@
+"""Standard training: crop and flip, on scikit-learn's digits: the demo's task.
+
+    python train.py --config configs/digits_standard.py --workdir runs/digits_standard
+    python evaluate.py --workdir runs/digits_standard
+"""
+
+from configs import digits_base
+
+
+def get_config():
+  config = digits_base.get_config()
+  return config
