@@ -1,0 +1,1 @@
+"""Evaluation of a trained run: one file per evaluator behind the interface of `suite`, joined by `runner`."""

@@ -1,0 +1,67 @@
+"""A trained network as a function of images."""
+
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from apr_jax import experiment, parallel
+from apr_jax.errors import UserError
+from apr_jax.training import checkpoint, workdir as workdirs
+
+
+class LoadedClassifier:
+  """The network of a run with the parameters of its newest checkpoint.
+
+  Attributes:
+    num_classes: number of logits.
+    image_size: (H, W) in pixels of the training images.
+    step: training steps that the checkpoint has seen.
+    config: the run's resolved configuration.
+  """
+
+  def __init__(self, workdir: str | pathlib.Path, devices: list[jax.Device] | None = None,
+               batch_size: int | None = None):
+    self.config = workdirs.read_config(workdir)
+    if not checkpoint.exists(workdir):
+      raise UserError(f"{workdir} holds no checkpoint yet: there is none in "
+                      f"{pathlib.Path(workdir) / checkpoint.FOLDER}; train it first")
+    parts = experiment.build(self.config)
+    self.num_classes, self.image_size = parts.num_classes, parts.image_size
+    create = lambda: parts.model.init(jax.random.key(0), jnp.zeros((1, *parts.image_size, 3)))
+    with checkpoint.Checkpoints(workdir) as checkpoints:
+      self.step = checkpoints.latest_step()
+      variables = checkpoints.restore_variables(create)
+    self._predictor = parts.predictor(batch_size or self.config.evaluation.batch_size, devices)
+    self._variables = self._predictor.place(parallel.to_host(variables))
+
+  def logits(self, images: np.ndarray) -> np.ndarray:
+    """Images uint8 `[N, H, W, 3]` → logits float32 `[N, num_classes]`.
+
+    Raises:
+      UserError: another dtype or shape.
+    """
+    if images.ndim == 4 and images.shape[1:3] != self.image_size:
+      raise UserError(f"images must be {self.image_size[0]}×{self.image_size[1]} pixels as in training, "
+                      f"got {list(images.shape)}")
+    return self._predictor.logits(self._variables, images)
+
+  def predict_proba(self, images: np.ndarray) -> np.ndarray:
+    """Images uint8 `[N, H, W, 3]` → probabilities float32 `[N, num_classes]`."""
+    return np.asarray(jax.nn.softmax(self.logits(images), axis=-1))
+
+
+def load_classifier(workdir: str | pathlib.Path, *, devices: list[jax.Device] | None = None,
+                    batch_size: int | None = None) -> LoadedClassifier:
+  """Loads a trained run; see `apr_jax.load_classifier`.
+
+  Args:
+    workdir: folder of the run.
+    devices: where to compute; default: all devices of this process.
+    batch_size: images per call; default: the run's `evaluation.batch_size`. It changes no result.
+
+  Raises:
+    UserError: the workdir holds no run, or no readable checkpoint.
+  """
+  return LoadedClassifier(workdir, devices, batch_size)

@@ -1,0 +1,143 @@
+"""Runs suites of evaluators over a trained run and writes `results.json`."""
+
+import importlib.metadata
+import pathlib
+import platform
+import subprocess
+import sys
+
+import jax
+import tqdm
+
+import apr_jax
+from apr_jax import experiment
+from apr_jax.data import ArrayData
+from apr_jax.errors import UserError, lookup, one_line
+from apr_jax.evaluation import clean, corruptions, ood
+from apr_jax.evaluation.classifier import LoadedClassifier
+from apr_jax.evaluation.part_store import PartStore
+from apr_jax.evaluation.suite import Task
+from apr_jax.training.workdir import write_json
+
+SUITES = {"clean": clean, "corruptions": corruptions, "ood": ood}
+RESULTS = "results.json"
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def evaluate(workdir: str, *, suites: tuple[str, ...] = tuple(SUITES), data_dir: str | None = None, limit: int = 0,
+             out: str | None = None, corruption_source: str = "auto", ood_sets: tuple[str, ...] | None = None,
+             batch_size: int | None = None, devices: list[jax.Device] | None = None, quiet: bool = False) -> dict:
+  """Scores the newest checkpoint of a run and writes the scores to `OUT/results.json`.
+
+  Each part that is finished is on disk at once; an interrupted evaluation with the same arguments goes on there.
+
+  Args:
+    workdir: folder of the run.
+    suites: names of `SUITES`.
+    data_dir: where data sets lie; default: as in training.
+    limit: evaluate on the first so many images of each set; 0 = all.
+    out: folder of the results; default `WORKDIR/eval`.
+    corruption_source: "auto", or a name of `corruptions.SOURCES`.
+    ood_sets: names of out-of-distribution sets; default: the run's `evaluation.ood_sets`.
+    batch_size: images per call; changes no result.
+    devices: where to compute; changes no result.
+    quiet: print nothing.
+
+  Returns:
+    what is written: {suite: summary} and "meta" (configuration, seed, step, versions, git, examples).
+
+  Raises:
+    UserError: something the user gave cannot be used.
+  """
+  for suite in suites:
+    lookup(SUITES, suite, "suite")
+  if corruption_source != "auto":
+    lookup(corruptions.SOURCES, corruption_source, "source of corruptions")
+  if limit < 0:
+    raise UserError(f"limit must be 0 (all images) or more, got {limit}")
+  classifier = LoadedClassifier(workdir, devices, batch_size)
+  task = _task(classifier, data_dir, limit, corruption_source, ood_sets)
+  folder = pathlib.Path(out or pathlib.Path(workdir) / "eval")
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise UserError(f"the folder {folder} cannot be written: {one_line(error)}; use another --out") from error
+
+  fingerprint = {"config": classifier.config.to_dict(), "step": classifier.step, "data_dir": task.data_dir,
+                 "limit": limit, "corruption_source": corruption_source}
+  store = PartStore(folder, fingerprint)
+  results = {}
+  for suite in suites:
+    pending = list(SUITES[suite].parts(task))
+    progress = tqdm.tqdm(pending, desc=suite, unit="set", disable=quiet or not sys.stderr.isatty())
+    by_part = {}
+    for name, compute in progress:
+      if store.get(suite, name) is None:
+        store.put(suite, name, compute())
+      by_part[name] = store.get(suite, name)
+    results[suite] = SUITES[suite].summarise(by_part)
+  results["meta"] = _meta(classifier, limit)
+  write_json(folder / RESULTS, results)
+  return results
+
+
+def summary_lines(results: dict) -> list[str]:
+  """The headline of each suite in `results`, for a terminal."""
+  lines = []
+  if "clean" in results:
+    lines.append(f"clean error            {results['clean']['error']:6.2f} %   ({results['clean']['examples']} images)")
+  if "corruptions" in results:
+    section = results["corruptions"]
+    lines.append(f"mean corruption error  {section['mean_error']:6.2f} %   ({section['source']}, "
+                 f"{len(section['by_corruption'])} × 5 sets of {section['examples']} images)")
+  if "ood" in results:
+    section = results["ood"]
+    lines.append(f"mean OOD AUROC         {section['mean_auroc']:6.2f} %   ({section['score']})")
+    lines += [f"  {name:<20} {result['auroc']:6.2f} %   ({result['examples']} images)"
+              for name, result in section.items() if isinstance(result, dict)]
+  return lines
+
+
+def _task(classifier: LoadedClassifier, data_dir: str | None, limit: int, corruption_source: str,
+          ood_sets: tuple[str, ...] | None) -> Task:
+  config = classifier.config
+  with config.unlocked():
+    config.data.data_dir = config.data.data_dir if data_dir is None else data_dir
+
+  def load_test(name: str) -> ArrayData:
+    data = _load_at_size(config.data, name, classifier.image_size)
+    return data.take(min(limit, len(data.labels)))
+
+  return Task(logits=classifier.logits, data_name=config.data.name, data_dir=config.data.data_dir,
+              num_classes=classifier.num_classes, load_test=load_test, limit=limit,
+              ood_sets=config.evaluation.ood_sets if ood_sets is None else ood_sets,
+              corruption_source=corruption_source)
+
+
+def _load_at_size(settings, name: str, image_size: tuple[int, int]) -> ArrayData:
+  height, width = image_size
+  if height == width:
+    return experiment.load_data(settings, "test", name=name, image_size=height)
+  data = experiment.load_data(settings, "test", name=name)
+  if data.image_size != image_size:
+    raise UserError(f"data set {name!r} has {data.image_size} pixels, the network takes {image_size}; "
+                    f"only square images can be resized")
+  return data
+
+
+def _meta(classifier: LoadedClassifier, limit: int) -> dict:
+  versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
+  return {"config": classifier.config.to_dict(), "seed": classifier.config.seed, "step": classifier.step,
+          "versions": versions | {"apr_jax": apr_jax.__version__, "python": platform.python_version()},
+          "git": _git_commit(), "device": jax.devices()[0].device_kind,
+          "examples": f"the first {limit} of each set" if limit else "all"}
+
+
+def _git_commit() -> str | None:
+  """The commit of the working tree this package lies in, with "+changes" if it differs; None outside of one."""
+  git = lambda *arguments: subprocess.run(["git", "-C", str(pathlib.Path(__file__).parent), *arguments],
+                                          capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+  try:
+    return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+  except (OSError, subprocess.SubprocessError):
+    return None

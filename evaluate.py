@@ -1,0 +1,31 @@
+"""Scores a trained run: `python evaluate.py --workdir DIR [--suites clean,corruptions,ood] [--data_dir D]`.
+
+Needs only the workdir, where training stored its configuration, and the data to score on. Writes `results.json`.
+"""
+
+from absl import flags
+
+from apr_jax import cli
+from apr_jax.evaluation import runner
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
+_SUITES = flags.DEFINE_list("suites", list(runner.SUITES), "What to evaluate.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Where data sets, or the published corruptions, lie; default: as in training.")
+_LIMIT = flags.DEFINE_integer("limit", 0, "Evaluate on the first so many images of each set; 0 = all.")
+_OUT = flags.DEFINE_string("out", None, "Folder of the results; default: WORKDIR/eval.")
+_CORRUPTIONS = flags.DEFINE_string(
+    "corruptions", "auto", "Source of corrupted images: published, tfds, regenerated; auto = the first there is.")
+_OOD_SETS = flags.DEFINE_list("ood_sets", None, "Out-of-distribution sets; default: the run's evaluation.ood_sets.")
+flags.mark_flag_as_required("workdir")
+
+
+def main() -> None:
+  results = runner.evaluate(
+      _WORKDIR.value, suites=tuple(_SUITES.value), data_dir=_DATA_DIR.value, limit=_LIMIT.value, out=_OUT.value,
+      corruption_source=_CORRUPTIONS.value, ood_sets=None if _OOD_SETS.value is None else tuple(_OOD_SETS.value))
+  print("\n".join(runner.summary_lines(results)))
+
+
+if __name__ == "__main__":
+  cli.run(main)
