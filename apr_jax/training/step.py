@@ -6,6 +6,7 @@ over `AXIS` make the results equal everywhere.
 
 from collections.abc import Callable
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -40,6 +41,7 @@ def train_step(state: TrainState, images: jax.Array, labels: jax.Array, key: jax
   augment_key, dropout_key = jax.random.split(key)
   positions = shard * len(images) + jnp.arange(len(images))
   views = augment(augment_key, images, positions, shard)
+  chex.assert_rank([images, labels, views], [4, 1, 5])
 
   def loss_and_aux(params):
     # One forward pass over all views, so that batch normalisation sees them together.
