@@ -1,0 +1,35 @@
+"""The published rows at the two published sizes, and the rule between them."""
+
+import pytest
+
+from apr_jax.corruptions import CORRUPTIONS, EXTRA_CORRUPTIONS, parameters
+from apr_jax.errors import UserError
+
+
+def test_every_corruption_has_five_rows_of_equal_length_at_both_sizes():
+  assert set(parameters.TABLES) == set(CORRUPTIONS + EXTRA_CORRUPTIONS)
+  for small, large in parameters.TABLES.values():
+    assert len(small) == len(large) == 5
+    assert len({len(row) for row in small + large}) == 1
+
+
+@pytest.mark.parametrize("name, severity, size, row", [
+    ("gaussian_noise", 1, 32, (.04,)), ("gaussian_noise", 5, 224, (.38,)),
+    ("motion_blur", 4, 32, (8, 2.)), ("motion_blur", 2, 224, (15, 5.)),
+    ("jpeg_compression", 2, 32, (65,)), ("jpeg_compression", 5, 299, (7,)),
+    ("glass_blur", 3, 16, (.4, 1, 1)), ("glass_blur", 5, 224, (1.5, 4, 2)),
+    ("snow", 5, 32, (.3, .3, 1.25, .65, 14, 12., .8)),
+    ("elastic_transform", 2, 32, (1.6, 6.4, 2.24)), ("elastic_transform", 3, 224, (12.2, 2.44, 4.88)),
+    # Half-way: the mean of both rows, counts rounded.
+    ("gaussian_noise", 1, 128, (.06,)), ("jpeg_compression", 1, 128, (52,)),
+    ("glass_blur", 5, 128, (.95, 2, 2)), ("zoom_blur", 5, 128, (1.285, .02)),
+])
+def test_rows(name, severity, size, row):
+  found = parameters.at(name, severity, size)
+  assert found == pytest.approx(row)
+  assert [type(value) for value in found] == [type(value) for value in row]
+
+
+def test_unknown_name():
+  with pytest.raises(UserError, match="unknown corruption"):
+    parameters.at("rain", 1, 32)
