@@ -1,7 +1,9 @@
 """One program on many devices: the only file that says pmap.
 
 The state is replicated and never stacked: it enters and leaves the mapped functions with its plain shapes, so
-checkpoints and tests see ordinary trees. `AXIS` names the mapped axis inside them.
+checkpoints and tests see ordinary trees. It must be on all devices of all processes before the first call, where
+`call_replicated` and the checkpoints put it: with several processes a donated state that is not loses its buffers.
+`AXIS` names the mapped axis inside the functions.
 """
 
 from collections.abc import Callable
@@ -43,17 +45,31 @@ def check_batch_size(batch_size: int, num_devices: int) -> None:
 
 
 def replicate(tree: Tree, devices: list[jax.Device] | None = None) -> Tree:
-  """Puts a copy of every array on each device (default: all devices of all processes).
-
-  Mapped functions that donate their state need it placed so, or with several processes its buffers are lost.
-  """
+  """Puts a copy of every NumPy array on each device (default: all devices of all processes)."""
   return jax.device_put(tree, _replicated(devices))
+
+
+def call_replicated(function: Callable[[], Tree]) -> Tree:
+  """The result of `function`, compiled and run by every process, on each device."""
+  return jax.jit(function, out_shardings=_replicated(None))()
 
 
 def as_replicated(tree: Any) -> Any:
   """Shapes and dtypes of `tree` with the sharding of `replicate`, for restoring a checkpoint in place."""
   sharding = _replicated(None)
   return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
+
+
+def as_global(tree: Tree) -> Tree:
+  """Replicated arrays as arrays on the devices of all processes, which is how a checkpoint is written.
+
+  With several processes, mapped functions return arrays that know of this process's devices alone. Nothing is copied.
+  """
+  if jax.process_count() == 1:
+    return tree
+  sharding = _replicated(None)
+  return jax.tree.map(lambda x: jax.make_array_from_single_device_arrays(
+      x.shape, sharding, [shard.data for shard in x.addressable_shards]), tree)
 
 
 def to_host(tree: Tree) -> Tree:

@@ -46,7 +46,7 @@ class Checkpoints:
 
   def save(self, step: int, state: TrainState) -> None:
     """Writes the state in the background; returns when it is safe to donate it."""
-    items = {name: ocp.args.StandardSave(tree) for name, tree in _items(state).items()}
+    items = {name: ocp.args.StandardSave(tree) for name, tree in parallel.as_global(_items(state)).items()}
     self._manager.save(step, args=ocp.args.Composite(**items))
 
   def restore(self, create: Callable[[], TrainState]) -> TrainState:

@@ -31,17 +31,19 @@ class Logs:
     total_steps: of the run.
     batch_size: images per step, for images/s.
     quiet: write the files only.
+    primary: whether this process is the one of the run that writes and prints; the others do neither.
   """
 
-  def __init__(self, workdir: pathlib.Path, step: int, total_steps: int, batch_size: int, quiet: bool = False):
-    self._path = workdir / METRICS
-    self._drop_after(step)
-    self._file = self._path.open("a")
-    self._tensorboard = tensorboardX.SummaryWriter(str(workdir), purge_step=step + 1)
+  def __init__(self, workdir: pathlib.Path, step: int, total_steps: int, batch_size: int, *, quiet: bool = False,
+               primary: bool = True):
+    self._file = self._tensorboard = self._bar = None
     self._total_steps, self._batch_size = total_steps, batch_size
-    self._quiet = quiet
-    self._bar = None
-    if not quiet and sys.stderr.isatty():
+    self._quiet = quiet or not primary
+    if primary:
+      _drop_after(workdir / METRICS, step)
+      self._file = (workdir / METRICS).open("a")
+      self._tensorboard = tensorboardX.SummaryWriter(str(workdir), purge_step=step + 1)
+    if not self._quiet and sys.stderr.isatty():
       self._bar = tqdm.tqdm(total=total_steps * batch_size, initial=step * batch_size, unit="img", unit_scale=True)
     self.restart_clock(step)
 
@@ -49,10 +51,9 @@ class Logs:
     return self
 
   def __exit__(self, *_) -> None:
-    if self._bar is not None:
-      self._bar.close()
-    self._file.close()
-    self._tensorboard.close()
+    for output in (self._bar, self._file, self._tensorboard):
+      if output is not None:
+        output.close()
 
   def restart_clock(self, step: int) -> None:
     """Starts the time of the next images/s here, so that compilation, evaluation and saving do not count."""
@@ -87,19 +88,22 @@ class Logs:
       print(line, flush=True)
 
   def _write(self, kind: str, step: int, epoch: float, values: dict[str, float]) -> None:
+    if self._file is None:
+      return
     line = {"kind": kind, "step": step, "epoch": round(epoch, 4)} | values
     self._file.write(json.dumps(line) + "\n")
     self._file.flush()
     for name, value in values.items():
       self._tensorboard.add_scalar(f"{kind}/{name}", value, step)
 
-  def _drop_after(self, step: int) -> None:
-    if not self._path.exists():
-      return
-    kept = [line for line in self._path.read_text().splitlines() if _is_up_to(line, step)]
-    temporary = self._path.with_suffix(".tmp")
-    temporary.write_text("".join(line + "\n" for line in kept))
-    os.replace(temporary, self._path)
+
+def _drop_after(path: pathlib.Path, step: int) -> None:
+  if not path.exists():
+    return
+  kept = [line for line in path.read_text().splitlines() if _is_up_to(line, step)]
+  temporary = path.with_suffix(".tmp")
+  temporary.write_text("".join(line + "\n" for line in kept))
+  os.replace(temporary, path)
 
 
 def _is_up_to(line: str, step: int) -> bool:

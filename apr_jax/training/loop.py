@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from apr_jax import experiment, parallel
+from apr_jax.data import resident
 from apr_jax.errors import UserError
 from apr_jax.training import checkpoint, optimizer, state as train_state, workdir as workdirs
 from apr_jax.training.logs import Logs
@@ -54,7 +55,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
   parts = experiment.build(config)
 
   # ---- Optimizer and step ----
-  steps_per_epoch = len(train_data.images) // config.batch_size
+  steps_per_epoch = resident.steps_per_epoch(len(train_data.images), config.batch_size)
   total_steps = math.ceil(config.epochs * steps_per_epoch)
   schedule = optimizer.make_schedule(
       config.schedule, config.optimizer.learning_rate, steps_per_epoch, total_steps)
@@ -63,17 +64,18 @@ def train(config, workdir: str, quiet: bool = False) -> None:
   step = functools.partial(train_step, model=parts.model, augment=parts.augment, loss=parts.loss,
                            optimizer=update_rule)
 
-  workdirs.adopt_config(workdir, config)
+  primary = jax.process_index() == 0  # of several processes, the one that writes and prints
+  workdirs.adopt_config(workdir, config, write=primary)
   with checkpoint.Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
     done = checkpoints.latest_step() or 0
     if done >= total_steps:
-      if not quiet:
+      if primary and not quiet:
         print(f"nothing left to do: {workdir} is trained for {done} of {total_steps} steps; "
               f"a larger config.epochs continues it")
       return
 
     # ---- State ----
-    state = checkpoints.restore(create) if done else parallel.replicate(jax.jit(create)())
+    state = checkpoints.restore(create) if done else parallel.call_replicated(create)
     steps = ResidentSteps(step, train_data, config.batch_size, state.key)
     predictor = parts.predictor(config.evaluation.batch_size)
 
@@ -81,7 +83,8 @@ def train(config, workdir: str, quiet: bool = False) -> None:
       variables = predictor.place(parallel.to_host(state.variables))
       return 100 * float(np.mean(predictor.logits(variables, test_data.images).argmax(-1) != test_data.labels))
 
-    with Logs(workdir, done, total_steps, config.batch_size, quiet) as logs, _Signals() as signals:
+    with (Logs(workdir, done, total_steps, config.batch_size, quiet=quiet, primary=primary) as logs,
+          _Signals() as signals):
       parameters = sum(x.size for x in jax.tree.leaves(state.params))
       logs.say(f"{config.model.name}, {parameters:,} parameters, on {jax.device_count()} "
                f"{jax.default_backend()} device(s); {len(train_data.images)} images, {steps_per_epoch} steps per "
@@ -103,7 +106,9 @@ def train(config, workdir: str, quiet: bool = False) -> None:
             first = False
         epoch = done / steps_per_epoch
 
-        last = done == total_steps or signals.received
+        # Asked once: a signal that arrives from here on stops the next round, which saves before it stops.
+        stopping = bool(signals.received)
+        last = done == total_steps or stopping
         if window and (last or done % config.log_every_steps == 0):
           logs.train(done, epoch, _means(window, done) | {"learning_rate": float(schedule(done - 1))})
           window = []
@@ -111,7 +116,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
           if checkpoints.latest_step() != done:
             checkpoints.save(done, state)
           logs.restart_clock(done)
-        if signals.received:
+        if stopping:
           break
         if last or (eval_every and done % eval_every == 0):
           logs.evaluation(done, epoch, {"clean_error": clean_error(state)})
@@ -141,8 +146,8 @@ def _means(window: list, step: int) -> dict[str, float]:
 class _Signals:
   """Remembers SIGTERM and SIGINT instead of dying, so that the step in flight is finished and saved.
 
-  A second signal of the same kind has its usual effect. Outside the main thread, where Python allows no handlers,
-  it does nothing.
+  A second signal of the same kind has its usual effect. It stands aside outside the main thread, where Python allows
+  no handlers, and with several processes, which would not stop after the same step; those go on from a checkpoint.
   """
 
   def __init__(self):
@@ -150,7 +155,7 @@ class _Signals:
     self._handlers = {}
 
   def __enter__(self) -> "_Signals":
-    if threading.current_thread() is threading.main_thread():
+    if threading.current_thread() is threading.main_thread() and jax.process_count() == 1:
       self._handlers = {number: signal.signal(number, self._remember) for number in (signal.SIGTERM, signal.SIGINT)}
     return self
 

@@ -1,5 +1,6 @@
 """Learning-rate schedules and the optimizer, by name."""
 
+import jax.numpy as jnp
 import optax
 
 from apr_jax.errors import UserError, lookup
@@ -16,7 +17,8 @@ def cosine(peak: float, settings, steps_per_epoch: int, total_steps: int) -> opt
   """Half a cosine from the peak, after the warm-up, to zero at the last step."""
   warmup = round(settings.warmup_epochs * steps_per_epoch)
   decay = optax.cosine_decay_schedule(peak, max(total_steps - warmup, 1))
-  return lambda step: decay(step - warmup)
+  # Before its start the cosine would fall again, and slow the warm-up.
+  return lambda step: decay(jnp.maximum(step - warmup, 0))
 
 
 def constant(peak: float, settings, steps_per_epoch: int, total_steps: int) -> optax.Schedule:

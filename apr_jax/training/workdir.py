@@ -33,13 +33,17 @@ def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
     raise UserError(f"{workdir} holds no run: there is no {path}; give the --workdir of a training")
   try:
     values = json.loads(path.read_text())
+    if not isinstance(values, dict):
+      raise ValueError("it does not hold a JSON object")
   except (ValueError, OSError) as error:
     raise UserError(f"{path} cannot be read: {one_line(error)}; restore it, or train into another workdir") from error
   return ml_collections.ConfigDict(_with_tuples(values)).lock()
 
 
-def adopt_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict) -> None:
-  """Stores the resolved configuration, making the folder if needed.
+def adopt_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict, *, write: bool = True) -> None:
+  """Checks the resolved configuration against the folder's, and stores it, making the folder if needed.
+
+  With several processes one writes and the others only check.
 
   Raises:
     UserError: the folder holds a run with another configuration; nothing is changed then.
@@ -55,6 +59,8 @@ def adopt_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict)
       changes = ", ".join(f"{key} ({stored.get(key)!r} there, {wanted.get(key)!r} now)" for key in differing)
       raise UserError(f"{workdir} holds a run with a different configuration: {changes}; "
                       f"use another --workdir, or the same values")
+  if not write:
+    return
   try:
     workdir.mkdir(parents=True, exist_ok=True)
     write_json(workdir / CONFIG, config.to_dict())
