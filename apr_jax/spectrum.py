@@ -85,7 +85,9 @@ def phase_factor(spectrum: jax.Array) -> jax.Array:
   """exp(i · angle(spectrum)) as spectrum / |spectrum|; 1 in empty bins. Complex64, the same shape."""
   amplitude = jnp.abs(spectrum)
   empty = amplitude == 0
-  return jnp.where(empty, 1, spectrum / jnp.where(empty, 1, amplitude))
+  # Two real quotients: a complex one by a complex number costs several times as much.
+  divisor = jnp.where(empty, 1, amplitude)
+  return jnp.where(empty, 1, jax.lax.complex(spectrum.real / divisor, spectrum.imag / divisor))
 
 
 def from_half_spectrum(amplitude: jax.Array, phase: jax.Array, shape: Sequence[int],

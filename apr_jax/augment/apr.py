@@ -125,9 +125,10 @@ def _apr_s(key, images, severity, overflow, axes, prob, positions):
 
 def _recombine_views(first: jax.Array, second: jax.Array, reverse: jax.Array, axes: Sequence[int]) -> jax.Array:
   """Amplitude of the first view with phase of the second, or the reverse; uint8 `[B, H, W, 3]` → float32."""
-  amplitude_of = jnp.where(_per_image(reverse), second, first)
-  phase_of = jnp.where(_per_image(reverse), first, second)
-  return spectrum.recombine(amplitude_of.astype(jnp.float32), phase_of.astype(jnp.float32), axes)
+  first_half, second_half = (spectrum.half_spectrum(view.astype(jnp.float32), axes) for view in (first, second))
+  amplitude_of = jnp.where(_per_image(reverse), second_half, first_half)
+  phase_of = jnp.where(_per_image(reverse), first_half, second_half)
+  return spectrum.from_half_spectrum(jnp.abs(amplitude_of), spectrum.phase_factor(phase_of), first.shape, axes)
 
 
 def _per_image(flags: jax.Array) -> jax.Array:

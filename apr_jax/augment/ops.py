@@ -88,13 +88,13 @@ def random_op(key: jax.Array, image: jax.Array, severity: float = 3) -> jax.Arra
   sign = jnp.where(jax.random.bernoulli(sign_key), 1.0, -1.0)
 
   counts = tables.histogram(image)
-  table = jnp.stack([
+  table = _chosen_table(jnp.minimum(op, 4), [
       tables.autocontrast(counts),
       tables.equalize(counts),
       tables.posterize(4 - (level * 4).astype(jnp.int32)),
       tables.solarize(256 - (level * 256).astype(jnp.int32)),
       tables.identity(),
-  ])[jnp.minimum(op, 4)]
+  ])
   matrix = jnp.stack([
       jnp.asarray(IDENTITY),
       _rotation(sign * jnp.trunc(level * 30), height, width),
@@ -104,6 +104,15 @@ def random_op(key: jax.Array, image: jax.Array, severity: float = 3) -> jax.Arra
       _with_entry(5, sign * jnp.trunc(level * (height / 3))),
   ])[jnp.maximum(op - 3, 0)]
   return warp(tables.apply(image, table), matrix)
+
+
+def _chosen_table(index: jax.Array, choices: list[jax.Array]) -> jax.Array:
+  """`choices[index]` for uint8 tables, as a product with a one-hot vector: exact in any precision.
+
+  XLA would fuse a gather here into the lookup that follows, and compute all tables anew for every pixel.
+  """
+  one_hot = jax.nn.one_hot(index, len(choices))
+  return jnp.einsum("i,icv->cv", one_hot, jnp.stack(choices).astype(jnp.float32)).astype(jnp.uint8)
 
 
 def _rotation(degrees: float | jax.Array, height: int, width: int) -> jax.Array:

@@ -14,13 +14,13 @@ import numpy as np
 
 def apply(image: jax.Array, table: jax.Array) -> jax.Array:
   """Replaces each value of a uint8 `[H, W, 3]` image by `table[channel, value]`; uint8 of the same shape."""
-  return table.reshape(-1).at[_bins(image)].get(mode="promise_in_bounds")
+  return table.reshape(-1).at[_bins(image)].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def histogram(image: jax.Array) -> jax.Array:
   """Counts of each value per channel of a uint8 `[H, W, 3]` image; int32 `[3, 256]`."""
   counts = jnp.zeros(3 * 256, jnp.int32)
-  return counts.at[_bins(image)].add(1, mode="promise_in_bounds").reshape(3, 256)
+  return counts.at[_bins(image)].add(1, mode="promise_in_bounds", wrap_negative_indices=False).reshape(3, 256)
 
 
 def identity() -> jax.Array:
@@ -33,19 +33,19 @@ def autocontrast(counts: jax.Array) -> jax.Array:
   The table is ⌊255 (v − low) / (high − low)⌋, less one where Pillow's double precision lands just below the integer.
   """
   occurs = counts > 0
-  low = jnp.argmax(occurs, axis=1)[:, None]
-  high = 255 - jnp.argmax(occurs[:, ::-1], axis=1)[:, None]
-  span = jnp.maximum(high - low, 1)
-  stretched = jnp.clip(255 * (_values() - low) // span - _rounded_down(low, high), 0, 255)
+  low = jnp.min(jnp.where(occurs, _values(), 255), axis=1, keepdims=True)
+  high = jnp.max(jnp.where(occurs, _values(), 0), axis=1, keepdims=True)
+  # Half a step above the exact quotient of integers, the rounding of float32 cannot cross an integer.
+  quotient = jnp.floor((255 * (_values() - low) + 0.5) / jnp.maximum(high - low, 1)).astype(jnp.int32)
+  stretched = jnp.clip(quotient - _rounded_down(low, high), 0, 255)
   return jnp.where(high > low, stretched, _values()).astype(jnp.uint8)
 
 
 def equalize(counts: jax.Array) -> jax.Array:
   """Makes the distribution of each channel's values as uniform as a table can."""
-  last = jnp.take_along_axis(counts, 255 - jnp.argmax(counts[:, ::-1] > 0, axis=1)[:, None], axis=1)
-  step = (counts.sum(axis=1, keepdims=True) - last) // 255
   below = jnp.cumsum(counts, axis=1) - counts
-  equalized = jnp.minimum((step // 2 + below) // jnp.maximum(step, 1), 255)
+  step = jnp.max(jnp.where(counts > 0, below, 0), axis=1, keepdims=True) // 255
+  equalized = jnp.minimum(jax.lax.div(step // 2 + below, jnp.broadcast_to(jnp.maximum(step, 1), counts.shape)), 255)
   return jnp.where(step > 0, equalized, _values()).astype(jnp.uint8)
 
 

@@ -1,0 +1,25 @@
+"""Times of functions measured in turns, so that what disturbs one disturbs all."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+
+def seconds(functions: Mapping[str, Callable[[], object]], repeats: int,
+            clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
+  """Median seconds per call.
+
+  Args:
+    functions: name → a call that returns when its work is done; each is called once before the clock starts.
+    repeats: rounds; every round calls each function once.
+    clock: `time.perf_counter`, or `time.process_time` to leave out what other processes take of a core.
+  """
+  for function in functions.values():
+    function()
+  times = {name: [] for name in functions}
+  for _ in range(repeats):
+    for name, function in functions.items():
+      start = clock()
+      function()
+      times[name].append(clock() - start)
+  return {name: statistics.median(values) for name, values in times.items()}
