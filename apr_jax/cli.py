@@ -49,6 +49,8 @@ def default_workdir(config_file: str) -> str:
 def _parse_flags(arguments: Sequence[str]) -> list[str]:
   try:
     rest = flags.FLAGS(arguments)
+    if "config" in flags.FLAGS:
+      getattr(flags.FLAGS.config, "keys", None)  # where ml_collections reports a missing file
   # ml_collections raises these for an unknown key, a value of the wrong type and an unreadable file.
   except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
     raise UserError(f"{one_line(error)} (see {os.path.basename(arguments[0])} --help)") from error

@@ -42,5 +42,7 @@ def unknown(name: str, kind: str, known) -> str:
 
 def one_line(error: BaseException | str) -> str:
   """The message of a library's exception, without its line breaks and at most 300 characters long."""
-  text = " ".join(str(error).split()) or type(error).__name__
+  # str() of a KeyError is the repr of its message, with its line breaks spelled out.
+  message = error.args[0] if isinstance(error, KeyError) and error.args else error
+  text = " ".join(str(message).split()) or type(error).__name__
   return text if len(text) <= 300 else text[:297] + "..."

@@ -11,7 +11,7 @@ from apr_jax.augment.apr import OVERFLOWS
 from apr_jax.augment.pipeline import Augment, make_augment
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError, lookup
-from apr_jax.training.step import Loss
+from apr_jax.losses import Loss
 
 _DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "auto": None}
 

@@ -1,8 +1,13 @@
 """Losses of the training step. All take float32 logits and return a float32 scalar, the mean over the batch."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import optax
+
+Loss = Callable[[jax.Array, jax.Array], jax.Array]
+"""(logits `[V, B, K]` of V views, labels `[B]`) → the loss of a training step."""
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:

@@ -29,7 +29,8 @@ class LoadedClassifier:
                       f"{pathlib.Path(workdir) / checkpoint.FOLDER}; train it first")
     parts = experiment.build(self.config)
     self.num_classes, self.image_size = parts.num_classes, parts.image_size
-    create = lambda: parts.model.init(jax.random.key(0), jnp.zeros((1, *parts.image_size, 3)))
+    # A network without batch normalisation has no statistics; its checkpoint says so with an empty tree.
+    create = lambda: {"batch_stats": {}} | parts.model.init(jax.random.key(0), jnp.zeros((1, *parts.image_size, 3)))
     with checkpoint.Checkpoints(workdir) as checkpoints:
       self.step = checkpoints.latest_step()
       variables = checkpoints.restore_variables(create)

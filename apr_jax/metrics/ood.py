@@ -24,9 +24,9 @@ def ood_metrics(in_scores: np.ndarray, out_scores: np.ndarray) -> dict[str, floa
   from sklearn import metrics  # slow to import, and only needed here
 
   in_scores, out_scores = np.asarray(in_scores, np.float64), np.asarray(out_scores, np.float64)
-  scores = np.concatenate([in_scores, out_scores])
   if in_scores.ndim != 1 or out_scores.ndim != 1 or not len(in_scores) or not len(out_scores):
     raise ValueError(f"scores must be [N] and [M] with N, M > 0, got {in_scores.shape} and {out_scores.shape}")
+  scores = np.concatenate([in_scores, out_scores])
   if not np.isfinite(scores).all():
     raise ValueError(f"scores must be finite; {int(np.sum(~np.isfinite(scores)))} of {len(scores)} are not")
   inside = np.concatenate([np.ones(len(in_scores), int), np.zeros(len(out_scores), int)])

@@ -112,16 +112,17 @@ def train(config, workdir: str, quiet: bool = False) -> None:
         if window and (last or done % config.log_every_steps == 0):
           logs.train(done, epoch, _means(window, done) | {"learning_rate": float(schedule(done - 1))})
           window = []
+        # Before the checkpoint: a run killed in between repeats its last evaluation, and does not lose it.
+        if done == total_steps or (eval_every and done % eval_every == 0 and not stopping):
+          logs.evaluation(done, epoch, {"clean_error": clean_error(state)})
+          logs.restart_clock(done)
         if last or done % checkpoint_every == 0:
           if checkpoints.latest_step() != done:
             checkpoints.save(done, state)
           logs.restart_clock(done)
         if stopping:
           break
-        if last or (eval_every and done % eval_every == 0):
-          logs.evaluation(done, epoch, {"clean_error": clean_error(state)})
-          logs.restart_clock(done)
-  if signals.received:
+  if done < total_steps:
     raise Interrupted(signals.received, done)
 
 

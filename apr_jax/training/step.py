@@ -4,20 +4,18 @@ It is written for one device's share of the batch; `parallel.parallel_step` runs
 over `AXIS` make the results equal everywhere.
 """
 
-from collections.abc import Callable
-
 import chex
 import jax
 import jax.numpy as jnp
 import optax
 
 from apr_jax.augment.pipeline import Augment
+from apr_jax.losses import Loss
 from apr_jax.models import Classifier
 from apr_jax.parallel import AXIS
 from apr_jax.training.state import TrainState
 
 Sums = dict[str, jax.Array]
-Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def train_step(state: TrainState, images: jax.Array, labels: jax.Array, key: jax.Array, shard: jax.Array, *,

@@ -10,6 +10,8 @@ from apr_jax.errors import UserError, one_line
 
 CONFIG = "config.json"
 
+_SECTIONS = {"seed", "data", "model", "augment", "evaluation"}
+
 # Keys that a continued run may change: they do not change what a step computes.
 _FREE = ("epochs", "log_every_steps", "eval_every_epochs", "data.data_dir", "data.download", "checkpoint.",
          "evaluation.")
@@ -33,8 +35,8 @@ def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
     raise UserError(f"{workdir} holds no run: there is no {path}; give the --workdir of a training")
   try:
     values = json.loads(path.read_text())
-    if not isinstance(values, dict):
-      raise ValueError("it does not hold a JSON object")
+    if not isinstance(values, dict) or not _SECTIONS <= values.keys():
+      raise ValueError(f"it does not hold the keys {', '.join(sorted(_SECTIONS))}")
   except (ValueError, OSError) as error:
     raise UserError(f"{path} cannot be read: {one_line(error)}; restore it, or train into another workdir") from error
   return ml_collections.ConfigDict(_with_tuples(values)).lock()

@@ -1,0 +1,172 @@
+"""From uint8 batches to views: what is off changes nothing, and devices do not matter."""
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import pytest
+
+from apr_jax.augment import crop_flip
+from apr_jax.augment.pipeline import make_augment
+
+SIZE, BATCH = 8, 16
+IMAGES = np.random.default_rng(0).integers(0, 256, (BATCH, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+def settings(*, padding=0, fill=128, flip=False, apr_p=0.0, per_image=False, apr_s=0.0):
+  return ml_collections.ConfigDict({
+      "crop_padding": padding, "crop_fill": fill, "flip": flip,
+      "apr_p": {"prob": apr_p, "per_image": per_image},
+      "apr_s": {"prob": apr_s, "severity": 3.0, "overflow": "clip"}})
+
+
+def augmenter(devices=1, **keywords):
+  """seed, images → views `[V, B, H, W, 3]` of the whole batch, made in `devices` shares and joined again."""
+  augment = jax.jit(make_augment(settings(**keywords)))
+
+  def whole(seed, images=IMAGES):
+    size = len(images) // devices
+    shares = [augment(jax.random.key(seed), images[shard * size:(shard + 1) * size],
+                      shard * size + jnp.arange(size), jnp.int32(shard)) for shard in range(devices)]
+    return np.concatenate(shares, axis=1)
+
+  return whole
+
+
+def unequal(first, second):
+  """Which images differ at all, bool `[B]`."""
+  return (first != second).any(axis=(1, 2, 3))
+
+
+def test_everything_off_is_x_over_255():
+  views = augmenter()(0)
+  assert views.shape == (1, *IMAGES.shape) and views.dtype == np.float32
+  np.testing.assert_allclose(views[0], IMAGES.astype(np.float64) / 255, rtol=1e-6)
+  assert views.max() == 1 and views.min() == 0
+
+
+def test_a_uint8_image_keeps_its_256_levels():
+  views = augmenter()(0)
+  np.testing.assert_array_equal(np.rint(views[0] * 255).astype(np.uint8), IMAGES)
+
+
+@pytest.mark.parametrize("apr_p, views", [(0.0, 1), (0.3, 2)])
+def test_number_of_views(apr_p, views):
+  augment = make_augment(settings(apr_p=apr_p))
+  shape = jax.eval_shape(augment, jax.random.key(0), IMAGES, jnp.arange(BATCH), jnp.int32(0))
+  assert (shape.shape, shape.dtype) == ((views, *IMAGES.shape), jnp.float32)
+
+
+def test_crop_is_a_window_of_the_padded_image_and_reaches_every_place():
+  padded = np.pad(IMAGES, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=77)
+  windows = {(top, left): padded[:, top:top + SIZE, left:left + SIZE] for top in range(3) for left in range(3)}
+  augment = augmenter(padding=1, fill=77)
+  seen = []
+  for seed in range(6):
+    cropped = np.rint(augment(seed)[0] * 255).astype(np.uint8)
+    for i, image in enumerate(cropped):
+      seen.append(next(place for place, window in windows.items() if (window[i] == image).all()))
+  counts = [seen.count(place) for place in windows]
+  # 96 draws from nine places.
+  assert min(counts) >= 3 and max(counts) <= 22
+
+
+def test_crop_core_by_hand():
+  image = jnp.arange(1, 5, dtype=jnp.uint8).reshape(2, 2, 1)
+  cut = lambda top, left: crop_flip.crop(image, top, left, 1, 9)[..., 0].tolist()
+  assert cut(1, 1) == [[1, 2], [3, 4]]
+  assert cut(0, 0) == [[9, 9], [9, 1]]
+  assert cut(2, 1) == [[3, 4], [9, 9]]
+  assert cut(1, 2) == [[2, 9], [4, 9]]
+
+
+def test_flip_mirrors_about_half_of_the_images_left_to_right():
+  augment = augmenter(flip=True)
+  mirrored = 0
+  for seed in range(6):
+    flipped = np.rint(augment(seed)[0] * 255).astype(np.uint8)
+    is_mirrored = unequal(flipped, IMAGES)
+    np.testing.assert_array_equal(flipped[is_mirrored], IMAGES[is_mirrored][:, :, ::-1])
+    mirrored += is_mirrored.sum()
+  assert 30 <= mirrored <= 66  # of 96: three standard deviations and a half about 48
+
+
+@pytest.fixture(scope="module")
+def everything_but_apr_p():
+  return augmenter(padding=2, flip=True, apr_s=0.7)
+
+
+def test_shares_of_devices_are_the_batch_of_one(everything_but_apr_p):
+  np.testing.assert_array_equal(augmenter(4, padding=2, flip=True, apr_s=0.7)(3), everything_but_apr_p(3))
+  np.testing.assert_array_equal(augmenter(2, padding=2, flip=True)(3), augmenter(1, padding=2, flip=True)(3))
+
+
+def test_augmentation_depends_on_key_and_position(everything_but_apr_p):
+  augment = everything_but_apr_p
+  same = np.repeat(IMAGES[:1], BATCH, axis=0)
+  result = augment(0, same)[0]
+  different = {image.tobytes() for image in result}
+  assert len(different) >= BATCH - 2  # positions draw apart
+  np.testing.assert_array_equal(result, augment(0, same)[0])
+  assert unequal(result, augment(1, same)[0]).mean() > 0.7  # so do keys
+  # Another image at some place leaves those at the other places alone.
+  changed = same.copy()
+  changed[5] = IMAGES[5]
+  assert set(np.flatnonzero(unequal(augment(0, changed)[0], result))) == {5}
+
+
+def test_apr_s_does_not_change_the_draws_of_crop_and_flip(everything_but_apr_p):
+  # APR-S leaves 30 % of the images alone; those are cut and mirrored as without it.
+  without = augmenter(padding=2, flip=True)
+  alike = sum((~unequal(without(seed)[0], everything_but_apr_p(seed)[0])).sum() for seed in range(3))
+  assert 5 <= alike <= 28  # of 48
+
+
+def test_the_coin_of_apr_p_is_one_for_all_devices():
+  alone, shared = augmenter(1, apr_p=0.5), augmenter(2, apr_p=0.5)
+  coins = []
+  for seed in range(12):
+    clean, mixed = shared(seed)
+    halves = unequal(clean, mixed).reshape(2, -1).any(axis=1)
+    assert halves[0] == halves[1]
+    assert unequal(*alone(seed)).any() == halves[0]
+    coins.append(bool(halves[0]))
+  assert 1 <= sum(coins) <= 11
+
+
+def test_coins_per_image_go_by_position():
+  coins = {devices: augmenter(devices, apr_p=0.5, per_image=True) for devices in (1, 2, 4)}
+  drawn = []
+  for seed in range(4):
+    # Where the coin fails the copy is exact; an image that is its own partner still changes in the last bits.
+    chosen = {devices: unequal(*augment(seed)) for devices, augment in coins.items()}
+    np.testing.assert_array_equal(chosen[1], chosen[2])
+    np.testing.assert_array_equal(chosen[1], chosen[4])
+    drawn.append(chosen[1])
+  assert 18 <= np.sum(drawn) <= 46  # of 64
+  assert any(np.any(a != b) for a, b in zip(drawn, drawn[1:]))
+
+
+def test_partners_of_apr_p_differ_between_devices():
+  half = np.concatenate([IMAGES[:8], IMAGES[:8]])
+  first, second = np.split(augmenter(2, apr_p=1.0)(0, half)[1], 2)
+  assert unequal(first, second).sum() >= 4
+
+
+def test_the_mixed_view_has_the_phase_of_the_clean_one_and_an_amplitude_of_its_share():
+  clean, mixed = augmenter(2, apr_p=1.0, flip=True, padding=1)(1)
+  clean_spectrum, mixed_spectrum = (np.fft.fftn(view.astype(np.float64), axes=(1, 2, 3)) for view in (clean, mixed))
+  strong = np.minimum(np.abs(clean_spectrum), np.abs(mixed_spectrum)) > 0.05
+  assert strong.mean() > 0.9
+  turn = np.angle(clean_spectrum[strong] * mixed_spectrum[strong].conj())
+  assert np.abs(turn).max() < 1e-3
+  distance = np.abs(np.abs(mixed_spectrum)[:, None] - np.abs(clean_spectrum)[None]).max(axis=(2, 3, 4))
+  partners = distance.argmin(axis=1)
+  assert distance.min(axis=1).max() < 1e-3
+  assert sorted(partners[:8]) == list(range(8)) and sorted(partners[8:]) == list(range(8, 16))
+
+
+def test_the_clean_view_of_apr_sp_is_that_of_apr_s(everything_but_apr_p):
+  clean, mixed = augmenter(padding=2, flip=True, apr_s=0.7, apr_p=1.0)(3)
+  np.testing.assert_array_equal(clean, everything_but_apr_p(3)[0])
+  assert unequal(clean, mixed).sum() > 8

@@ -1,0 +1,112 @@
+"""Every configuration file: it loads, is locked, has all keys, and says what it is."""
+
+import ast
+import importlib
+import pathlib
+
+import numpy as np
+import pytest
+
+from apr_jax import experiment, models
+from apr_jax.data import ArrayData
+from apr_jax.training import optimizer
+from apr_jax.training.workdir import flatten
+
+FOLDER = pathlib.Path(__file__).parents[1] / "configs"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
+RUNS = [name for name in NAMES if not name.endswith("base")]
+METHODS = {"standard": (0.0, 0.0), "apr_p": (0.6, 0.0), "apr_s": (0.0, 1.0), "apr_sp": (0.6, 1.0)}
+KEYS = {
+    "seed", "epochs", "batch_size", "log_every_steps", "eval_every_epochs", "data.name", "data.data_dir",
+    "data.limit", "model.name", "model.dtype", "model.sync_batch_norm", "optimizer.name", "optimizer.learning_rate",
+    "optimizer.momentum", "optimizer.nesterov", "optimizer.weight_decay", "schedule.name",
+    "schedule.boundaries_epochs", "schedule.factor", "schedule.warmup_epochs", "augment.apr_p.prob",
+    "augment.apr_p.per_image", "augment.apr_s.prob", "augment.apr_s.severity", "augment.apr_s.overflow",
+    "augment.crop_padding", "augment.crop_fill", "augment.flip", "checkpoint.every_steps", "checkpoint.keep"}
+# Mean corruption error of AllConvNet, DenseNet, WideResNet-40-2 and ResNeXt-29 (APR, Table 1).
+TABLE_1 = {
+    "cifar10_standard": (30.8, 30.7, 26.9, 27.5), "cifar10_apr_p": (21.5, 20.3, 18.3, 18.5),
+    "cifar10_apr_s": (14.8, 12.3, 10.6, 11.0), "cifar10_apr_sp": (11.5, 10.3, 9.1, 9.1),
+    "cifar100_standard": (56.4, 59.3, 53.3, 53.4), "cifar100_apr_p": (47.5, 49.8, 44.7, 44.2),
+    "cifar100_apr_s": (39.8, 38.3, 35.5, 33.7), "cifar100_apr_sp": (35.9, 35.8, 32.9, 31.0)}
+
+
+def load(name):
+  return importlib.import_module(f"configs.{name}").get_config()
+
+
+def docstring(name):
+  return ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_keys_are_there_and_no_other_can_be_set(name):
+  config = load(name)
+  flat = flatten(config.to_dict())
+  assert KEYS <= flat.keys()
+  assert flat.keys() == flatten(load("base").to_dict()).keys()
+  for section in (config, config.augment.apr_s, config.model):
+    with pytest.raises(AttributeError):
+      section.tpyo = 1
+  with pytest.raises(TypeError):
+    config.batch_size = "many"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_call_makes_a_new_configuration(name):
+  first = load(name)
+  first.seed = 99
+  assert load(name).seed == 0
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_docstring_gives_the_commands_of_its_own_file(name):
+  lines = [line.strip() for line in docstring(name).splitlines()]
+  assert f"python train.py --config configs/{name}.py --workdir runs/{name}" in lines
+  assert f"python evaluate.py --workdir runs/{name}" in lines
+
+
+@pytest.mark.parametrize("name", TABLE_1)
+def test_the_docstring_gives_the_published_errors(name):
+  text = " ".join(docstring(name).split())
+  networks = ("AllConvNet", "DenseNet", "WideResNet-40-2", "ResNeXt-29")
+  published = ", ".join(f"{network} {error}" for network, error in zip(networks, TABLE_1[name]))
+  assert f"published (APR, Table 1): {published}." in text
+  assert {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C"}[name.split("_")[0]] in text
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if name.partition("_")[2] in METHODS])
+def test_the_name_says_the_augmentation(name):
+  data, method = name.split("_", 1)
+  config = load(name)
+  assert config.data.name == data
+  assert (config.augment.apr_p.prob, config.augment.apr_s.prob) == METHODS[method]
+  if data.startswith("cifar") and config.augment.apr_s.prob:
+    assert config.augment.apr_s.overflow == "wrap"  # as the published numbers were made
+
+
+@pytest.mark.parametrize("name", TABLE_1)
+def test_the_cifar_recipe_is_the_published_one(name):
+  config = load(name)
+  assert (config.epochs, config.batch_size, config.model.name) == (200, 128, "wide_resnet_40_2")
+  assert config.optimizer.to_dict() == {
+      "name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
+  assert (config.schedule.name, config.schedule.boundaries_epochs, config.schedule.factor,
+          config.schedule.warmup_epochs) == ("step", (60, 120, 160, 190), 0.2, 0)
+  augment = config.augment
+  assert (augment.crop_padding, augment.crop_fill, augment.flip, augment.apr_s.severity,
+          augment.apr_p.per_image) == (4, 128, True, 3, False)
+  assert (config.model.mean, config.model.std) == ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+  assert config.evaluation.ood_sets == (("cifar100",) if config.data.name == "cifar10" else ("cifar10",))
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_an_experiment_can_be_built_from_it(name):
+  train = ArrayData(np.zeros((2, 32, 32, 3), np.uint8), np.zeros(2, np.int32), 10, "zeros")
+  config = experiment.resolve(load(name), train)
+  assert config.model.name in models.NETWORKS
+  experiment.build(config)
+  schedule = optimizer.make_schedule(config.schedule, config.optimizer.learning_rate, 10, 10 * config.epochs)
+  optimizer.make_optimizer(config.optimizer, schedule)
+  warmed_up = round(10 * config.schedule.warmup_epochs)
+  assert float(schedule(warmed_up)) == pytest.approx(config.optimizer.learning_rate)

@@ -1,0 +1,226 @@
+"""train.py and evaluate.py: what the user did wrong is one line and exit code 2; a killed run goes on."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+from apr_jax import cli
+from apr_jax.data import load
+from apr_jax.errors import UserError
+from apr_jax.training.loop import Interrupted
+from apr_jax.training.workdir import adopt_config
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+# Imports once, then runs each command of the JSON list in argv[1] as a fork: the scripts themselves, from their
+# flags to their exit code, without seconds of imports each. No device is opened before the fork.
+DRIVER = """
+import json, os, runpy, sys, warnings
+import apr_jax.cli, apr_jax.evaluation.runner, ml_collections.config_flags
+import sklearn.datasets, sklearn.model_selection
+filters = list(warnings.filters)
+commands, children = json.loads(sys.argv[1]), []
+for number, (script, *arguments) in enumerate(commands):
+  warnings.simplefilter("ignore")  # of forking, which is safe here
+  child = os.fork()
+  if not child:
+    warnings.filters[:] = filters
+    for stream, descriptor in (("out", 1), ("err", 2)):
+      os.dup2(os.open(f"{number}.{stream}", os.O_WRONLY | os.O_CREAT), descriptor)
+    sys.argv = [script, *arguments]
+    sys.path.insert(0, os.path.dirname(script))
+    runpy.run_path(script, run_name="__main__")
+    os._exit(0)
+  children.append(child)
+  if number % 4 == 3 or number == len(commands) - 1:  # four at a time
+    for place, child in enumerate(children, number + 1 - len(children)):
+      with open(f"{place}.code", "w") as file:
+        file.write(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+    children = []
+"""
+
+
+def environment(folder, devices=None):
+  values = {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": str(folder), "HOME": str(folder)}
+  flags = {} if devices is None else {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+  return {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"} | values | flags
+
+
+def train(*arguments, config="configs/digits_standard.py"):
+  return ["train.py", f"--config={ROOT / config}", "--workdir=run", *arguments]
+
+
+def evaluate(*arguments):
+  return ["evaluate.py", *arguments]
+
+
+# {case: (command, what the line must say)}; all but the marked ones in a folder that stays empty.
+BAD = {
+    "unknown key": (train("--config.optimizer.learning_rat=1"), ["learning_rat", "learning_rate"]),
+    "wrong type": (train("--config.batch_size=many"), ["batch_size", "many"]),
+    "fraction for a whole number": (train("--config.batch_size=1.5"), ["batch_size", "1.5"]),
+    "missing config file": (train(config="configs/none.py"), ["none.py"]),
+    "no config": (["train.py", "--workdir=run"], ["--config"]),
+    "unknown flag": (train("--epochs=3"), ["epochs"]),
+    "unexpected argument": (train("config.epochs=3"), ["unexpected argument 'config.epochs=3'"]),
+    "broken config file": (train(config="setup.cfg"), ["setup.cfg"]),
+    "unknown model": (train("--config.model.name=wide_resnet_40_20"),
+                      ["unknown model.name 'wide_resnet_40_20'; did you mean 'wide_resnet_40_2'?"]),
+    "batch size and devices": (train("--config.batch_size=30"),
+                               ["batch_size 30 is not divisible", "number of devices, 4"]),
+    "batch size and data": (train("--config.batch_size=2000"), ["batch_size 2000", "1437"]),
+    "missing data": (train("--config.data.name=npy", "--config.data.data_dir=nowhere"), ["nowhere"]),
+    "workdir is a file": (train("--workdir=/dev/null/run"), ["/dev/null/run"]),
+    "workdir of another config": (train("--workdir=stored", "--config.seed=5"),
+                                  ["stored", "seed (0 there, 5 now)"]),
+    "evaluate without a workdir flag": (evaluate(), ["--workdir"]),
+    "evaluate nothing": (evaluate("--workdir=nowhere"), ["nowhere holds no run"]),
+    "evaluate without checkpoint": (evaluate("--workdir=stored"), ["stored holds no checkpoint yet"]),
+    "unknown suite": (evaluate("--workdir=stored", "--suites=clean,odd"),
+                      ["unknown suite 'odd'; did you mean 'ood'?"]),
+    "unknown source": (evaluate("--workdir=stored", "--corruptions=publishd"), ["did you mean 'published'?"]),
+    "evaluate with an unexpected argument": (evaluate("--workdir=stored", "clean"),
+                                             ["unexpected argument 'clean'"]),
+    "negative limit": (evaluate("--workdir=stored", "--limit=-1"), ["limit must be 0"]),
+}
+
+
+@dataclasses.dataclass
+class Outcome:
+  code: int
+  out: str
+  err: str
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+  """What each of the bad commands did, and the names of the files there are afterwards."""
+  from apr_jax import experiment
+  from configs import digits_standard
+
+  folder, logs = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("logs")
+  adopt_config(folder / "stored", experiment.resolve(digits_standard.get_config(), load("digits", "train")))
+  commands = [[str(ROOT / script), *arguments] for (script, *arguments), _ in BAD.values()]
+  driver = DRIVER.replace('f"{', f'"{logs}/" f"{{')
+  subprocess.run([sys.executable, "-c", driver, json.dumps(commands)], cwd=folder, check=True, timeout=300,
+                 env=environment(logs, devices=4) | {"PYTHONPATH": str(ROOT)})
+  read = lambda number, what: (logs / f"{number}.{what}").read_text()
+  results = {case: Outcome(int(read(number, "code")), read(number, "out"), read(number, "err"))
+             for number, case in enumerate(BAD)}
+  return results, {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_exit_code_2(outcomes, case):
+  outcome = outcomes[0][case]
+  assert outcome.code == 2, outcome.err
+  line, = outcome.err.splitlines()
+  assert line.startswith("error: ")
+  for words in BAD[case][1]:
+    assert words in line
+  assert outcome.out == ""
+
+
+def test_bad_input_writes_nothing(outcomes):
+  assert outcomes[1] == {"stored", "stored/config.json"}
+
+
+def test_a_defect_of_ours_keeps_its_traceback_and_a_user_error_does_not(monkeypatch, tmp_path, capsys):
+  monkeypatch.setattr(cli, "use_compilation_cache", lambda: None)
+
+  def fails(error):
+    def main():
+      raise error
+    return main
+
+  with pytest.raises(ZeroDivisionError):
+    cli._main(fails(ZeroDivisionError()))
+  for error, code, said in [(UserError("no"), 2, "error: no\n"), (Interrupted(15, 7), 143, "stopped by SIGTERM"),
+                            (Interrupted(2, 7), 130, "stopped by SIGINT after step 7")]:
+    with pytest.raises(SystemExit) as exit_:
+      cli._main(fails(error))
+    assert exit_.value.code == code
+    assert capsys.readouterr().err.startswith(said)
+
+
+@pytest.mark.parametrize("path, expected", [
+    ("configs/digits_apr_sp.py", "runs/digits_apr_sp"), ("/a/b.c/x.py", "runs/x")])
+def test_default_workdir(path, expected):
+  assert cli.default_workdir(path) == expected
+
+
+TRAIN = [sys.executable, str(ROOT / "train.py"), f"--config={ROOT / 'configs/digits_apr_s.py'}",
+         "--config.data.limit=256", "--config.data.image_size=8", "--config.batch_size=32", "--config.epochs=4",
+         "--config.eval_every_epochs=0", "--config.log_every_steps=1", "--config.checkpoint.every_steps=3"]
+
+
+def steps(workdir):
+  """The number of the last step in metrics.jsonl."""
+  try:
+    content = (workdir / "metrics.jsonl").read_text()
+  except FileNotFoundError:
+    return 0
+  numbers = re.findall(r'"step": (\d+),.*}$', content, re.MULTILINE)
+  return int(numbers[-1]) if numbers else 0
+
+
+def start_and_stop(workdir, step, number, folder):
+  """Starts the run, and sends it the signal when it has logged the step; its exit code and stderr."""
+  with subprocess.Popen([*TRAIN, f"--workdir={workdir}"], env=environment(folder), stdout=subprocess.DEVNULL,
+                        stderr=subprocess.PIPE, text=True) as process:
+    deadline = time.monotonic() + 200
+    while process.poll() is None and steps(workdir) < step:
+      assert time.monotonic() < deadline
+      time.sleep(0.005)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=100)
+  return process.returncode, err
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_with_the_parameters_of_one_that_was_not(tmp_path):
+  whole, killed = tmp_path / "whole", tmp_path / "killed"
+  subprocess.run([*TRAIN, f"--workdir={whole}"], env=environment(tmp_path), check=True, stdout=subprocess.DEVNULL,
+                 timeout=300)
+  draw = random.SystemRandom()
+  first = draw.randint(1, 12)
+  assert start_and_stop(killed, first, signal.SIGKILL, tmp_path)[0] == -signal.SIGKILL
+  second = draw.randint(max(first, 13), 18)
+  assert start_and_stop(killed, second, signal.SIGKILL, tmp_path)[0] == -signal.SIGKILL
+  third = draw.randint(19, 24)
+  code, err = start_and_stop(killed, third, signal.SIGTERM, tmp_path)
+  assert code == 143, err
+  assert re.search(r"^stopped by SIGTERM after step \d+; its state is saved: the same command continues it$", err,
+                   re.MULTILINE) and "Traceback" not in err
+  result = subprocess.run([*TRAIN, f"--workdir={killed}"], env=environment(tmp_path), check=True, text=True,
+                          capture_output=True, timeout=300)
+  assert "continues at step" in result.stdout
+  stops = (first, second, third)
+  content = [jax.tree_util.tree_leaves_with_path([
+      ocp.StandardCheckpointer().restore(workdir / "checkpoints" / "32" / part) for part in ("model", "training")])
+             for workdir in (whole, killed)]
+  assert len(content[0]) > 50
+  for (path, expected), (_, found) in zip(*content, strict=True):
+    np.testing.assert_array_equal(expected, found, err_msg=f"{jax.tree_util.keystr(path)}, stopped after {stops}")
+  logged = [[{key: value for key, value in json.loads(line).items() if key != "images_per_second"}
+             for line in (workdir / "metrics.jsonl").read_text().splitlines()] for workdir in (whole, killed)]
+  assert logged[0] == logged[1] and len(logged[0]) == 33, stops
+
+  scores = subprocess.run(
+      [sys.executable, str(ROOT / "evaluate.py"), f"--workdir={killed}", "--suites=clean,ood", "--limit=50"],
+      env=environment(tmp_path), check=True, text=True, capture_output=True, timeout=300)
+  results = json.loads((killed / "eval" / "results.json").read_text())
+  assert f"clean error            {results['clean']['error']:6.2f} %   (50 images)" in scores.stdout
+  assert results["meta"]["step"] == 32

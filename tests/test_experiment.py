@@ -1,0 +1,128 @@
+"""From a configuration to the parts of an experiment."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from apr_jax import experiment, losses, parallel
+from apr_jax.data import ArrayData
+from apr_jax.errors import UserError
+
+TRAIN = ArrayData(np.zeros((6, 8, 12, 3), np.uint8), np.arange(6, dtype=np.int32), 7, "small")
+
+
+def config(**overrides):
+  from configs import base
+
+  made = base.get_config()
+  made.update_from_flattened_dict({key.replace("__", "."): value for key, value in overrides.items()})
+  return made
+
+
+def test_resolve_fills_in_what_the_data_decide():
+  given = config()
+  resolved = experiment.resolve(given, TRAIN)
+  assert (resolved.model.num_classes, resolved.model.image_size) == (7, (8, 12))
+  assert (given.model.num_classes, given.model.image_size) == (0, (0, 0))
+  changed = {"num_classes": 7, "image_size": (8, 12)}
+  assert resolved.to_dict() == given.to_dict() | {"model": given.model.to_dict() | changed}
+  with pytest.raises(AttributeError):
+    resolved.model.widht = 3  # still locked
+
+
+def test_resolve_twice_is_resolve_once():
+  once = experiment.resolve(config(), TRAIN)
+  assert experiment.resolve(once, TRAIN).to_dict() == once.to_dict()
+
+
+@pytest.mark.parametrize("overrides, words", [
+    ({"model__num_classes": 10}, "model.num_classes is 10, but the data set 'small' has 7"),
+    ({"model__image_size": (12, 8)}, "model.image_size is (12, 8), but the data set 'small' has (8, 12)"),
+])
+def test_a_configuration_that_contradicts_the_data_is_refused(overrides, words):
+  with pytest.raises(UserError) as error:
+    experiment.resolve(config(**overrides), TRAIN)
+  assert words in str(error.value)
+
+
+@pytest.mark.parametrize("key, value, rule", [
+    ("epochs", 0, "above 0"),
+    ("epochs", -3, "above 0"),
+    ("batch_size", 0, "above 0"),
+    ("log_every_steps", 0, "above 0"),
+    ("eval_every_epochs", -1, "0 or more"),
+    ("checkpoint.every_steps", -1, "0 or more"),
+    ("checkpoint.keep", 0, "above 0"),
+    ("evaluation.batch_size", 0, "above 0"),
+    ("augment.crop_padding", -1, "0 or more"),
+    ("augment.crop_fill", 256, "in 0..255"),
+    ("augment.crop_fill", -1, "in 0..255"),
+    ("augment.apr_p.prob", 1.01, "in 0..1"),
+    ("augment.apr_p.prob", -0.1, "in 0..1"),
+    ("augment.apr_s.prob", 2.0, "in 0..1"),
+    ("augment.apr_s.severity", 0.1, "above 0.1 and at most 10"),
+    ("augment.apr_s.severity", 10.5, "above 0.1 and at most 10"),
+    ("augment.apr_s.overflow", "warp", "one of clip, wrap"),
+    ("model.std", (0.2, 0.0, 0.2), "above 0"),
+    ("augment.apr_p.prob", float("nan"), "in 0..1"),
+])
+def test_values_out_of_range_are_named_with_their_rule(key, value, rule):
+  with pytest.raises(UserError) as error:
+    experiment.resolve(config(**{key.replace(".", "__"): value}), TRAIN)
+  assert str(error.value) == f"{key} must be {rule}, got {value!r}"
+
+
+@pytest.mark.parametrize("key, value", [
+    ("eval_every_epochs", 0), ("augment.apr_p.prob", 1.0), ("augment.apr_s.severity", 10.0),
+    ("augment.crop_fill", 255), ("augment.crop_padding", 0), ("augment.apr_s.overflow", "wrap")])
+def test_values_at_the_edge_are_accepted(key, value):
+  experiment.resolve(config(**{key.replace(".", "__"): value}), TRAIN)
+
+
+def test_build_makes_the_configured_parts():
+  overrides = {"model__name": "wide_resnet_10_1", "model__mean": (0.1, 0.2, 0.3), "augment__apr_p__prob": 0.6}
+  parts = experiment.build(experiment.resolve(config(**overrides), TRAIN))
+  assert (parts.num_classes, parts.image_size) == (7, (8, 12))
+  assert (parts.model.mean, parts.model.std) == ((0.1, 0.2, 0.3), (0.2023, 0.1994, 0.2010))
+  network = parts.model.network
+  assert (network.num_classes, network.depth, network.widen) == (7, 10, 1)
+  assert parts.loss is losses.apr_loss
+  views = jax.eval_shape(parts.augment, jax.random.key(0), TRAIN.images, jnp.arange(6), jnp.int32(0))
+  assert views.shape == (2, 6, 8, 12, 3)
+
+
+@pytest.mark.parametrize("dtype, expected", [
+    ("float32", jnp.float32), ("bfloat16", jnp.bfloat16), ("auto", jnp.float32)])  # the tests run on CPU
+def test_precision_of_the_network(dtype, expected):
+  assert experiment.build(experiment.resolve(config(model__dtype=dtype), TRAIN)).model.network.dtype == expected
+
+
+@pytest.mark.parametrize("sync, axis", [(False, None), (True, parallel.AXIS)])
+def test_synchronised_batch_norm(sync, axis):
+  resolved = experiment.resolve(config(model__sync_batch_norm=sync), TRAIN)
+  assert experiment.build(resolved).model.network.axis_name == axis
+
+
+def test_unknown_precision_lists_the_known_ones():
+  with pytest.raises(UserError, match="unknown model.dtype 'float16'.*auto, bfloat16, float32"):
+    experiment.build(experiment.resolve(config(model__dtype="float16"), TRAIN))
+
+
+def test_the_predictor_is_the_model_in_evaluation_mode():
+  parts = experiment.build(experiment.resolve(config(model__name="wide_resnet_10_1"), TRAIN))
+  shapes = jax.eval_shape(lambda: parts.model.init(jax.random.key(0), jnp.zeros((1, 8, 12, 3))))
+  random = np.random.default_rng(0)
+  variables = jax.tree.map(lambda x: random.uniform(0.05, 0.2, x.shape).astype(np.float32), shapes)
+  images = random.integers(0, 256, (3, 8, 12, 3), dtype=np.uint8)
+  predictor = parts.predictor(2, jax.devices()[:1])
+  expected = parts.model.apply(variables, jnp.asarray(images, jnp.float32) / 255, train=False)
+  np.testing.assert_allclose(predictor.logits(predictor.place(variables), images), expected, rtol=1e-4)
+
+
+def test_load_data_takes_the_settings_and_another_name():
+  settings = config(data__name="digits", data__image_size=16).data
+  assert experiment.load_data(settings, "test").image_size == (16, 16)
+  patches = experiment.load_data(settings, "test", name="photo_patches")
+  assert patches.name == "photo_patches" and patches.image_size == (16, 16)
+  assert experiment.load_data(settings, "test", image_size=24).image_size == (24, 24)

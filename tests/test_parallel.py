@@ -1,0 +1,113 @@
+"""One program on several devices: placement, donation, padded prediction."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from apr_jax import parallel
+from apr_jax.errors import UserError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (11, 4, 4, 3), dtype=np.uint8)
+WEIGHT = np.random.default_rng(1).normal(size=(48, 5)).astype(np.float32)
+
+
+def apply(variables, images):
+  return images.reshape(len(images), -1) @ variables["weight"]
+
+
+def test_the_suite_has_four_devices():
+  assert jax.device_count() == 4
+
+
+@pytest.mark.parametrize("batch_size, devices, nearest", [(30, 4, 32), (2, 8, 8), (100, 3, 99), (1, 2, 2)])
+def test_a_batch_that_does_not_split_is_refused_with_both_numbers(batch_size, devices, nearest):
+  with pytest.raises(UserError) as error:
+    parallel.check_batch_size(batch_size, devices)
+  message = str(error.value)
+  assert f"batch_size {batch_size} " in message and f"devices, {devices};" in message
+  assert nearest % devices == 0 and message.endswith(f"nearest that is: {nearest}")
+
+
+@pytest.mark.parametrize("batch_size, devices", [(128, 4), (4, 4), (7, 1)])
+def test_a_batch_that_splits_is_accepted(batch_size, devices):
+  parallel.check_batch_size(batch_size, devices)
+
+
+def test_replicate_and_back():
+  tree = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": (np.int32(4),)}
+  replicated = parallel.replicate(tree)
+  assert len(replicated["a"].sharding.device_set) == 4 and replicated["a"].shape == (2, 3)
+  host = parallel.to_host(replicated)
+  assert isinstance(host["a"], np.ndarray)
+  jax.tree.map(np.testing.assert_array_equal, host, tree)
+  two = parallel.replicate(tree, jax.devices()[1:3])
+  assert two["a"].sharding.device_set == set(jax.devices()[1:3])
+
+
+def test_as_replicated_describes_what_replicate_makes():
+  tree = parallel.replicate({"a": np.zeros((2, 3), np.float32)})
+  description = parallel.as_replicated(tree)["a"]
+  assert (description.shape, description.dtype) == ((2, 3), np.float32)
+  assert description.sharding.is_equivalent_to(tree["a"].sharding, 2)
+
+
+def test_parallel_step_reduces_over_devices_and_keeps_plain_shapes():
+  def step(state, values, shard):
+    total = jax.lax.psum(values * (shard + 1), parallel.AXIS)
+    return state + total, {"total": total, "shards": jax.lax.psum(10**shard, parallel.AXIS)}
+
+  mapped = parallel.parallel_step(step, num_inputs=1)
+  state = parallel.replicate(np.ones(3, np.float32))
+  state, sums = mapped(state, np.arange(3, dtype=np.float32))
+  np.testing.assert_array_equal(state, [1, 11, 21])  # 1 + 2 + 3 + 4 = 10
+  assert state.shape == (3,) and sums["shards"] == 1111
+  state, _ = mapped(state, np.ones(3, np.float32))
+  np.testing.assert_array_equal(state, [11, 21, 31])
+
+
+def test_parallel_step_donates_the_state_and_nothing_else():
+  mapped = parallel.parallel_step(lambda state, x, shard: (state + x, x.sum() + 0 * shard), num_inputs=1)
+  state, x = parallel.replicate((np.ones(64, np.float32), np.ones(64, np.float32)))
+  new, _ = mapped(state, x)
+  assert state.is_deleted() and not x.is_deleted() and not new.is_deleted()
+
+
+@pytest.mark.parametrize("devices, batch_size", [(1, 1), (1, 4), (1, 11), (1, 500), (2, 5), (3, 4), (4, 8), (4, 3)])
+def test_logits_do_not_depend_on_batches_and_devices(devices, batch_size):
+  expected = (IMAGES.astype(np.float64) / 255).reshape(11, -1) @ WEIGHT
+  predictor = parallel.Predictor(apply, batch_size, jax.devices()[:devices])
+  variables = predictor.place({"weight": WEIGHT})
+  for n in (1, 7, 11):
+    logits = predictor.logits(variables, IMAGES[:n])
+    assert logits.dtype == np.float32 and logits.shape == (n, 5)
+    np.testing.assert_allclose(logits, expected[:n], atol=1e-5)
+
+
+def test_the_predictor_compiles_once():
+  traces = []
+
+  def counted(variables, images):
+    traces.append(images.shape)
+    return apply(variables, images)
+
+  predictor = parallel.Predictor(counted, 6)
+  variables = predictor.place({"weight": WEIGHT})
+  for n in (1, 5, 8, 11):
+    predictor.logits(variables, IMAGES[:n])
+  assert traces == [(2, 4, 4, 3)]  # six images on four devices: two each
+
+
+def test_logits_of_bfloat16_networks_are_float32():
+  predictor = parallel.Predictor(lambda v, x: apply(v, x).astype(jnp.bfloat16), 8)
+  assert predictor.logits(predictor.place({"weight": WEIGHT}), IMAGES).dtype == np.float32
+
+
+@pytest.mark.parametrize("images", [
+    IMAGES / np.float32(255), IMAGES[0], IMAGES[..., :1], IMAGES[:0], IMAGES.astype(np.int32)])
+def test_images_of_another_kind_are_refused(images):
+  predictor = parallel.Predictor(apply, 4)
+  with pytest.raises(UserError) as error:
+    predictor.logits(predictor.place({"weight": WEIGHT}), images)
+  assert "images must be uint8 [N, H, W, 3]" in str(error.value)
+  assert f"got {images.dtype} {list(images.shape)}" in str(error.value)

@@ -1,0 +1,83 @@
+"""A network that compiles in a moment, and short runs on the digits with it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from apr_jax import models, parallel
+from apr_jax.models.layers import BatchNorm
+from apr_jax.training import step as step_module
+
+
+class TinyNetwork(nn.Module):
+  """Two by two patch means, batch norm, and a linear layer."""
+
+  num_classes: int
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, images: jax.Array, train: bool) -> jax.Array:
+    batch, height, width, channels = images.shape
+    patches = images.reshape(batch, 4, height // 4, 4, width // 4, channels).mean((2, 4))
+    x = nn.relu(BatchNorm(axis_name=self.axis_name, name="bn")(patches, train))
+    return nn.Dense(self.num_classes, name="fc")(x.reshape(batch, -1))
+
+
+@pytest.fixture
+def tiny_network(monkeypatch) -> type[nn.Module]:
+  """`model.name = "tiny"` names it."""
+  monkeypatch.setitem(models.NETWORKS, "tiny", TinyNetwork)
+  return TinyNetwork
+
+
+@pytest.fixture(scope="session")
+def compiled_programs(tmp_path_factory) -> str:
+  """A folder where this session keeps compiled programs, so that a second run of a configuration starts at once."""
+  folder = str(tmp_path_factory.mktemp("compiled"))
+  names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+  before = [getattr(jax.config, name) for name in names]
+  for name, value in zip(names, (folder, 0.0)):
+    jax.config.update(name, value)
+  yield folder
+  for name, value in zip(names, before):
+    jax.config.update(name, value)
+
+
+@pytest.fixture
+def digits(tiny_network, compiled_programs) -> Callable[..., Any]:
+  """Makes the configuration of a run of four steps per epoch; keywords with __ for dots override it."""
+  from configs import digits_base
+
+  def make(**overrides):
+    config = digits_base.get_config()
+    config.update_from_flattened_dict({
+        "epochs": 2, "batch_size": 32, "log_every_steps": 2, "eval_every_epochs": 1, "data.limit": 128,
+        "model.name": "tiny", "optimizer.learning_rate": 0.05, "schedule.name": "constant",
+        "schedule.warmup_epochs": 0.0})
+    config.update_from_flattened_dict({key.replace("__", "."): value for key, value in overrides.items()})
+    return config
+
+  return make
+
+
+@pytest.fixture(scope="session")
+def on_devices() -> Callable[..., Callable]:
+  """Maps a training step over the first `devices` devices: (state, images, labels, key) of the global batch."""
+
+  def mapped(devices: int, **parts):
+    def share(state, images, labels, key, shard):
+      size = len(images) // devices
+      cut = lambda x: jax.lax.dynamic_slice_in_dim(x, shard * size, size)
+      return step_module.train_step(state, cut(images), cut(labels), key, shard, **parts)
+
+    step = jax.pmap(share, axis_name=parallel.AXIS, in_axes=(None, None, None, None, 0), out_axes=None,
+                    devices=jax.devices()[:devices])
+    return lambda *arguments: step(*arguments, np.arange(devices, dtype=np.int32))
+
+  return mapped

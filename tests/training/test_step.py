@@ -1,0 +1,207 @@
+"""One step against NumPy in float64, and the same step on 1, 2 and 4 devices."""
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import optax
+import pytest
+from flax import linen as nn
+
+from apr_jax import losses, models, parallel
+from apr_jax.augment.pipeline import make_augment
+from apr_jax.training import state as train_state
+from apr_jax.training import step as step_module
+
+RANDOM = np.random.default_rng(0)
+IMAGES = RANDOM.integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
+LABELS = RANDOM.integers(0, 5, 8).astype(np.int32)
+
+
+class Linear(nn.Module):
+  """Logits are linear in the pixels."""
+
+  @nn.compact
+  def __call__(self, images, train):
+    del train
+    return nn.Dense(5, name="fc", kernel_init=nn.initializers.normal(0.1))(images.reshape(len(images), -1))
+
+
+def two_views(key, images, positions, shard):
+  """The image, and its negative."""
+  del key, positions, shard
+  clean = images.astype(jnp.float32) / 255
+  return jnp.stack([clean, 1 - clean])
+
+
+def augmentation(**changes):
+  settings = {"crop_padding": 0, "crop_fill": 0, "flip": False, "apr_p": {"prob": 0.0, "per_image": False},
+              "apr_s": {"prob": 0.0, "severity": 3.0, "overflow": "clip"}}
+  return make_augment(ml_collections.ConfigDict(settings | changes))
+
+
+def linear_state(optimizer):
+  model = models.Classifier(Linear(), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+  return model, train_state.create(0, model, (8, 8), optimizer)
+
+
+def numpy_step(weight, bias, images, labels):
+  """Loss, gradient of weight and bias, and number of correct first views, in float64."""
+  loss, gradient, correct = 0, [0, 0], None
+  for view in (images / 255, 1 - images / 255):
+    x = ((view - 0.5) / 0.25).reshape(len(images), -1)
+    logits = x @ weight + bias
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    loss += -np.log(probabilities[np.arange(len(labels)), labels]).mean()
+    error = (probabilities - np.eye(5)[labels]) / len(labels)
+    gradient = [gradient[0] + x.T @ error, gradient[1] + error.sum(0)]
+    correct = (logits.argmax(1) == labels).sum() if correct is None else correct
+  return loss, gradient, correct
+
+
+@pytest.mark.parametrize("devices", [1, 4])
+def test_two_steps_of_a_linear_model_are_numpys(on_devices, devices):
+  optimizer = optax.chain(optax.add_decayed_weights(0.01), optax.sgd(0.1, 0.9, nesterov=True))
+  model, state = linear_state(optimizer)
+  step = on_devices(devices, model=model, augment=two_views, loss=losses.apr_loss, optimizer=optimizer)
+  fc = state.params["network"]["fc"]
+  weights = [np.asarray(fc["kernel"], np.float64), np.asarray(fc["bias"], np.float64)]
+  momenta = [0, 0]
+  for number in range(2):
+    loss, gradient, correct = numpy_step(*weights, IMAGES.astype(np.float64), LABELS)
+    for i, g in enumerate(gradient):
+      g = g + 0.01 * weights[i]
+      momenta[i] = 0.9 * momenta[i] + g
+      weights[i] = weights[i] - 0.1 * (g + 0.9 * momenta[i])
+    state, sums = step(state, IMAGES, LABELS, jax.random.key(number))
+    assert sums.keys() == {"loss", "correct", "examples"}
+    assert all(value.dtype == jnp.float32 and value.shape == () for value in sums.values())
+    assert sums["examples"] == len(LABELS)
+    assert sums["loss"] == pytest.approx(loss * len(LABELS), rel=1e-5)
+    assert sums["correct"] == correct
+    fc = state.params["network"]["fc"]
+    np.testing.assert_allclose(fc["kernel"], weights[0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(fc["bias"], weights[1], rtol=1e-4, atol=1e-6)
+    assert state.step == number + 1
+  jax.tree.map(np.testing.assert_array_equal, jax.random.key_data(state.key),
+               jax.random.key_data(linear_state(optimizer)[1].key))
+
+
+def test_accuracy_is_that_of_the_clean_view(on_devices):
+  # A model that is right on the image is wrong on its negative: counting both views, or the second, would show.
+  optimizer = optax.sgd(0.0)
+  model, state = linear_state(optimizer)
+  images = np.zeros((4, 8, 8, 3), np.uint8)
+  images[:2] = 255
+  kernel = np.zeros((192, 5), np.float32)
+  kernel[:, 0], kernel[:, 1] = 1, -1
+  state = state.replace(params={"network": {"fc": {"kernel": kernel, "bias": np.zeros(5, np.float32)}}})
+  step = on_devices(2, model=model, augment=two_views, loss=losses.apr_loss, optimizer=optimizer)
+  _, sums = step(state, images, np.array([0, 0, 1, 1], np.int32), jax.random.key(0))
+  assert (sums["correct"], sums["examples"]) == (4, 4)
+
+
+def test_devices_do_not_matter_with_synchronised_batch_norm(tiny_network, on_devices):
+  images, labels = np.repeat(IMAGES, 2, axis=0), np.repeat(LABELS, 2)
+  images = (images * np.linspace(0.2, 1, 16).reshape(-1, 1, 1, 1)).astype(np.uint8)
+  optimizer = optax.sgd(0.1, 0.9)
+  model = models.Classifier(tiny_network(5, axis_name=parallel.AXIS), (0.5,) * 3, (0.25,) * 3)
+  augment = augmentation(flip=True, crop_padding=1)
+  results = {}
+  for devices in (1, 2, 4):
+    state = train_state.create(0, model, (8, 8), optimizer)
+    step = on_devices(devices, model=model, augment=augment, loss=losses.apr_loss, optimizer=optimizer)
+    for number in range(3):
+      state, sums = step(state, images, labels, jax.random.key(number))
+    results[devices] = state.variables, sums
+    assert sums["examples"] == 16
+  start = train_state.create(0, model, (8, 8), optimizer).variables
+  moved = jax.tree.map(lambda a, b: np.abs(a - b).max() > 1e-3, results[1][0], start)
+  assert all(jax.tree.leaves(moved))
+  for devices in (2, 4):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), results[devices], results[1])
+
+
+def test_running_statistics_are_averaged_over_devices(tiny_network, on_devices):
+  images = np.zeros((8, 8, 8, 3), np.uint8)
+  images[6:] = 255  # of four devices the last one sees white only
+  optimizer = optax.sgd(0.1)
+  model = models.Classifier(tiny_network(5), (0.0,) * 3, (1.0,) * 3)
+  state = train_state.create(0, model, (8, 8), optimizer)
+  step = on_devices(4, model=model, augment=augmentation(), loss=losses.apr_loss, optimizer=optimizer)
+  statistics = step(state, images, LABELS, jax.random.key(0))[0].batch_stats["network"]["bn"]
+  np.testing.assert_allclose(statistics["mean"], 0.1 * 0.25, rtol=1e-5)
+  np.testing.assert_allclose(statistics["var"], 0.9, rtol=1e-5)  # each device sees one colour
+
+
+def test_a_plain_image_set_is_learnt(tiny_network, on_devices):
+  random = np.random.default_rng(1)
+  labels = np.arange(16, dtype=np.int32) % 2
+  images = random.integers(0, 128, (16, 8, 8, 3), dtype=np.uint8)
+  images[labels == 1, :4] += 100  # brighter above
+  optimizer = optax.sgd(0.05, 0.9)
+  model = models.Classifier(tiny_network(2), (0.5,) * 3, (0.25,) * 3)
+  state = train_state.create(0, model, (8, 8), optimizer)
+  augment = augmentation(apr_p={"prob": 0.5, "per_image": False})
+  step = on_devices(2, model=model, augment=augment, loss=losses.apr_loss, optimizer=optimizer)
+  history = []
+  for number in range(25):
+    state, sums = step(state, images, labels, jax.random.key(number))
+    history.append({name: float(value) for name, value in sums.items()})
+  assert history[-1]["loss"] < 0.5 * history[0]["loss"]
+  assert history[-1]["correct"] == 16
+
+
+def test_the_key_decides_the_augmentation(on_devices):
+  optimizer = optax.sgd(0.1)
+  model, state = linear_state(optimizer)
+  step = on_devices(2, model=model, augment=augmentation(crop_padding=2, flip=True), loss=losses.apr_loss,
+                    optimizer=optimizer)
+  loss = lambda seed: float(step(state, IMAGES, LABELS, jax.random.key(seed))[1]["loss"])
+  assert loss(0) == loss(0)
+  assert len({loss(seed) for seed in range(4)}) == 4
+
+
+def test_the_augmentation_is_told_the_places_in_the_global_batch(on_devices):
+  optimizer = optax.sgd(0.0)
+  model, state = linear_state(optimizer)
+  kernel = np.ones((192, 5), np.float32)
+  kernel[:, 0] = 0
+  state = state.replace(params={"network": {"fc": {"kernel": kernel, "bias": np.zeros(5, np.float32)}}})
+
+  def dark_from_five_on(key, images, positions, shard):
+    # Classes other than 0 win on a white image; only images at places 5, 6 and 7 are black.
+    del key, images
+    return jnp.where(positions < 5, 1.0, 0.0).reshape(1, -1, 1, 1, 1) * jnp.ones((1, 2, 8, 8, 3)) + 0 * shard
+
+  step = on_devices(4, model=model, augment=dark_from_five_on, loss=losses.apr_loss, optimizer=optimizer)
+  _, sums = step(state, IMAGES, np.zeros(8, np.int32), jax.random.key(0))
+  assert sums["correct"] == 3
+
+
+def test_dropout_keys_differ_between_devices_and_from_the_augmentations(on_devices):
+  class Draws(nn.Module):
+    """Puts the draw of its dropout key into the logit of class 0."""
+
+    @nn.compact
+    def __call__(self, images, train):
+      scale = self.param("scale", nn.initializers.ones, ())
+      draw = jax.random.uniform(self.make_rng("dropout")) if train else 0.0
+      return scale * jnp.stack([jnp.full(len(images), draw), jnp.zeros(len(images))], 1)
+
+  model = models.Classifier(Draws(), (0.0,) * 3, (1.0,) * 3)
+  optimizer = optax.sgd(0.0)
+  state = train_state.create(0, model, (8, 8), optimizer)
+  step = on_devices(2, model=model, augment=augmentation(), loss=losses.apr_loss, optimizer=optimizer)
+  both = lambda seed: float(step(state, IMAGES, np.zeros(8, np.int32), jax.random.key(seed))[1]["loss"]) / 8
+  one = on_devices(1, model=model, augment=augmentation(), loss=losses.apr_loss, optimizer=optimizer)
+  first = float(one(state, IMAGES, np.zeros(8, np.int32), jax.random.key(0))[1]["loss"]) / 8
+  # With one draw for both devices the mean over them would be that of the first.
+  assert abs(both(0) - first) > 1e-3
+  assert both(0) != both(1)
+
+
+def test_the_step_stays_readable():
+  import inspect
+
+  assert len(inspect.getsource(step_module.train_step).splitlines()) < 80
