@@ -9,7 +9,8 @@ from apr_jax import cli
 from apr_jax.evaluation import runner
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
-_SUITES = flags.DEFINE_list("suites", list(runner.SUITES), "What to evaluate.")
+_SUITES = flags.DEFINE_list(
+    "suites", list(runner.DEFAULT_SUITES), f"What to evaluate, of {', '.join(runner.SUITES)}.")
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Where data sets, or the published corruptions, lie; default: as in training.")
 _LIMIT = flags.DEFINE_integer("limit", 0, "Evaluate on the first so many images of each set; 0 = all.")

@@ -7,6 +7,7 @@ beside it. Both are higher for in-distribution images.
 import numpy as np
 
 from apr_jax import metrics
+from apr_jax.errors import UserError
 from apr_jax.evaluation.suite import Parts, Task
 
 
@@ -26,6 +27,8 @@ HEADLINE = "max_softmax"
 
 
 def parts(task: Task) -> Parts:
+  if not task.ood_sets:
+    raise UserError("no out-of-distribution sets are named; give --ood_sets, or leave ood out of --suites")
   for name in task.ood_sets:
     yield name, lambda name=name: _score_set(task, name)
 

@@ -13,18 +13,19 @@ import apr_jax
 from apr_jax import experiment
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError, lookup, one_line
-from apr_jax.evaluation import clean, corruptions, ood
+from apr_jax.evaluation import clean, corruption_sources, corruptions, extra_corruptions, ood
 from apr_jax.evaluation.classifier import LoadedClassifier
 from apr_jax.evaluation.part_store import PartStore
 from apr_jax.evaluation.suite import Task
 from apr_jax.training.workdir import write_json
 
-SUITES = {"clean": clean, "corruptions": corruptions, "ood": ood}
+SUITES = {"clean": clean, "corruptions": corruptions, "extra_corruptions": extra_corruptions, "ood": ood}
+DEFAULT_SUITES = ("clean", "corruptions", "ood")
 RESULTS = "results.json"
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
-def evaluate(workdir: str, *, suites: tuple[str, ...] = tuple(SUITES), data_dir: str | None = None, limit: int = 0,
+def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir: str | None = None, limit: int = 0,
              out: str | None = None, corruption_source: str = "auto", ood_sets: tuple[str, ...] | None = None,
              batch_size: int | None = None, devices: list[jax.Device] | None = None, quiet: bool = False) -> dict:
   """Scores the newest checkpoint of a run and writes the scores to `OUT/results.json`.
@@ -37,7 +38,7 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = tuple(SUITES), data_dir:
     data_dir: where data sets lie; default: as in training.
     limit: evaluate on the first so many images of each set; 0 = all.
     out: folder of the results; default `WORKDIR/eval`.
-    corruption_source: "auto", or a name of `corruptions.SOURCES`.
+    corruption_source: "auto", or a key of `corruption_sources.SOURCES`.
     ood_sets: names of out-of-distribution sets; default: the run's `evaluation.ood_sets`.
     batch_size: images per call; changes no result.
     devices: where to compute; changes no result.
@@ -52,7 +53,7 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = tuple(SUITES), data_dir:
   for suite in suites:
     lookup(SUITES, suite, "suite")
   if corruption_source != "auto":
-    lookup(corruptions.SOURCES, corruption_source, "source of corruptions")
+    lookup(corruption_sources.SOURCES, corruption_source, "source of corruptions")
   if limit < 0:
     raise UserError(f"limit must be 0 (all images) or more, got {limit}")
   classifier = LoadedClassifier(workdir, devices, batch_size)
@@ -86,10 +87,13 @@ def summary_lines(results: dict) -> list[str]:
   lines = []
   if "clean" in results:
     lines.append(f"clean error            {results['clean']['error']:6.2f} %   ({results['clean']['examples']} images)")
-  if "corruptions" in results:
-    section = results["corruptions"]
-    lines.append(f"mean corruption error  {section['mean_error']:6.2f} %   ({section['source']}, "
-                 f"{len(section['by_corruption'])} × 5 sets of {section['examples']} images)")
+  for suite, title in (("corruptions", "mean corruption error "), ("extra_corruptions", "extra corruptions     ")):
+    if suite in results:
+      section = results[suite]
+      lines.append(f"{title} {section['mean_error']:6.2f} %   ({section['source']}, "
+                   f"{len(section['by_corruption'])} × 5 sets of {section['examples']} images)")
+      if "mce" in section:
+        lines.append(f"mCE                    {section['mce']:6.2f} %   (errors relative to AlexNet's)")
   if "ood" in results:
     section = results["ood"]
     lines.append(f"mean OOD AUROC         {section['mean_auroc']:6.2f} %   ({section['score']})")
@@ -109,7 +113,7 @@ def _task(classifier: LoadedClassifier, data_dir: str | None, limit: int, corrup
     return data.take(min(limit, len(data.labels)))
 
   return Task(logits=classifier.logits, data_name=config.data.name, data_dir=config.data.data_dir,
-              num_classes=classifier.num_classes, load_test=load_test, limit=limit,
+              num_classes=classifier.num_classes, image_size=classifier.image_size, load_test=load_test, limit=limit,
               ood_sets=config.evaluation.ood_sets if ood_sets is None else ood_sets,
               corruption_source=corruption_source)
 

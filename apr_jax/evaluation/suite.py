@@ -31,6 +31,7 @@ class Task:
     data_name: name of the in-distribution data set.
     data_dir: where data sets lie; "" = TFDS's default.
     num_classes: K.
+    image_size: (H, W) in pixels.
     load_test: name of a data set → its test split, at the size the network takes, cut to the limit.
     limit: evaluate on the first so many images of each set; 0 = all.
     ood_sets: names of the out-of-distribution sets.
@@ -41,6 +42,7 @@ class Task:
   data_name: str
   data_dir: str
   num_classes: int
+  image_size: tuple[int, int]
   load_test: Callable[[str], ArrayData]
   limit: int
   ood_sets: tuple[str, ...]

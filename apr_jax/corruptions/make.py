@@ -1,0 +1,87 @@
+"""Writes a corrupted test set in the layout of CIFAR-10-C: `python -m apr_jax.corruptions.make --data NAME --out DIR`.
+
+One `NAME.npy` per corruption, uint8 `[5 N, H, W, 3]` with the severities one after the other, and `labels.npy`. Files
+that are there already are kept, so an interrupted run goes on where it stopped.
+"""
+
+import os
+import pathlib
+import sys
+
+import numpy as np
+import tqdm
+from absl import flags
+
+from apr_jax import cli, corruptions, data
+from apr_jax.corruptions.whole_sets import regenerate
+from apr_jax.data import ArrayData
+from apr_jax.data.arrays import read_npy
+from apr_jax.errors import UserError, one_line
+
+SEVERITIES = range(1, 6)
+
+
+def make(test: ArrayData, folder: pathlib.Path, *, names: tuple[str, ...] = corruptions.CORRUPTIONS,
+         quiet: bool = False) -> None:
+  """Writes the corrupted copies of a test set.
+
+  Args:
+    test: the clean images.
+    folder: where the files go; made if needed.
+    names: corruptions.
+    quiet: show no progress.
+
+  Raises:
+    UserError: the folder cannot be written, or holds files of another data set.
+  """
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_labels(folder / "labels.npy", np.tile(test.labels, len(SEVERITIES)))
+    missing = [name for name in names if not (folder / f"{name}.npy").exists()]
+    sets = [(name, severity) for name in missing for severity in SEVERITIES]
+    progress = iter(tqdm.tqdm(sets, unit="set", disable=quiet or not sys.stderr.isatty()))
+    for name in missing:
+      path = folder / f"{name}.npy"
+      shape = (len(SEVERITIES) * len(test.images), *test.images.shape[1:])
+      # Under another name until it is whole: a killed run leaves no file that looks finished.
+      partial = np.lib.format.open_memmap(path.with_suffix(".partial"), "w+", np.uint8, shape)
+      end = 0
+      for severity in SEVERITIES:
+        for batch in regenerate(test.images, name, severity):
+          start, end = end, end + len(batch)
+          partial[start:end] = batch
+        next(progress)
+      partial.flush()
+      os.replace(path.with_suffix(".partial"), path)
+  except OSError as error:
+    raise UserError(f"{folder} cannot be written: {one_line(error)}; use another --out") from error
+
+
+def _write_labels(path: pathlib.Path, labels: np.ndarray) -> None:
+  if path.exists():
+    found = read_npy(path)
+    if found.shape != labels.shape or (found != labels).any():
+      raise UserError(f"{path} belongs to another data set or another --limit; use another --out")
+    return
+  with path.with_suffix(".partial").open("wb") as file:
+    np.save(file, labels)
+  os.replace(path.with_suffix(".partial"), path)
+
+
+def _main() -> None:
+  test = data.load(_DATA.value, "test", data_dir=_DATA_DIR.value, image_size=_IMAGE_SIZE.value).take(_LIMIT.value)
+  names = corruptions.CORRUPTIONS + (corruptions.EXTRA_CORRUPTIONS if _EXTRA.value else ())
+  make(test, pathlib.Path(_OUT.value), names=names)
+  print(f"{len(names)} corruptions × {len(SEVERITIES)} severities of {len(test.images)} images in {_OUT.value} "
+        f"(regenerated: not comparable with published files)")
+
+
+if __name__ == "__main__":
+  _DATA = flags.DEFINE_string("data", None, "Data set: a TFDS name, digits, npz:FILE, npy:DIR or folder:DIR.")
+  _OUT = flags.DEFINE_string("out", None, "Folder for the files.")
+  _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where TFDS keeps its data sets; default: TFDS's own.")
+  _IMAGE_SIZE = flags.DEFINE_integer("image_size", 0, "Resize and crop to this square in pixels; 0 = as stored.")
+  _LIMIT = flags.DEFINE_integer("limit", 0, "Take the first so many images; 0 = all.")
+  _EXTRA = flags.DEFINE_bool("extra", False, "Make the 4 extra corruptions too.")
+  flags.mark_flags_as_required(["data", "out"])
+  cli.run(_main)

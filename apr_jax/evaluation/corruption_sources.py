@@ -1,0 +1,100 @@
+"""Where corrupted test images come from. The results of an evaluation name their source:
+
+    published      CIFAR-10-C or CIFAR-100-C (a folder of `.npy` files), or ImageNet-C (a tree of JPEG files)
+    tfds           TFDS's copy of CIFAR-10-C, `cifar10_corrupted/NAME_SEVERITY`
+    regenerated    made here from the test images by `apr_jax.corruptions`; not comparable with published scores
+"""
+
+import pathlib
+from collections.abc import Callable, Iterator
+
+from apr_jax import corruptions
+from apr_jax.corruptions.whole_sets import regenerate
+from apr_jax.data import ArrayData
+from apr_jax.data.imagenet_c import ImageNetC
+from apr_jax.data.published_corruptions import PublishedCorruptions
+from apr_jax.errors import UserError
+from apr_jax.evaluation.suite import Task
+
+Load = Callable[[str, int], Iterator[ArrayData]]
+"""(corruption, severity) → the corrupted test images in chunks, which bound the memory."""
+
+_PUBLISHED = {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C", "imagenet2012": "ImageNet-C"}
+_TFDS = {"cifar10": "cifar10_corrupted"}
+_TFDS_NAMES = {"glass_blur": "frosted_glass_blur", "elastic_transform": "elastic"}
+
+
+def open_source(task: Task, names: tuple[str, ...]) -> tuple[str, Load]:
+  """The name of the task's source and its images: the source asked for, or with "auto" the first that is there.
+
+  Args:
+    task: `task.corruption_source` is "auto" or a key of `SOURCES`.
+    names: corruptions that will be loaded.
+
+  Raises:
+    UserError: the source is not there, or does not fit.
+  """
+  wanted = task.corruption_source
+  if wanted == "auto":
+    wanted = "published" if _published_folder(task) else "tfds" if _tfds_folder(task, names) else "regenerated"
+  return wanted, SOURCES[wanted](task, names)
+
+
+def published(task: Task, names: tuple[str, ...]) -> Load:
+  """The published files, in the data folder itself or in its folder of their name."""
+  folder = _published_folder(task)
+  if folder is None:
+    known = _PUBLISHED.get(task.data_name)
+    inside = f" or its folder {known}" if known else ""
+    raise UserError(f"the published corruptions of {task.data_name} were not found: looked for labels.npy (or "
+                    f"{names[0]}/1) in {task.data_dir or 'the folder of --data_dir, which is not given'}{inside}; "
+                    f"give --data_dir")
+  if not (folder / "labels.npy").is_file():
+    return ImageNetC(folder, task.num_classes, names, task.image_size).load
+  files = PublishedCorruptions(folder, task.num_classes, names)
+  return lambda name, severity: iter([files.load(name, severity)])
+
+
+def tfds(task: Task, names: tuple[str, ...]) -> Load:
+  """TFDS's copy; the four extra corruptions are not in it."""
+  missing = sorted(set(names) - set(corruptions.CORRUPTIONS))
+  if task.data_name not in _TFDS or missing:
+    raise UserError(f"TFDS has no corrupted {task.data_name}{' with ' + ', '.join(missing) if missing else ''}; "
+                    f"use --corruptions published or regenerated")
+  return lambda name, severity: iter([task.load_test(
+      f"{_TFDS[task.data_name]}/{_TFDS_NAMES.get(name, name)}_{severity}")])
+
+
+def regenerated(task: Task, names: tuple[str, ...]) -> Load:
+  """The test images, corrupted here."""
+  del names
+  test = task.test
+
+  def load(name: str, severity: int) -> Iterator[ArrayData]:
+    start = 0
+    for images in regenerate(test.images, name, severity):
+      yield ArrayData(images, test.labels[start:start + len(images)], test.num_classes,
+                      f"{test.name} with {name}/{severity}")
+      start += len(images)
+
+  return load
+
+
+SOURCES: dict[str, Callable[[Task, tuple[str, ...]], Load]] = {
+    "published": published, "tfds": tfds, "regenerated": regenerated}
+
+
+def _published_folder(task: Task) -> pathlib.Path | None:
+  if not task.data_dir:
+    return None
+  folder = pathlib.Path(task.data_dir).expanduser()
+  candidates = [folder / _PUBLISHED[task.data_name], folder] if task.data_name in _PUBLISHED else [folder]
+  return next((candidate for candidate in candidates if (candidate / "labels.npy").is_file()
+               or any(candidate.glob("gaussian_noise/1")) or any(candidate.glob("*/gaussian_noise/1"))), None)
+
+
+def _tfds_folder(task: Task, names: tuple[str, ...]) -> pathlib.Path | None:
+  if task.data_name not in _TFDS or not set(names) <= set(corruptions.CORRUPTIONS):
+    return None
+  folder = pathlib.Path(task.data_dir or "~/tensorflow_datasets").expanduser() / _TFDS[task.data_name]
+  return folder if folder.is_dir() else None

@@ -1,0 +1,14 @@
+"""Errors under the 4 extra corruptions, which stand apart: they are in no benchmark's mean."""
+
+from apr_jax.corruptions import EXTRA_CORRUPTIONS
+from apr_jax.evaluation import corruptions
+from apr_jax.evaluation.suite import Parts, Task
+
+
+def parts(task: Task) -> Parts:
+  return corruptions.parts_of(task, EXTRA_CORRUPTIONS)
+
+
+def summarise(results: dict) -> dict:
+  """As for the 15 corruptions."""
+  return corruptions.summarise(results)

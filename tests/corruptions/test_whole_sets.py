@@ -1,0 +1,72 @@
+"""Corrupted copies of whole sets: the same in any batches, and as files in the published layout."""
+
+import jax
+import numpy as np
+import pytest
+
+from apr_jax import corruptions, data
+from apr_jax.corruptions import make, whole_sets
+from apr_jax.data.published_corruptions import PublishedCorruptions
+from apr_jax.errors import UserError
+
+NAMES = ("gaussian_noise", "contrast")
+
+
+@pytest.fixture(scope="module")
+def digits():
+  return data.load("digits", "test").take(10)
+
+
+def test_batches_do_not_change_the_set(digits):
+  whole, = whole_sets.regenerate(digits.images, "gaussian_noise", 3)
+  pieces = list(whole_sets.regenerate(digits.images, "gaussian_noise", 3, batch_size=4))
+  assert [len(piece) for piece in pieces] == [4, 4, 2]
+  np.testing.assert_array_equal(np.concatenate(pieces), whole)
+
+
+def test_sets_are_drawn_independently(digits):
+  noise = lambda severity, seed=0: next(whole_sets.regenerate(digits.images, "gaussian_noise", severity, seed=seed))
+  grey = np.full((1, 32, 32, 3), 128, np.uint8)
+  first, second = (next(whole_sets.regenerate(grey, "gaussian_noise", severity)).astype(float) - 128
+                   for severity in (1, 5))
+  assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.1
+  assert (noise(3) != noise(3, seed=1)).any()
+
+
+def test_make_writes_the_published_layout(digits, tmp_path):
+  make.make(digits, tmp_path, names=NAMES, quiet=True)
+  assert sorted(path.name for path in tmp_path.iterdir()) == ["contrast.npy", "gaussian_noise.npy", "labels.npy"]
+  published = PublishedCorruptions(tmp_path, 10, NAMES)
+  np.testing.assert_array_equal(published.labels, digits.labels)
+  for name in NAMES:
+    for severity in (1, 5):
+      expected = np.concatenate(list(whole_sets.regenerate(digits.images, name, severity)))
+      np.testing.assert_array_equal(published.load(name, severity).images, expected)
+
+
+def test_make_keeps_whole_files_and_replaces_partial_ones(digits, tmp_path, monkeypatch):
+  made = []
+
+  def interrupted(images, name, severity, **options):
+    made.append((name, severity))
+    if (name, severity) == ("contrast", 3) and made.count(("contrast", 3)) == 1:
+      raise KeyboardInterrupt
+    return whole_sets.regenerate(images, name, severity, **options)
+
+  monkeypatch.setattr(make, "regenerate", interrupted)
+  with pytest.raises(KeyboardInterrupt):
+    make.make(digits, tmp_path, names=NAMES, quiet=True)
+  assert (tmp_path / "gaussian_noise.npy").exists() and not (tmp_path / "contrast.npy").exists()
+  make.make(digits, tmp_path, names=NAMES, quiet=True)
+  assert [name for name, _ in made].count("gaussian_noise") == 5
+  assert not list(tmp_path.glob("*.partial"))
+  np.testing.assert_array_equal(np.load(tmp_path / "contrast.npy")[:10],
+                                corruptions.corrupt(jax.random.key(0), digits.images, "contrast", 1))
+
+
+def test_make_refuses_a_folder_of_other_labels(digits, tmp_path):
+  make.make(digits, tmp_path, names=("contrast",), quiet=True)
+  before = (tmp_path / "labels.npy").read_bytes()
+  with pytest.raises(UserError, match="labels.npy belongs to another data set"):
+    make.make(digits.take(5), tmp_path, names=("contrast",), quiet=True)
+  assert (tmp_path / "labels.npy").read_bytes() == before

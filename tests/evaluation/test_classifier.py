@@ -1,0 +1,74 @@
+"""A trained run as a function of images."""
+
+import pathlib
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import apr_jax
+from apr_jax import data, experiment
+from apr_jax.errors import UserError
+from apr_jax.evaluation.classifier import load_classifier
+from apr_jax.training import checkpoint, workdir
+
+
+@pytest.fixture(scope="module")
+def loaded(run):
+  return apr_jax.load_classifier(run)
+
+
+IMAGES = data.load("digits", "test").images[:20]
+
+
+def test_logits_are_those_of_the_checkpoint(run, loaded):
+  parts = experiment.build(workdir.read_config(run))
+  with checkpoint.Checkpoints(run) as checkpoints:
+    variables = checkpoints.restore_variables(
+        lambda: parts.model.init(jax.random.key(5), jnp.zeros((1, 32, 32, 3))))
+  variables = jax.device_get(variables)
+  expected = parts.model.apply(variables, jnp.asarray(IMAGES, jnp.float32) / 255, train=False)
+  logits = loaded.logits(IMAGES)
+  assert logits.dtype == np.float32 and logits.shape == (20, 10)
+  np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+  assert (loaded.num_classes, loaded.image_size, loaded.step) == (10, (32, 32), 50)
+
+
+def test_probabilities_are_the_softmax_of_the_logits(loaded):
+  logits = loaded.logits(IMAGES).astype(np.float64)
+  probabilities = loaded.predict_proba(IMAGES)
+  assert probabilities.dtype == np.float32
+  np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-6)
+  expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+  np.testing.assert_allclose(probabilities, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("devices, batch_size", [(1, 3), (2, 20), (4, 6)])
+def test_devices_and_batch_size_change_nothing(run, loaded, devices, batch_size):
+  other = load_classifier(run, devices=jax.devices()[:devices], batch_size=batch_size)
+  np.testing.assert_array_equal(other.logits(IMAGES), loaded.logits(IMAGES))
+
+
+@pytest.mark.parametrize("images", [
+    IMAGES / 255, IMAGES.astype(np.int64), IMAGES[:, :16, :16], IMAGES[:, :, :31], IMAGES[0], IMAGES[..., :1],
+    IMAGES[:0]])
+def test_other_images_are_refused(loaded, images):
+  with pytest.raises(UserError) as error:
+    loaded.logits(images)
+  assert "images must be" in str(error.value) and str(list(images.shape)) in str(error.value)
+
+
+def test_a_path_works_as_a_string_does(run, loaded):
+  np.testing.assert_array_equal(apr_jax.load_classifier(pathlib.Path(run)).logits(IMAGES[:2]),
+                                apr_jax.load_classifier(str(run)).logits(IMAGES[:2]))
+
+
+def test_a_workdir_without_run_or_checkpoint_is_refused(run, tmp_path):
+  with pytest.raises(UserError, match="holds no run"):
+    apr_jax.load_classifier(tmp_path)
+  shutil.copy(run / "config.json", tmp_path / "config.json")
+  with pytest.raises(UserError, match="holds no checkpoint yet"):
+    apr_jax.load_classifier(tmp_path)
+  assert [entry.name for entry in tmp_path.iterdir()] == ["config.json"]

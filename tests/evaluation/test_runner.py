@@ -1,0 +1,167 @@
+"""Evaluating a trained run from end to end."""
+
+import json
+import math
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+import apr_jax
+from apr_jax import corruptions, data
+from apr_jax.errors import UserError
+from apr_jax.evaluation import classifier, runner
+from apr_jax.evaluation.part_store import PARTS
+
+OOD = {"auroc", "tnr95", "dtacc", "aupr_in", "aupr_out"}
+LIMIT = 48
+CORRUPTIONS = ("gaussian_noise", "brightness")  # quick to compile, and one of them random
+
+
+def evaluate(run, out, **keywords):
+  return runner.evaluate(str(run), **{"out": str(out), "limit": LIMIT, "quiet": True} | keywords)
+
+
+def scores(results):
+  return {suite: value for suite, value in results.items() if suite != "meta"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_corruptions():
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(corruptions, "CORRUPTIONS", CORRUPTIONS)
+    yield
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+  """Where the results of all suites, evaluated on all devices, are."""
+  return tmp_path_factory.mktemp("first")
+
+
+@pytest.fixture(scope="module")
+def results(run, first):
+  return evaluate(run, first)
+
+
+def test_results_json(results, first):
+  stored = json.loads((first / "results.json").read_text())
+  assert stored == json.loads(json.dumps(results))
+  assert stored.keys() == {"clean", "corruptions", "ood", "meta"}
+  assert stored["clean"].keys() == {"accuracy", "error", "examples"}
+  assert stored["corruptions"].keys() == {"mean_error", "by_corruption", "source", "examples"}
+  by_corruption = stored["corruptions"]["by_corruption"]
+  assert list(by_corruption) == list(CORRUPTIONS) and all(len(x) == 5 for x in by_corruption.values())
+  assert stored["corruptions"]["mean_error"] == pytest.approx(np.mean(list(by_corruption.values())))
+  assert stored["corruptions"]["source"] == "regenerated"
+  assert stored["ood"].keys() == {"photo_patches", "uniform_noise", "mean_auroc", "score"}
+  for name in ("photo_patches", "uniform_noise"):
+    assert OOD <= stored["ood"][name].keys() and OOD == stored["ood"][name]["max_logit"].keys()
+    assert stored["ood"][name]["examples"] == LIMIT
+  meta = stored["meta"]
+  assert meta.keys() == {"config", "seed", "step", "versions", "git", "device", "examples"}
+  assert (meta["seed"], meta["step"], meta["examples"]) == (0, 50, f"the first {LIMIT} of each set")
+  assert meta["config"]["model"]["num_classes"] == 10
+  assert meta["versions"]["apr_jax"] == apr_jax.__version__ and meta["versions"].keys() >= {"jax", "flax", "python"}
+
+
+def test_the_clean_error_is_that_of_the_test_images(run, results):
+  test = data.load("digits", "test")
+  wrong = apr_jax.load_classifier(run).logits(test.images[:LIMIT]).argmax(1) != test.labels[:LIMIT]
+  assert results["clean"]["error"] == pytest.approx(100 * wrong.mean())
+  assert 0 < results["clean"]["error"] < 85  # trained, but not so well that differences would not show
+
+
+@pytest.mark.parametrize("devices, batch_size", [(1, 500), (1, 7), (2, 16), (4, 5)])
+def test_metrics_do_not_depend_on_devices_and_batch_size(run, results, tmp_path, devices, batch_size):
+  again = evaluate(run, tmp_path / "again", devices=jax.devices()[:devices], batch_size=batch_size)
+  assert scores(again) == scores(results)
+
+
+def test_evaluation_leaves_the_run_alone(run, results):
+  before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+  apr_jax.load_classifier(run)
+  assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+  assert sorted(entry.name for entry in (run / "checkpoints").iterdir()) == ["40", "50"]
+
+
+def count_calls(monkeypatch, fail_at=math.inf):
+  """The numbers of images of each call of the network; the call `fail_at` dies."""
+  calls = []
+  original = classifier.LoadedClassifier.logits
+
+  def logits(self, images):
+    if len(calls) == fail_at:
+      raise KeyboardInterrupt
+    calls.append(len(images))
+    return original(self, images)
+
+  monkeypatch.setattr(classifier.LoadedClassifier, "logits", logits)
+  return calls
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_stopped(run, results, tmp_path, monkeypatch):
+  out = tmp_path / "stopped"
+  with monkeypatch.context() as patch:
+    calls = count_calls(patch, fail_at=5)
+    with pytest.raises(KeyboardInterrupt):
+      evaluate(run, out)
+    assert len(calls) == 5 and not (out / "results.json").exists()
+    with (out / PARTS).open("a") as file:
+      file.write('["corruptions", "brigh')
+  with monkeypatch.context() as patch:
+    calls = count_calls(patch)
+    assert scores(evaluate(run, out)) == scores(results)
+    # Ten corrupted sets of which four are done; two sets for OOD, and the test images again for their scores.
+    assert len(calls) == 10 - 4 + 2 + 1
+  with monkeypatch.context() as patch:
+    calls = count_calls(patch)
+    assert scores(evaluate(run, out)) == scores(results)
+    assert not calls
+    evaluate(run, out, limit=LIMIT - 1, suites=("clean",))  # another limit: anew
+    assert calls == [LIMIT - 1]
+
+
+def test_suites_and_sets_can_be_chosen(run, tmp_path):
+  results = evaluate(run, tmp_path, suites=("clean", "ood"), ood_sets=("uniform_noise",))
+  assert results.keys() == {"clean", "ood", "meta"}
+  assert results["ood"].keys() == {"uniform_noise", "mean_auroc", "score"}
+  assert results["ood"]["mean_auroc"] == results["ood"]["uniform_noise"]["auroc"]
+
+
+def test_results_go_into_the_run_unless_told_otherwise(run, tmp_path):
+  copy = tmp_path / "copy"
+  shutil.copytree(run, copy)
+  runner.evaluate(str(copy), suites=("clean",), quiet=True)
+  results = json.loads((copy / "eval" / "results.json").read_text())
+  assert results["clean"]["examples"] == 360 and results["meta"]["examples"] == "all"
+
+
+def test_summary_lines(results):
+  lines = runner.summary_lines(results)
+  assert lines[0] == f"clean error            {results['clean']['error']:6.2f} %   ({LIMIT} images)"
+  assert f"{results['corruptions']['mean_error']:6.2f} %   (regenerated, 2 × 5 sets of {LIMIT} images)" in lines[1]
+  assert len(lines) == 5
+
+
+@pytest.mark.parametrize("keywords, words", [
+    ({"suites": ("clean", "corruption")}, "unknown suite 'corruption'; did you mean 'corruptions'?"),
+    ({"corruption_source": "publish"}, "unknown source of corruptions 'publish'; did you mean 'published'?"),
+    ({"limit": -1}, "limit must be 0 (all images) or more, got -1"),
+    ({"corruption_source": "published", "suites": ("corruptions",)},
+     "published corruptions of digits were not found"),
+    ({"corruption_source": "tfds", "suites": ("corruptions",)}, "TFDS has no corrupted digits"),
+    ({"ood_sets": ("npz:/no/such.npz",), "suites": ("ood",)}, "/no/such.npz"),
+])
+def test_bad_arguments_are_one_line(run, tmp_path, keywords, words):
+  with pytest.raises(UserError) as error:
+    evaluate(run, tmp_path / "out", **keywords)
+  assert words in str(error.value) and "\n" not in str(error.value)
+  assert not (tmp_path / "out" / "results.json").exists()
+
+
+def test_an_out_folder_that_cannot_be_made(run, tmp_path):
+  (tmp_path / "file").write_text("")
+  with pytest.raises(UserError, match="cannot be written"):
+    evaluate(run, tmp_path / "file" / "out")

@@ -1,0 +1,266 @@
+"""The evaluators on planted logits: every number worked out by hand."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from apr_jax import corruptions as corruption_functions
+from apr_jax import metrics
+from apr_jax.data import ArrayData
+from apr_jax.errors import UserError
+from apr_jax.evaluation import clean, corruption_sources, corruptions, extra_corruptions, ood
+from apr_jax.evaluation.suite import Task
+
+NAMES = ("fog", "contrast")
+
+
+def images_of(predictions, confidences=None):
+  images = np.full((len(predictions), 10, 10, 3), 7, np.uint8)
+  images[:, 0, 0, 0] = predictions
+  images[:, 0, 0, 1] = 20 if confidences is None else confidences
+  return images
+
+
+def dataset(predictions, labels, confidences=None, name="planted"):
+  return ArrayData(images_of(predictions, confidences), np.array(labels, np.int32), 5, name)
+
+
+TEST = dataset([0, 1, 2, 3], [0, 1, 2, 3])
+
+
+def run_suite(suite, task):
+  return suite.summarise({name: compute() for name, compute in suite.parts(task)})
+
+
+def write_published(folder, wrong, labels=(0, 1, 2, 3), names=NAMES):
+  """CIFAR-10-C's layout; at each severity the first wrong[name][severity - 1] images are misclassified."""
+  folder.mkdir(parents=True, exist_ok=True)
+  labels = np.array(labels, np.uint8)
+  for name in names:
+    blocks = [images_of([(label + (i < count)) % 5 for i, label in enumerate(labels)]) for count in wrong[name]]
+    np.save(folder / f"{name}.npy", np.concatenate(blocks))
+  np.save(folder / "labels.npy", np.tile(labels, 5))
+
+
+@pytest.fixture(autouse=True)
+def two_corruptions(monkeypatch):
+  monkeypatch.setattr(corruption_functions, "CORRUPTIONS", NAMES)
+
+
+WRONG = {"fog": [0, 1, 2, 3, 4], "contrast": [1, 1, 1, 1, 2]}
+
+
+def test_clean(planted):
+  task = planted({"cifar10": dataset([0, 1, 2, 3, 4, 0], [0, 1, 2, 3, 3, 3])})
+  assert run_suite(clean, task) == pytest.approx({"accuracy": 400 / 6, "error": 200 / 6, "examples": 6})
+  limited = planted({"cifar10": dataset([0, 1, 2, 3, 4, 0], [0, 1, 2, 3, 3, 3])}, limit=5)
+  assert run_suite(clean, limited) == {"accuracy": 80, "error": 20, "examples": 5}
+
+
+def test_published_corruptions_by_hand(planted, tmp_path):
+  write_published(tmp_path, WRONG)
+  results = run_suite(corruptions, planted({"cifar10": TEST}, data_dir=tmp_path))
+  assert results == {"mean_error": pytest.approx((50 + 30) / 2), "source": "published", "examples": 4,
+                     "by_corruption": {"fog": [0, 25, 50, 75, 100], "contrast": [25, 25, 25, 25, 50]}}
+  assert list(results["by_corruption"]) == list(NAMES)
+
+
+def test_published_corruptions_cut_to_a_limit(planted, tmp_path):
+  write_published(tmp_path, WRONG)
+  results = run_suite(corruptions, planted({"cifar10": TEST}, data_dir=tmp_path, limit=2))
+  # The first images are the wrong ones.
+  assert results["by_corruption"] == {"fog": [0, 50, 100, 100, 100], "contrast": [50, 50, 50, 50, 100]}
+  assert results["examples"] == 2
+
+
+def test_parts_are_named_by_corruption_and_severity(planted, tmp_path):
+  write_published(tmp_path, WRONG)
+  parts = dict(corruptions.parts(planted({"cifar10": TEST}, data_dir=tmp_path)))
+  assert list(parts) == [f"{name}/{severity}" for name in NAMES for severity in range(1, 6)]
+  assert parts["fog/4"]() == {"error": 75, "examples": 4, "source": "published", "data": "cifar10"}
+
+
+def test_the_source_is_the_first_there_is(planted, tmp_path):
+  source = lambda task: next(iter(corruptions.parts(task)))[1]()["source"]
+  sets = {"cifar10": TEST} | {f"cifar10_corrupted/{name}_{s}": TEST for name in NAMES for s in range(1, 6)}
+  task = lambda: planted(sets, data_dir=tmp_path)
+  assert source(task()) == "regenerated"
+  (tmp_path / "cifar10_corrupted").mkdir()
+  assert source(task()) == "tfds"
+  write_published(tmp_path, WRONG)  # the folder itself is the published one
+  assert source(task()) == "published"
+  assert source(planted(sets, data_dir=tmp_path, source="tfds")) == "tfds"
+  assert source(planted(sets, data_dir=tmp_path, source="regenerated")) == "regenerated"
+
+
+@pytest.mark.parametrize("data_name, folder", [("cifar10", "CIFAR-10-C"), ("cifar100", "CIFAR-100-C")])
+def test_the_published_folder_inside_the_data_folder_comes_first(planted, tmp_path, data_name, folder):
+  write_published(tmp_path, {"fog": [4] * 5, "contrast": [4] * 5})
+  write_published(tmp_path / folder, WRONG)
+  write_published(tmp_path / "CIFAR-1-C", {"fog": [4] * 5, "contrast": [4] * 5})
+  assert run_suite(corruptions, planted({data_name: TEST}, data_dir=tmp_path))["mean_error"] == pytest.approx(40)
+
+
+def test_other_data_sets_have_no_tfds_source(planted, tmp_path):
+  (tmp_path / "cifar10_corrupted").mkdir()
+  (tmp_path / "cifar100_corrupted").mkdir()
+  for name in ("cifar100", "digits"):
+    assert next(iter(corruptions.parts(planted({name: TEST}, data_dir=tmp_path))))[1]()["source"] == "regenerated"
+  with pytest.raises(UserError, match="TFDS has no corrupted digits"):
+    list(corruptions.parts(planted({"digits": TEST}, source="tfds")))
+
+
+def test_tfds_names_every_set_with_its_corruption_and_severity(planted, monkeypatch):
+  names = ("gaussian_noise", "glass_blur", "elastic_transform", "jpeg_compression")
+  monkeypatch.setattr(corruption_functions, "CORRUPTIONS", names)
+  asked = []
+
+  def load_test(name):
+    asked.append(name)
+    return TEST
+
+  task = Task(logits=planted({"cifar10": TEST}).logits, data_name="cifar10", data_dir="", num_classes=5,
+              image_size=(10, 10), load_test=load_test, limit=0, ood_sets=(), corruption_source="tfds")
+  results = run_suite(corruptions, task)
+  theirs = ("gaussian_noise", "frosted_glass_blur", "elastic", "jpeg_compression")
+  assert asked == [f"cifar10_corrupted/{name}_{severity}" for name in theirs for severity in range(1, 6)]
+  assert tuple(results["by_corruption"]) == names and results["mean_error"] == 0
+
+
+def test_published_corruptions_that_are_not_there(planted, tmp_path):
+  with pytest.raises(UserError) as error:
+    list(corruptions.parts(planted({"cifar10": TEST}, data_dir=tmp_path, source="published")))
+  message = str(error.value)
+  assert str(tmp_path) in message and "CIFAR-10-C" in message and "labels.npy" in message and "\n" not in message
+
+
+def damage_labels(folder):
+  labels = np.load(folder / "labels.npy")
+  labels[10] = 4
+  np.save(folder / "labels.npy", labels)
+
+
+DAMAGES = {
+    "missing file": (lambda folder: (folder / "contrast.npy").unlink(), "contrast.npy"),
+    "wrong number": (lambda folder: np.save(folder / "contrast.npy", images_of([0] * 19)), "contrast.npy"),
+    "wrong dtype": (lambda folder: np.save(folder / "contrast.npy", np.zeros((20, 10, 10, 3), np.float32)),
+                    "contrast.npy"),
+    "wrong shape": (lambda folder: np.save(folder / "contrast.npy", np.zeros((20, 10, 10), np.uint8)),
+                    "contrast.npy"),
+    "half a file": (lambda folder: (folder / "contrast.npy").write_bytes(
+        (folder / "contrast.npy").read_bytes()[:900]), "contrast.npy"),
+    "labels disagree": (damage_labels, "labels.npy: the labels of severity 3 disagree"),
+    "labels of another set": (lambda folder: np.save(folder / "labels.npy", np.full(20, 7)), "labels.npy"),
+    "labels not in fives": (lambda folder: np.save(folder / "labels.npy", np.zeros(18, int)), "labels.npy"),
+    "labels are fractions": (lambda folder: np.save(folder / "labels.npy", np.zeros(20)), "labels.npy"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_published_folder_is_one_line_naming_the_file(planted, tmp_path, damage):
+  write_published(tmp_path, WRONG)
+  break_it, words = DAMAGES[damage]
+  break_it(tmp_path)
+  with pytest.raises(UserError) as error:
+    list(corruptions.parts(planted({"cifar10": TEST}, data_dir=tmp_path)))
+  assert words in str(error.value) and str(tmp_path) in str(error.value)
+  assert "\n" not in str(error.value)
+
+
+def regenerated(task, name, severity):
+  """The whole set that the task would be scored on: images and labels."""
+  chunks = list(corruption_sources.regenerated(task, (name,))(name, severity))
+  return np.concatenate([chunk.images for chunk in chunks]), np.concatenate([chunk.labels for chunk in chunks])
+
+
+def test_regenerated_corruptions_do_not_depend_on_the_limit(planted, monkeypatch):
+  monkeypatch.setattr(corruption_functions, "CORRUPTIONS", ("gaussian_noise",))
+  random = np.random.default_rng(0)
+  test = ArrayData(random.integers(0, 256, (7, 10, 10, 3), dtype=np.uint8), np.arange(7, dtype=np.int32) % 5, 5, "random")
+  images, labels = regenerated(planted({"digits": test}), "gaussian_noise", 3)
+  np.testing.assert_array_equal(labels, test.labels)
+  assert (images != test.images).mean() > 0.8
+  cut, _ = regenerated(planted({"digits": test}, limit=4), "gaussian_noise", 3)
+  np.testing.assert_array_equal(cut, images[:4])
+
+
+def test_imagenet_c_is_scored_in_chunks_and_gets_the_mce(planted, tmp_path, monkeypatch):
+  """A tree in which every second image is wrong: all errors are 50 %, and mCE is the mean of 50 / AlexNet's."""
+  monkeypatch.setattr("apr_jax.data.imagenet_c._CHUNK", 3)
+  monkeypatch.setattr(corruption_functions, "CORRUPTIONS", tuple(metrics.ALEXNET_ERRORS))
+  for name in corruption_functions.CORRUPTIONS:
+    for severity in range(1, 6):
+      for wnid in ("a", "b", "c", "d", "e"):
+        folder = tmp_path / "ImageNet-C" / name / str(severity) / wnid
+        folder.mkdir(parents=True)
+        for i in range(2):
+          Image.new("RGB", (224, 224)).save(folder / f"{i}.jpeg")
+  seen = []
+
+  def logits(images):
+    labels = (len(seen) + np.arange(len(images))) % 10 // 2
+    wrong = (len(seen) + np.arange(len(images))) % 2
+    seen.extend(images)
+    return np.eye(5)[(labels + wrong) % 5]
+
+  test = ArrayData(np.zeros((5, 224, 224, 3), np.uint8), np.arange(5, dtype=np.int32), 5, "imagenet2012")
+  results = run_suite(corruptions, planted({"imagenet2012": test}, data_dir=tmp_path, logits=logits))
+  assert results["source"] == "published" and results["examples"] == 10 and results["mean_error"] == 50
+  assert results["mce"] == pytest.approx(np.mean([50 / error for error in metrics.ALEXNET_ERRORS.values()]))
+  seen.clear()
+  limited = run_suite(corruptions, planted({"imagenet2012": test}, data_dir=tmp_path, logits=logits, limit=4))
+  assert limited["examples"] == 4 and len(seen) == 4 * 75
+
+
+def test_extra_corruptions_stand_apart(planted):
+  test = ArrayData(np.full((2, 10, 10, 3), 1, np.uint8), np.zeros(2, np.int32), 5, "digits")
+  task = planted({"digits": test}, logits=lambda images: np.eye(5)[np.zeros(len(images), int)])
+  results = run_suite(extra_corruptions, task)
+  assert list(results["by_corruption"]) == list(corruption_functions.EXTRA_CORRUPTIONS)
+  assert results["mean_error"] == 0 and "mce" not in results
+  with pytest.raises(UserError, match="TFDS has no corrupted cifar10 with gaussian_blur"):
+    list(extra_corruptions.parts(planted({"cifar10": test}, source="tfds")))
+
+
+def test_out_of_distribution_by_hand(planted):
+  # All of one class: the order of a sum's terms would break ties.
+  inside = dataset([1, 1, 1, 1], [0, 1, 2, 3], [50, 40, 30, 30])
+  outside = dataset([1, 1], [0, 0], [30, 10])
+  far = dataset([1, 1, 1], [0, 0, 0], [0, 0, 0])
+  task = planted({"cifar10": inside, "near": outside, "far": far}, ood_sets=("near", "far"))
+  results = run_suite(ood, task)
+  # Of eight pairs six are in order and two tie; a planted logit orders as its softmax does.
+  assert results["near"]["auroc"] == pytest.approx(100 * (6 + 2 / 2) / 8)
+  assert results["near"]["tnr95"] == pytest.approx(50)
+  assert results["near"]["max_logit"]["auroc"] == pytest.approx(100 * 7 / 8)
+  assert results["far"]["auroc"] == results["far"]["aupr_in"] == 100
+  assert (results["near"]["examples"], results["far"]["examples"]) == (2, 3)
+  assert results["mean_auroc"] == pytest.approx((87.5 + 100) / 2)
+  assert results["score"] == "max_softmax"
+  assert results.keys() == {"near", "far", "mean_auroc", "score"}
+  assert results["near"].keys() == {"auroc", "tnr95", "dtacc", "aupr_in", "aupr_out", "max_logit", "examples"}
+
+
+def test_the_headline_score_is_the_softmax_and_not_the_logit(planted):
+  # The network is surer of the inside images by softmax, and gives the outside ones larger logits.
+  logits = lambda images: np.where(images[:, :1, 0, 0] == 0, [[5., 0., 0., 0., 0.]], [[8., 8., 8., 8., 8.]])
+  task = planted({"cifar10": dataset([0, 0], [0, 0]), "other": dataset([1, 1], [0, 0])}, ood_sets=("other",),
+                 logits=lambda images: logits(images).astype(np.float32))
+  results = run_suite(ood, task)["other"]
+  assert results["auroc"] == 100 and results["max_logit"]["auroc"] == 0
+
+
+def test_scores_of_logits():
+  logits = np.array([[0, 0, 0, 0], [np.log(3), 0, 0, 0], [100, 0, 0, 0]], np.float32)
+  np.testing.assert_allclose(ood.max_softmax(logits), [1 / 4, 1 / 2, 1], rtol=1e-6)
+  np.testing.assert_array_equal(ood.max_logit(logits), logits.max(1))
+  # In float32 both would be 1, a tie.
+  sure = ood.max_softmax(np.array([[20., 0.], [25., 0.]], np.float32))
+  assert sure[0] < sure[1] < 1
+  assert np.isfinite(ood.max_softmax(np.array([[1e4, -1e4]], np.float32))).all()
+
+
+def test_the_mean_error_is_the_metrics(planted, tmp_path):
+  write_published(tmp_path, WRONG)
+  results = run_suite(corruptions, planted({"cifar10": TEST}, data_dir=tmp_path))
+  assert results["mean_error"] == metrics.mean_error(results["by_corruption"])
