@@ -13,13 +13,26 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from apr_jax.errors import lookup
+from apr_jax.models.allconv import AllConv
+from apr_jax.models.densenet import DenseNet
+from apr_jax.models.preact_resnet import PreActResNet
 from apr_jax.models.resnet import ResNet
+from apr_jax.models.resnet_imagenet import ImageNetResNet
+from apr_jax.models.resnext import ResNeXt
 from apr_jax.models.wide_resnet import WideResNet
 
 NETWORKS = {
+    "allconv": AllConv,
+    "densenet_40_12": functools.partial(DenseNet, depth=40, growth=12),
+    "densenet_bc_100_12": functools.partial(DenseNet, depth=100, growth=12, bottleneck=True, compression=0.5),
+    "preact_resnet18": functools.partial(PreActResNet, stage_sizes=(2, 2, 2, 2)),
     "resnet18_cifar": functools.partial(ResNet, stage_sizes=(2, 2, 2, 2)),
-    "wide_resnet_40_2": functools.partial(WideResNet, depth=40, widen=2),
+    "resnet50": functools.partial(ImageNetResNet, stage_sizes=(3, 4, 6, 3)),
+    "resnet50_max_blur": functools.partial(ImageNetResNet, stage_sizes=(3, 4, 6, 3), max_blur_pool=True),
+    "resnext29_32x4": functools.partial(ResNeXt, depth=29, cardinality=4, base_width=32),
     "wide_resnet_10_1": functools.partial(WideResNet, depth=10, widen=1),
+    "wide_resnet_28_10": functools.partial(WideResNet, depth=28, widen=10),
+    "wide_resnet_40_2": functools.partial(WideResNet, depth=40, widen=2),
 }
 
 

@@ -49,6 +49,13 @@ class Checkpoints:
     items = {name: ocp.args.StandardSave(tree) for name, tree in parallel.as_global(_items(state)).items()}
     self._manager.save(step, args=ocp.args.Composite(**items))
 
+  def save_variables(self, step: int, variables: dict[str, Any]) -> None:
+    """Writes a checkpoint that has the part "model" alone, of replicated params and batch_stats, in the background.
+
+    It can be evaluated; a run cannot continue from it.
+    """
+    self._manager.save(step, args=ocp.args.Composite(model=ocp.args.StandardSave(parallel.as_global(variables))))
+
   def restore(self, create: Callable[[], TrainState]) -> TrainState:
     """The newest checkpoint, replicated on all devices.
 

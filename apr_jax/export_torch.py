@@ -1,0 +1,69 @@
+"""Writes the network of a run as a PyTorch state dict:
+
+    python -m apr_jax.export_torch --workdir DIR --checkpoint F.pth
+
+The names are those of `apr_jax/models/torch_names.py`, so that the released networks, and torchvision's ResNet-50,
+load the file with `load_state_dict(torch.load("F.pth"))`. They take normalised images: mean and std are printed.
+"""
+
+import os
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+from absl import flags
+
+from apr_jax import cli, experiment, parallel
+from apr_jax.errors import UserError, one_line
+from apr_jax.import_torch import import_library
+from apr_jax.models import torch_names
+from apr_jax.training import checkpoint as checkpoints, workdir as workdirs
+
+
+def export_checkpoint(workdir: str, file: str) -> ml_collections.ConfigDict:
+  """Writes the newest checkpoint of a run as a PyTorch state dict of float32 tensors.
+
+  Args:
+    workdir: folder of the run.
+    file: to be made.
+
+  Returns:
+    the run's configuration.
+
+  Raises:
+    UserError: something the user gave cannot be used; nothing is written then.
+  """
+  torch = import_library()
+  if pathlib.Path(file).exists():
+    raise UserError(f"{file} exists already and is not overwritten; use another --checkpoint")
+  config = workdirs.read_config(workdir)
+  if not checkpoints.exists(workdir):
+    raise UserError(f"{workdir} holds no checkpoint yet; train it first")
+  network = experiment.build(config).model
+  image = jnp.zeros((1, *config.model.image_size, 3))
+  create = lambda: {"batch_stats": {}} | network.init(jax.random.key(0), image)
+  with checkpoints.Checkpoints(workdir) as reader:
+    variables = parallel.to_host(reader.restore_variables(create))
+  state = torch_names.to_state_dict(config.model.name, variables)
+  partial = f"{file}.partial"  # until it is whole: a killed export leaves no file that looks finished
+  try:
+    # Copies, since the arrays of a checkpoint are read-only, which PyTorch warns of.
+    torch.save({key: torch.from_numpy(array.copy()) for key, array in state.items()}, partial)
+    os.replace(partial, file)
+  except (OSError, RuntimeError) as error:
+    raise UserError(f"{file} cannot be written: {one_line(error)}; use another --checkpoint") from error
+  return config
+
+
+def _main() -> None:
+  config = export_checkpoint(_WORKDIR.value, _CHECKPOINT.value)
+  print(f"{config.model.name} with {config.model.num_classes} classes is in {_CHECKPOINT.value}; it takes images "
+        f"normalised with mean {config.model.mean}, std {config.model.std}")
+
+
+if __name__ == "__main__":
+  _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
+  _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The PyTorch file to make.")
+  flags.mark_flags_as_required(["workdir", "checkpoint"])
+  cli.run(_main)

@@ -1,0 +1,72 @@
+"""Densely connected networks for 32-pixel images (https://arxiv.org/abs/1608.06993).
+
+APR's paper names DenseNet-BC (k = 12, depth 100); its released code trains depth 40 without bottlenecks and without
+compression. The zoo has both.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from apr_jax.models.layers import BatchNorm, conv, global_average_pool, torch_uniform
+
+
+class DenseBlock(nn.Module):
+  """BN, ReLU, 3×3 convolution to `growth` channels, which are appended to the input's.
+
+  With `bottleneck`, a BN, ReLU and 1×1 convolution to 4 · growth channels go before.
+  """
+
+  growth: int
+  bottleneck: bool
+  dtype: Any
+  axis_name: str | None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    norm = lambda name: BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name=name)
+    out = nn.relu(norm("bn1")(x, train))
+    if self.bottleneck:
+      out = conv(4 * self.growth, 1, name="conv1", dtype=self.dtype)(out)
+      out = nn.relu(norm("bn2")(out, train))
+    out = conv(self.growth, 3, name="conv2" if self.bottleneck else "conv1", dtype=self.dtype)(out)
+    return jnp.concatenate([x, out], axis=-1)
+
+
+class DenseNet(nn.Module):
+  """Three stages of dense blocks, with BN, ReLU, a 1×1 convolution and 2×2 average pooling between them.
+
+  Attributes:
+    depth: number of layers; a stage has (depth − 4) / 3 of them, half as many blocks with bottlenecks.
+    growth: channels that a block adds.
+    bottleneck: see `DenseBlock`.
+    compression: factor on the number of channels between two stages.
+  """
+
+  num_classes: int
+  depth: int
+  growth: int
+  bottleneck: bool = False
+  compression: float = 1.0
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, images: jax.Array, train: bool) -> jax.Array:
+    """Normalised images float `[B, H, W, 3]` → logits float32 `[B, num_classes]`."""
+    norm = lambda name: BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name=name)
+    x = conv(2 * self.growth, 3, name="conv1", dtype=self.dtype)(images)
+    for stage in range(1, 4):
+      if stage > 1:
+        features = math.floor(x.shape[-1] * self.compression)
+        x = nn.relu(norm(f"transition{stage - 1}_bn")(x, train))
+        x = conv(features, 1, name=f"transition{stage - 1}_conv", dtype=self.dtype)(x)
+        x = nn.avg_pool(x, (2, 2), (2, 2))
+      for block in range((self.depth - 4) // (6 if self.bottleneck else 3)):
+        x = DenseBlock(self.growth, self.bottleneck, self.dtype, self.axis_name,
+                       name=f"stage{stage}_block{block + 1}")(x, train)
+    x = nn.relu(norm("bn")(x, train))
+    return nn.Dense(self.num_classes, kernel_init=torch_uniform, name="fc")(global_average_pool(x))

@@ -1,0 +1,59 @@
+"""Pre-activation residual networks for 32-pixel images (https://arxiv.org/abs/1603.05027).
+
+The released APR code trains one against attacks, that of Fast FGSM training (https://arxiv.org/abs/2001.03994). Its
+shortcut convolution takes the block's input as it is, without BN and ReLU, unlike He et al.; BN and ReLU go before
+the pool. PyTorch's default initialisation.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from apr_jax.models.layers import BatchNorm, conv, global_average_pool, torch_bias, torch_uniform
+
+
+class PreActBlock(nn.Module):
+  """BN, ReLU, 3×3 convolution, twice; added to the shortcut."""
+
+  features: int
+  stride: int
+  dtype: Any
+  axis_name: str | None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    norm = lambda name: BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name=name)
+    shortcut = x
+    if self.stride != 1 or x.shape[-1] != self.features:
+      shortcut = conv(self.features, 1, self.stride, name="shortcut", dtype=self.dtype,
+                      kernel_init=torch_uniform)(x)
+    x = nn.relu(norm("bn1")(x, train))
+    x = conv(self.features, 3, self.stride, name="conv1", dtype=self.dtype, kernel_init=torch_uniform)(x)
+    x = nn.relu(norm("bn2")(x, train))
+    x = conv(self.features, 3, name="conv2", dtype=self.dtype, kernel_init=torch_uniform)(x)
+    return x + shortcut
+
+
+class PreActResNet(nn.Module):
+  """Four stages of pre-activation blocks, of width 64, 128, 256 and 512."""
+
+  num_classes: int
+  stage_sizes: Sequence[int]
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, images: jax.Array, train: bool) -> jax.Array:
+    """Normalised images float `[B, H, W, 3]` → logits float32 `[B, num_classes]`."""
+    x = conv(64, 3, name="conv1", dtype=self.dtype, kernel_init=torch_uniform)(images)
+    for stage, size in enumerate(self.stage_sizes):
+      for block in range(size):
+        stride = 2 if stage > 0 and block == 0 else 1
+        x = PreActBlock(64 * 2**stage, stride, self.dtype, self.axis_name,
+                        name=f"stage{stage + 1}_block{block + 1}")(x, train)
+    x = nn.relu(BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name="bn")(x, train))
+    x = global_average_pool(x)
+    return nn.Dense(self.num_classes, kernel_init=torch_uniform, bias_init=torch_bias(x.shape[-1]), name="fc")(x)

@@ -1,0 +1,78 @@
+"""What the networks are before training: as the released code initialises them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from apr_jax.models.allconv import AllConv
+from apr_jax.models.densenet import DenseNet
+from apr_jax.models.preact_resnet import PreActResNet
+from apr_jax.models.resnet import ResNet
+from apr_jax.models.resnet_imagenet import ImageNetResNet
+from apr_jax.models.resnext import ResNeXt
+from apr_jax.models.wide_resnet import WideResNet
+
+# Networks of each family, as small as they get; {name: (network, convolutions, last layer, has it a bias)}.
+FAMILIES = {
+    "allconv": (AllConv(10), "he", "torch", False),
+    "densenet": (DenseNet(10, depth=10, growth=24, bottleneck=True), "he", "torch", False),
+    "preact_resnet": (PreActResNet(10, stage_sizes=(1, 1)), "torch", "torch", True),
+    "resnet": (ResNet(10, stage_sizes=(1, 1)), "torch", "torch", True),
+    "resnet_imagenet": (ImageNetResNet(10, stage_sizes=(1, 1)), "he", "torch", True),
+    "resnext": (ResNeXt(10, depth=11, cardinality=4, base_width=32), "he", "kaiming", False),
+    "wide_resnet": (WideResNet(10, depth=10, widen=2), "he", "torch", False),
+}
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request):
+  network, convolutions, last, last_bias = FAMILIES[request.param]
+  # Compiled without optimisation, which takes longer than the program runs.
+  init = jax.jit(lambda key: network.init(key, jnp.zeros((1, 32, 32, 3)), False),
+                 compiler_options={"xla_backend_optimization_level": 0})
+  variables = init(jax.random.key(0))
+  leaves = {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)
+            for path, leaf in jax.tree_util.tree_leaves_with_path(variables)}
+  return leaves, convolutions, last, last_bias
+
+
+def assert_uniform(values, bound):
+  assert values.std() == pytest.approx(bound / 3**0.5, rel=0.1)
+  assert 0.95 * bound < np.abs(values).max() <= bound * (1 + 1e-6)
+
+
+def assert_normal(values, std):
+  assert values.std() == pytest.approx(std, rel=0.1)
+  assert np.abs(values).max() > 2.4 * std  # neither uniform nor cut off at two standard deviations
+
+
+def test_convolutions(family):
+  leaves, convolutions, _, _ = family
+  kernels = {path: leaf for path, leaf in leaves.items() if path.endswith("kernel") and leaf.ndim == 4}
+  assert len(kernels) >= 5
+  for path, kernel in kernels.items():
+    height, width, inputs, outputs = kernel.shape
+    if convolutions == "he":
+      assert_normal(kernel, np.sqrt(2 / (height * width * outputs)))
+    else:
+      assert_uniform(kernel, 1 / np.sqrt(height * width * inputs))
+
+
+def test_last_layer(family):
+  leaves, _, last, last_bias = family
+  kernel, bias = leaves["params/fc/kernel"], leaves["params/fc/bias"]
+  if last == "kaiming":
+    assert_normal(kernel, np.sqrt(2 / len(kernel)))
+  else:
+    assert_uniform(kernel, 1 / np.sqrt(len(kernel)))
+  assert np.any(bias) == last_bias
+  assert np.abs(bias).max() <= 1 / np.sqrt(len(kernel))
+
+
+def test_everything_else_is_ones_and_zeros(family):
+  leaves, _, _, _ = family
+  rest = {path: leaf for path, leaf in leaves.items() if leaf.ndim == 1 and not path.startswith("params/fc")}
+  assert {path.split("/")[-1] for path in rest} == {"scale", "bias", "mean", "var"}
+  for path, leaf in rest.items():
+    np.testing.assert_array_equal(leaf, float(path.endswith(("scale", "var"))), err_msg=path)
