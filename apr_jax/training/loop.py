@@ -64,6 +64,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
   step = functools.partial(train_step, model=parts.model, augment=parts.augment, loss=parts.loss,
                            optimizer=update_rule)
 
+  jax.eval_shape(create)  # a network that cannot take these images says so before anything is written
   primary = jax.process_index() == 0  # of several processes, the one that writes and prints
   workdirs.adopt_config(workdir, config, write=primary)
   with checkpoint.Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
