@@ -29,6 +29,8 @@ def _main(main: Callable[[], None]) -> None:
     _exit(error, 2)
   except Interrupted as error:
     _exit(error, error.exit_code)
+  except KeyboardInterrupt:
+    _exit(Exception("stopped; what is finished is saved: the same command goes on"), 130)
 
 
 def use_compilation_cache() -> None:
@@ -51,9 +53,10 @@ def _parse_flags(arguments: Sequence[str]) -> list[str]:
     rest = flags.FLAGS(arguments)
     if "config" in flags.FLAGS:
       getattr(flags.FLAGS.config, "keys", None)  # where ml_collections reports a missing file
-  # ml_collections raises these for an unknown key, a value of the wrong type and an unreadable file.
-  except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError, SyntaxError) as error:
-    raise UserError(f"{one_line(error)} (see {os.path.basename(arguments[0])} --help)") from error
+  except Exception as error:  # whatever the user's configuration file raises, and what ml_collections says of keys
+    # absl shows some messages as Python literals, with quotes and line breaks spelled out.
+    message = one_line(str(error) if not isinstance(error, KeyError) else error).replace("\\n", " ").replace("\\'", "'")
+    raise UserError(f"{message} (see {os.path.basename(arguments[0])} --help)") from error
   if len(rest) > 1:
     raise UserError(f"unexpected argument {rest[1]!r}: flags start with --")
   return rest

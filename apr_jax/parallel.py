@@ -6,6 +6,7 @@ checkpoints and tests see ordinary trees. It must be on all devices of all proce
 `AXIS` names the mapped axis inside the functions.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -26,11 +27,17 @@ def initialise_processes(coordinator: str, num_processes: int, process_id: int) 
   Args:
     coordinator: "auto" where the cluster tells all (Cloud TPU pods, Slurm), else "host:port" of process 0.
     num_processes, process_id: of the run, and of this process in 0..num_processes-1; unused with "auto".
+
+  Raises:
+    UserError: one of them does not fit.
   """
   if coordinator == "auto":
     jax.distributed.initialize()
-  else:
-    jax.distributed.initialize(coordinator, num_processes, process_id)
+    return
+  if not re.fullmatch(r".+:\d+", coordinator) or not 0 <= process_id < num_processes:
+    raise UserError(f"a run of several processes needs --coordinator=host:port and --process_id in "
+                    f"0..num_processes-1, got {coordinator!r} and {process_id} of {num_processes}")
+  jax.distributed.initialize(coordinator, num_processes, process_id)
 
 
 def check_batch_size(batch_size: int, num_devices: int) -> None:

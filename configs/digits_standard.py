@@ -1,4 +1,4 @@
-"""Standard training: crop and flip, on scikit-learn's digits: the demo's task.
+"""Standard training, random crops alone, on scikit-learn's digits: the demo's task.
 
     python train.py --config configs/digits_standard.py --workdir runs/digits_standard
     python evaluate.py --workdir runs/digits_standard

@@ -1,9 +1,12 @@
 """Writes a corrupted test set in the layout of CIFAR-10-C: `python -m apr_jax.corruptions.make --data NAME --out DIR`.
 
-One `NAME.npy` per corruption, uint8 `[5 N, H, W, 3]` with the severities one after the other, and `labels.npy`. Files
-that are there already are kept, so an interrupted run goes on where it stopped.
+One `NAME.npy` per corruption, uint8 `[5 N, H, W, 3]` with the severities one after the other; `labels.npy`; and
+`regenerated.json`, by which the evaluation knows that they are not published files. Files that are there already are
+kept, so an interrupted run goes on where it stopped.
 """
 
+import hashlib
+import json
 import os
 import pathlib
 import sys
@@ -13,10 +16,10 @@ import tqdm
 from absl import flags
 
 from apr_jax import cli, corruptions, data
-from apr_jax.corruptions.whole_sets import regenerate
+from apr_jax.corruptions.whole_sets import MADE, regenerate
 from apr_jax.data import ArrayData
-from apr_jax.data.arrays import read_npy
 from apr_jax.errors import UserError, one_line
+from apr_jax.version import __version__
 
 SEVERITIES = range(1, 6)
 
@@ -36,7 +39,7 @@ def make(test: ArrayData, folder: pathlib.Path, *, names: tuple[str, ...] = corr
   """
   try:
     folder.mkdir(parents=True, exist_ok=True)
-    _write_labels(folder / "labels.npy", np.tile(test.labels, len(SEVERITIES)))
+    _write_mark(folder, test)
     missing = [name for name in names if not (folder / f"{name}.npy").exists()]
     sets = [(name, severity) for name in missing for severity in SEVERITIES]
     progress = iter(tqdm.tqdm(sets, unit="set", disable=quiet or not sys.stderr.isatty()))
@@ -57,15 +60,25 @@ def make(test: ArrayData, folder: pathlib.Path, *, names: tuple[str, ...] = corr
     raise UserError(f"{folder} cannot be written: {one_line(error)}; use another --out") from error
 
 
-def _write_labels(path: pathlib.Path, labels: np.ndarray) -> None:
-  if path.exists():
-    found = read_npy(path)
-    if found.shape != labels.shape or (found != labels).any():
-      raise UserError(f"{path} belongs to another data set or another --limit; use another --out")
-    return
-  with path.with_suffix(".partial").open("wb") as file:
+def _write_mark(folder: pathlib.Path, test: ArrayData) -> None:
+  """Says in the folder what it is made from, and writes the labels; refuses a folder made from something else."""
+  labels = np.tile(test.labels, len(SEVERITIES))
+  mark = {"data": test.name, "examples": len(test.labels), "image_size": list(test.image_size),
+          "images_sha256": hashlib.sha256(test.images.tobytes()).hexdigest(), "apr_jax": __version__}
+  if (folder / MADE).exists():
+    try:
+      found = json.loads((folder / MADE).read_text())
+    except ValueError:
+      found = None
+    if found != mark:
+      raise UserError(f"{folder / MADE} says that the folder was made from another data set, --limit, --image_size "
+                      f"or version; use another --out")
+  elif any(folder.glob("*.npy")):
+    raise UserError(f"{folder} holds .npy files and no {MADE}: they were not made here; use another --out")
+  with (folder / "labels.partial").open("wb") as file:
     np.save(file, labels)
-  os.replace(path.with_suffix(".partial"), path)
+  (folder / MADE).write_text(json.dumps(mark, indent=2) + "\n")
+  os.replace(folder / "labels.partial", folder / "labels.npy")
 
 
 def _main() -> None:

@@ -12,6 +12,8 @@ import numpy as np
 from apr_jax import corruptions
 
 BATCH_SIZE = 500
+MADE = "regenerated.json"
+"""The file that tells a folder written by `make` from a published one."""
 
 
 def regenerate(images: np.ndarray, name: str, severity: int, *, seed: int = 0,

@@ -28,6 +28,8 @@ _ARRAYS = {
     "npy": arrays.load_npy,
 }
 SOURCES = {**_EMBEDDED, **_ARRAYS, "folder": folder.load_folder}
+WITH_PATH = (*_ARRAYS, "folder")
+"""The sources that are a path, given behind a colon or as the data folder."""
 
 
 def load(

@@ -22,13 +22,15 @@ class PublishedCorruptions:
     folder: holds `labels.npy` and one `NAME.npy` per corruption.
     num_classes: the labels must lie in 0..num_classes-1.
     names: corruptions that must be there.
+    image_size: (H, W) in pixels that the images must have.
 
   Raises:
     UserError: a file is missing, damaged, or does not fit the others; the message names it.
   """
 
-  def __init__(self, folder: str | pathlib.Path, num_classes: int, names: tuple[str, ...]):
-    self._folder, self._num_classes = pathlib.Path(folder), num_classes
+  def __init__(self, folder: str | pathlib.Path, num_classes: int, names: tuple[str, ...],
+               image_size: tuple[int, int] = (32, 32)):
+    self._folder, self._num_classes, self._image_size = pathlib.Path(folder), num_classes, tuple(image_size)
     missing = [name for name in ("labels", *names) if not self._path(name).is_file()]
     if missing:
       raise UserError(f"{self._folder} lacks {', '.join(f'{name}.npy' for name in missing)}; "
@@ -57,9 +59,9 @@ class PublishedCorruptions:
     images = read_npy(path)
     check_uint8(images, str(path))
     expected = SEVERITIES * len(self.labels)
-    if images.ndim != 4 or images.shape[-1] != 3 or len(images) != expected:
-      raise UserError(f"{path}: expected images [{expected}, H, W, 3] to go with labels.npy, "
-                      f"got {list(images.shape)}; fetch the file again")
+    if images.shape != (expected, *self._image_size, 3):
+      raise UserError(f"{path}: expected images {[expected, *self._image_size, 3]} to go with labels.npy and the "
+                      f"network, got {list(images.shape)}; give the folder of this data set")
     return images
 
   def _path(self, name: str) -> pathlib.Path:

@@ -3,8 +3,10 @@
 TensorFlow is imported inside the functions only, and never gets to see a GPU: it would reserve memory JAX needs.
 """
 
+import contextlib
 import difflib
 import os
+import sys
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -78,13 +80,27 @@ def load_tfds(
   return ArrayData(images, labels.astype(np.int32), num_classes, name)
 
 
+@contextlib.contextmanager
+def _without_notices():
+  """Keeps what TensorFlow's C++ code prints at start-up, at any log level, from burying the one line of an error."""
+  sys.stderr.flush()
+  kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+  os.dup2(nowhere, 2)
+  try:
+    yield
+  finally:
+    os.dup2(kept, 2)
+    os.close(kept)
+    os.close(nowhere)
+
+
 def _import(name: str, sources: Iterable[str]):
-  # Its start-up notes would bury the one line an error is reported in.
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
   try:
-    import tensorflow as tf
-    tf.config.set_visible_devices([], "GPU")
-    import tensorflow_datasets as tfds
+    with _without_notices():
+      import tensorflow as tf
+      tf.config.set_visible_devices([], "GPU")
+      import tensorflow_datasets as tfds
   except ImportError as error:
     raise UserError(
         f"data set {name!r} is none of {', '.join(sorted(sources))} and would be read with TensorFlow Datasets, "

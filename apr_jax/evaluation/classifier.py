@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from apr_jax import experiment, parallel
-from apr_jax.errors import UserError
+from apr_jax.errors import UserError, one_line
 from apr_jax.training import checkpoint, workdir as workdirs
 
 
@@ -27,7 +27,11 @@ class LoadedClassifier:
     if not checkpoint.exists(workdir):
       raise UserError(f"{workdir} holds no checkpoint yet: there is none in "
                       f"{pathlib.Path(workdir) / checkpoint.FOLDER}; train it first")
-    parts = experiment.build(self.config)
+    try:
+      parts = experiment.build(self.config)
+    except (AttributeError, KeyError) as error:
+      raise UserError(f"{pathlib.Path(workdir) / workdirs.CONFIG} is not one of this version: {one_line(error)}; "
+                      f"train again into another workdir") from error
     self.num_classes, self.image_size = parts.num_classes, parts.image_size
     # A network without batch normalisation has no statistics; its checkpoint says so with an empty tree.
     create = lambda: {"batch_stats": {}} | parts.model.init(jax.random.key(0), jnp.zeros((1, *parts.image_size, 3)))
@@ -41,12 +45,16 @@ class LoadedClassifier:
     """Images uint8 `[N, H, W, 3]` → logits float32 `[N, num_classes]`.
 
     Raises:
-      UserError: another dtype or shape.
+      UserError: another dtype or shape, or the network's parameters are not finite.
     """
     if images.ndim == 4 and images.shape[1:3] != self.image_size:
       raise UserError(f"images must be {self.image_size[0]}×{self.image_size[1]} pixels as in training, "
                       f"got {list(images.shape)}")
-    return self._predictor.logits(self._variables, images)
+    logits = self._predictor.logits(self._variables, images)
+    if not np.isfinite(logits).all():
+      raise UserError("the network's outputs are not finite: its training diverged; train it again into another "
+                      "workdir with a lower optimizer.learning_rate")
+    return logits
 
   def predict_proba(self, images: np.ndarray) -> np.ndarray:
     """Images uint8 `[N, H, W, 3]` → probabilities float32 `[N, num_classes]`."""

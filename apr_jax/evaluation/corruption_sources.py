@@ -5,11 +5,14 @@
     regenerated    made here from the test images by `apr_jax.corruptions`; not comparable with published scores
 """
 
+import os
 import pathlib
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from apr_jax import corruptions
-from apr_jax.corruptions.whole_sets import regenerate
+from apr_jax.corruptions.whole_sets import MADE, regenerate
 from apr_jax.data import ArrayData
 from apr_jax.data.imagenet_c import ImageNetC
 from apr_jax.data.published_corruptions import PublishedCorruptions
@@ -34,10 +37,21 @@ def open_source(task: Task, names: tuple[str, ...]) -> tuple[str, Load]:
   Raises:
     UserError: the source is not there, or does not fit.
   """
-  wanted = task.corruption_source
-  if wanted == "auto":
-    wanted = "published" if _published_folder(task) else "tfds" if _tfds_folder(task, names) else "regenerated"
-  return wanted, SOURCES[wanted](task, names)
+  source = _choose(task, names)
+  load = SOURCES[source](task, names)
+  return "regenerated" if source == "published" and _made_here(task) else source, load
+
+
+def describe(task: Task) -> str:
+  """The source and, if it is one, the folder that `open_source` would open now."""
+  source = _choose(task, corruptions.CORRUPTIONS)
+  return f"{source}: {_published_folder(task)}" if source == "published" else source
+
+
+def _choose(task: Task, names: tuple[str, ...]) -> str:
+  if task.corruption_source != "auto":
+    return task.corruption_source
+  return "published" if _published_folder(task) else "tfds" if _tfds_folder(task, names) else "regenerated"
 
 
 def published(task: Task, names: tuple[str, ...]) -> Load:
@@ -51,7 +65,8 @@ def published(task: Task, names: tuple[str, ...]) -> Load:
                     f"give --data_dir")
   if not (folder / "labels.npy").is_file():
     return ImageNetC(folder, task.num_classes, names, task.image_size).load
-  files = PublishedCorruptions(folder, task.num_classes, names)
+  files = PublishedCorruptions(folder, task.num_classes, names, task.image_size)
+  _check_labels(task, files.labels, folder)
   return lambda name, severity: iter([files.load(name, severity)])
 
 
@@ -93,8 +108,30 @@ def _published_folder(task: Task) -> pathlib.Path | None:
                or any(candidate.glob("gaussian_noise/1")) or any(candidate.glob("*/gaussian_noise/1"))), None)
 
 
+def _made_here(task: Task) -> bool:
+  """Whether the folder is one that `apr_jax.corruptions.make` wrote, in the published layout."""
+  folder = _published_folder(task)
+  return folder is not None and (folder / MADE).is_file()
+
+
+def _check_labels(task: Task, labels: np.ndarray, folder: pathlib.Path) -> None:
+  """Refuses the corruptions of another data set. The order may differ: TFDS shuffles, the published files do not."""
+  try:
+    clean = task.test.labels
+  except UserError:  # the clean images are not here, and without them there is nothing to compare
+    return
+  if task.limit:
+    return
+  counts = [np.bincount(values, minlength=task.num_classes) for values in (labels, clean)]
+  if (counts[0] != counts[1]).any():
+    label = int(np.argmax(counts[0] != counts[1]))
+    raise UserError(f"{folder / 'labels.npy'} disagrees with the test split of {task.data_name}: {counts[0][label]} "
+                    f"images of class {label} there, {counts[1][label]} here; give the folder of this data set")
+
+
 def _tfds_folder(task: Task, names: tuple[str, ...]) -> pathlib.Path | None:
   if task.data_name not in _TFDS or not set(names) <= set(corruptions.CORRUPTIONS):
     return None
-  folder = pathlib.Path(task.data_dir or "~/tensorflow_datasets").expanduser() / _TFDS[task.data_name]
+  default = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
+  folder = pathlib.Path(task.data_dir or default).expanduser() / _TFDS[task.data_name]
   return folder if folder.is_dir() else None

@@ -7,6 +7,7 @@ beside it. Both are higher for in-distribution images.
 import numpy as np
 
 from apr_jax import metrics
+from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.evaluation.suite import Parts, Task
 
@@ -30,7 +31,8 @@ def parts(task: Task) -> Parts:
   if not task.ood_sets:
     raise UserError("no out-of-distribution sets are named; give --ood_sets, or leave ood out of --suites")
   for name in task.ood_sets:
-    yield name, lambda name=name: _score_set(task, name)
+    outside = task.load_test(name)
+    yield name, lambda outside=outside: _score_set(task, outside)
 
 
 def summarise(results: dict) -> dict:
@@ -39,8 +41,7 @@ def summarise(results: dict) -> dict:
                     "score": HEADLINE}
 
 
-def _score_set(task: Task, name: str) -> dict:
-  outside = task.load_test(name)
+def _score_set(task: Task, outside: ArrayData) -> dict:
   out_logits = task.logits(outside.images)
   by_score = {score: metrics.ood_metrics(function(task.test_logits), function(out_logits))
               for score, function in SCORES.items()}

@@ -1,24 +1,26 @@
 """Results of finished parts on disk, so that an interrupted evaluation goes on where it stopped."""
 
+import hashlib
 import json
 import os
 import pathlib
 from typing import Any
 
-PARTS = "parts.jsonl"
-
 
 class PartStore:
-  """Appends each finished part to `parts.jsonl`, whose first line says what was evaluated.
+  """Appends each finished part to a file of its own for everything the results depend on.
+
+  An evaluation of something else, of fewer images say, therefore forgets nothing of this one.
 
   Attributes:
-    folder: where the file lies; must exist.
-    fingerprint: JSON value of everything the results depend on. Parts of another fingerprint are forgotten.
+    digest: names the fingerprint in eight hexadecimal digits.
   """
 
   def __init__(self, folder: pathlib.Path, fingerprint: Any):
-    self._path = folder / PARTS
-    self._results = _read(self._path, fingerprint)
+    """Opens `folder/parts-DIGEST.jsonl`; `fingerprint` is a JSON value, its first line."""
+    self.digest = hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:8]
+    self._path = folder / f"parts-{self.digest}.jsonl"
+    self._results = _read(self._path)
     # Rewritten, so that half a line of a killed process does not stay in the middle.
     lines = [fingerprint, *([suite, name, result] for (suite, name), result in self._results.items())]
     temporary = self._path.with_suffix(".tmp")
@@ -34,20 +36,18 @@ class PartStore:
     self._results[suite, name] = result
     with self._path.open("a") as file:
       file.write(json.dumps([suite, name, result]) + "\n")
+      file.flush()
+      os.fsync(file.fileno())
 
 
-def _read(path: pathlib.Path, fingerprint: Any) -> dict[tuple[str, str], Any]:
+def _read(path: pathlib.Path) -> dict[tuple[str, str], Any]:
+  """The results up to the first line that is damaged: the last one of a killed process, or anything after it."""
   results = {}
-  if not path.exists():
-    return results
-  for number, line in enumerate(path.read_text().splitlines()):
+  lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+  for line in lines[1:]:
     try:
-      value = json.loads(line)
-    except ValueError:  # a killed process wrote half a line, its last
+      suite, name, result = json.loads(line)
+      results[str(suite), str(name)] = result
+    except (ValueError, TypeError):
       break
-    if number == 0 and value != json.loads(json.dumps(fingerprint)):
-      break
-    if number > 0:
-      suite, name, result = value
-      results[suite, name] = result
   return results

@@ -1,6 +1,7 @@
 """Runs suites of evaluators over a trained run and writes `results.json`."""
 
 import importlib.metadata
+import json
 import pathlib
 import platform
 import subprocess
@@ -45,11 +46,14 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir
     quiet: print nothing.
 
   Returns:
-    what is written: {suite: summary} and "meta" (configuration, seed, step, versions, git, examples).
+    what is written: {suite: summary} and "meta" (configuration, seed, step, versions, git, examples, ...). Suites
+    that an earlier call with the same "meta" has written stay.
 
   Raises:
     UserError: something the user gave cannot be used.
   """
+  if not suites:
+    raise UserError(f"no suites are named; give --suites, of {', '.join(SUITES)}")
   for suite in suites:
     lookup(SUITES, suite, "suite")
   if corruption_source != "auto":
@@ -64,21 +68,20 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir
   except OSError as error:
     raise UserError(f"the folder {folder} cannot be written: {one_line(error)}; use another --out") from error
 
-  fingerprint = {"config": classifier.config.to_dict(), "step": classifier.step, "data_dir": task.data_dir,
-                 "limit": limit, "corruption_source": corruption_source}
-  store = PartStore(folder, fingerprint)
-  results = {}
+  # All of them before the first is computed: what is missing for the last suite is said at once, not after hours.
+  parts = {suite: list(SUITES[suite].parts(task)) for suite in suites}
+  meta = _meta(classifier, task)
+  store = PartStore(folder, meta)
+  results = _earlier_results(folder / RESULTS, store.digest) | {"meta": meta | {"parts": store.digest}}
   for suite in suites:
-    pending = list(SUITES[suite].parts(task))
-    progress = tqdm.tqdm(pending, desc=suite, unit="set", disable=quiet or not sys.stderr.isatty())
+    progress = tqdm.tqdm(parts[suite], desc=suite, unit="set", disable=quiet or not sys.stderr.isatty())
     by_part = {}
     for name, compute in progress:
       if store.get(suite, name) is None:
         store.put(suite, name, compute())
       by_part[name] = store.get(suite, name)
     results[suite] = SUITES[suite].summarise(by_part)
-  results["meta"] = _meta(classifier, limit)
-  write_json(folder / RESULTS, results)
+    write_json(folder / RESULTS, results)
   return results
 
 
@@ -110,6 +113,9 @@ def _task(classifier: LoadedClassifier, data_dir: str | None, limit: int, corrup
 
   def load_test(name: str) -> ArrayData:
     data = _load_at_size(config.data, name, classifier.image_size)
+    if name == config.data.name and data.num_classes != classifier.num_classes:
+      raise UserError(f"data set {name!r} has {data.num_classes} classes, the network {classifier.num_classes}; "
+                      f"give the --data_dir of the data it was trained on")
     return data.take(min(limit, len(data.labels)))
 
   return Task(logits=classifier.logits, data_name=config.data.name, data_dir=config.data.data_dir,
@@ -129,12 +135,23 @@ def _load_at_size(settings, name: str, image_size: tuple[int, int]) -> ArrayData
   return data
 
 
-def _meta(classifier: LoadedClassifier, limit: int) -> dict:
+def _earlier_results(path: pathlib.Path, digest: str) -> dict:
+  """The suites that `path` holds of the same evaluation; nothing of another, whose parts stay in their own file."""
+  try:
+    results = json.loads(path.read_text())
+    return results if results["meta"]["parts"] == digest else {}
+  except (OSError, ValueError, KeyError, TypeError):
+    return {}
+
+
+def _meta(classifier: LoadedClassifier, task: Task) -> dict:
+  """Everything that the results depend on."""
   versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
   return {"config": classifier.config.to_dict(), "seed": classifier.config.seed, "step": classifier.step,
           "versions": versions | {"apr_jax": apr_jax.__version__, "python": platform.python_version()},
-          "git": _git_commit(), "device": jax.devices()[0].device_kind,
-          "examples": f"the first {limit} of each set" if limit else "all"}
+          "git": _git_commit(), "device": jax.devices()[0].device_kind, "data_dir": task.data_dir,
+          "corruptions": corruption_sources.describe(task),
+          "examples": f"the first {task.limit} of each set" if task.limit else "all"}
 
 
 def _git_commit() -> str | None:

@@ -93,8 +93,14 @@ class Checkpoints:
 
 def exists(workdir: str | pathlib.Path) -> bool:
   """Whether the workdir holds a whole checkpoint."""
+  return latest_step(workdir) is not None
+
+
+def latest_step(workdir: str | pathlib.Path) -> int | None:
+  """The step of the newest whole checkpoint of a workdir, or None; reads names alone and writes nothing."""
   folder = pathlib.Path(workdir) / FOLDER
-  return folder.is_dir() and any(entry.name.isdigit() for entry in folder.iterdir())
+  steps = [int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()] if folder.is_dir() else []
+  return max(steps, default=None)
 
 
 def _items(state: TrainState) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class Logs:
 def _drop_after(path: pathlib.Path, step: int) -> None:
   if not path.exists():
     return
-  kept = [line for line in path.read_text().splitlines() if _is_up_to(line, step)]
+  kept = [line for line in path.read_text(errors="replace").splitlines() if _is_up_to(line, step)]
   temporary = path.with_suffix(".tmp")
   temporary.write_text("".join(line + "\n" for line in kept))
   os.replace(temporary, path)
@@ -109,5 +109,5 @@ def _drop_after(path: pathlib.Path, step: int) -> None:
 def _is_up_to(line: str, step: int) -> bool:
   try:
     return json.loads(line)["step"] <= step
-  except ValueError:  # the last line of a killed run
+  except (ValueError, TypeError, KeyError):  # half of the last line of a killed run, or none of ours
     return False

@@ -66,15 +66,17 @@ def train(config, workdir: str, quiet: bool = False) -> None:
 
   jax.eval_shape(create)  # a network that cannot take these images says so before anything is written
   primary = jax.process_index() == 0  # of several processes, the one that writes and prints
-  workdirs.adopt_config(workdir, config, write=primary)
-  with checkpoint.Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
-    done = checkpoints.latest_step() or 0
-    if done >= total_steps:
-      if primary and not quiet:
-        print(f"nothing left to do: {workdir} is trained for {done} of {total_steps} steps; "
-              f"a larger config.epochs continues it")
-      return
+  workdirs.check_config(workdir, config)
+  done = checkpoint.latest_step(workdir) or 0
+  if done >= total_steps:
+    if primary and not quiet:
+      print(f"nothing left to do: {workdir} is trained for {done} of {total_steps} steps; "
+            f"a larger config.epochs continues it")
+    return
+  if primary:
+    workdirs.write_config(workdir, config)
 
+  with checkpoint.Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
     # ---- State ----
     state = checkpoints.restore(create) if done else parallel.call_replicated(create)
     steps = ResidentSteps(step, train_data, config.batch_size, state.key)
@@ -111,13 +113,15 @@ def train(config, workdir: str, quiet: bool = False) -> None:
         stopping = bool(signals.received)
         last = done == total_steps or stopping
         if window and (last or done % config.log_every_steps == 0):
-          logs.train(done, epoch, _means(window, done) | {"learning_rate": float(schedule(done - 1))})
+          _check_finite(window, done)
+          logs.train(done, epoch, _means(window) | {"learning_rate": float(schedule(done - 1))})
           window = []
         # Before the checkpoint: a run killed in between repeats its last evaluation, and does not lose it.
         if done == total_steps or (eval_every and done % eval_every == 0 and not stopping):
           logs.evaluation(done, epoch, {"clean_error": clean_error(state)})
           logs.restart_clock(done)
         if last or done % checkpoint_every == 0:
+          _check_finite(window, done)  # a diverged state must not push out the good ones
           if checkpoints.latest_step() != done:
             checkpoints.save(done, state)
           logs.restart_clock(done)
@@ -131,18 +135,22 @@ def _next_multiple(step: int, every: int) -> int:
   return (step // every + 1) * every
 
 
-def _means(window: list, step: int) -> dict[str, float]:
-  """Means over a window of per-dispatch sums; waits for the devices.
+def _means(window: list) -> dict[str, float]:
+  """Means over a window of per-dispatch sums; waits for the devices."""
+  totals = {name: float(sum(sums[name] for sums in jax.device_get(window))) for name in window[0]}
+  return {"loss": totals["loss"] / totals["examples"], "accuracy": 100 * totals["correct"] / totals["examples"]}
+
+
+def _check_finite(window: list, step: int) -> None:
+  """Refuses to go on from a loss that is not finite.
 
   Raises:
-    UserError: the loss is not finite.
+    UserError: with the loss and what to do.
   """
-  totals = {name: float(sum(sums[name] for sums in jax.device_get(window))) for name in window[0]}
-  loss = totals["loss"] / totals["examples"]
+  loss = float(sum(sums["loss"] for sums in jax.device_get(window)))
   if not math.isfinite(loss):
-    raise UserError(f"the training diverged: the loss is {loss} in the steps up to {step}; "
-                    f"lower optimizer.learning_rate, or add schedule.warmup_epochs")
-  return {"loss": loss, "accuracy": 100 * totals["correct"] / totals["examples"]}
+    raise UserError(f"the training diverged: the loss is {loss} in the steps up to {step}; lower "
+                    f"optimizer.learning_rate, or add schedule.warmup_epochs, in another --workdir")
 
 
 class _Signals:

@@ -6,6 +6,7 @@ import pathlib
 
 import ml_collections
 
+from apr_jax import data
 from apr_jax.errors import UserError, one_line
 
 CONFIG = "config.json"
@@ -42,32 +43,49 @@ def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
   return ml_collections.ConfigDict(_with_tuples(values)).lock()
 
 
-def adopt_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict, *, write: bool = True) -> None:
-  """Checks the resolved configuration against the folder's, and stores it, making the folder if needed.
-
-  With several processes one writes and the others only check.
+def check_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict) -> None:
+  """Checks that the folder holds no run, or one that may be continued with the resolved configuration.
 
   Raises:
-    UserError: the folder holds a run with another configuration; nothing is changed then.
+    UserError: the folder holds a run with another configuration; the message names the keys.
+  """
+  if pathlib.Path(workdir).exists() and not pathlib.Path(workdir).is_dir():
+    raise UserError(f"the workdir {workdir} cannot be written: it is a file; use another --workdir")
+  if not (pathlib.Path(workdir) / CONFIG).exists():
+    return
+  stored = flatten(read_config(workdir).to_dict())
+  wanted = flatten(config.to_dict())
+  free = set(_FREE)
+  if config.schedule.name == "cosine":
+    free.remove("epochs")  # a cosine depends on the number of epochs
+  if config.data.name in data.WITH_PATH:
+    free.remove("data.data_dir")  # the path says which data set it is, not where TFDS keeps it
+  differing = [key for key in sorted(stored.keys() | wanted.keys())
+               if stored.get(key) != wanted.get(key) and not key.startswith(tuple(free))]
+  if differing:
+    changes = ", ".join(f"{key} ({stored.get(key)!r} there, {wanted.get(key)!r} now)" for key in differing)
+    raise UserError(f"{workdir} holds a run with a different configuration: {changes}; "
+                    f"use another --workdir, or the same values")
+
+
+def write_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict) -> None:
+  """Stores the resolved configuration, making the folder if needed.
+
+  Raises:
+    UserError: the folder cannot be written.
   """
   workdir = pathlib.Path(workdir)
-  if (workdir / CONFIG).exists():
-    stored = flatten(read_config(workdir).to_dict())
-    wanted = flatten(config.to_dict())
-    free = _FREE if config.schedule.name != "cosine" else _FREE[1:]  # a cosine depends on the number of epochs
-    differing = [key for key in sorted(stored.keys() | wanted.keys())
-                 if stored.get(key) != wanted.get(key) and not key.startswith(free)]
-    if differing:
-      changes = ", ".join(f"{key} ({stored.get(key)!r} there, {wanted.get(key)!r} now)" for key in differing)
-      raise UserError(f"{workdir} holds a run with a different configuration: {changes}; "
-                      f"use another --workdir, or the same values")
-  if not write:
-    return
   try:
     workdir.mkdir(parents=True, exist_ok=True)
     write_json(workdir / CONFIG, config.to_dict())
   except OSError as error:
     raise UserError(f"the workdir {workdir} cannot be written: {one_line(error)}; use another --workdir") from error
+
+
+def adopt_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict) -> None:
+  """`check_config`, then `write_config`."""
+  check_config(workdir, config)
+  write_config(workdir, config)
 
 
 def flatten(values: dict, prefix: str = "") -> dict:

@@ -1,5 +1,7 @@
 """Corrupted copies of whole sets: the same in any batches, and as files in the published layout."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -35,7 +37,8 @@ def test_sets_are_drawn_independently(digits):
 
 def test_make_writes_the_published_layout(digits, tmp_path):
   make.make(digits, tmp_path, names=NAMES, quiet=True)
-  assert sorted(path.name for path in tmp_path.iterdir()) == ["contrast.npy", "gaussian_noise.npy", "labels.npy"]
+  assert sorted(path.name for path in tmp_path.iterdir()) == [
+      "contrast.npy", "gaussian_noise.npy", "labels.npy", "regenerated.json"]
   published = PublishedCorruptions(tmp_path, 10, NAMES)
   np.testing.assert_array_equal(published.labels, digits.labels)
   for name in NAMES:
@@ -64,9 +67,15 @@ def test_make_keeps_whole_files_and_replaces_partial_ones(digits, tmp_path, monk
                                 corruptions.corrupt(jax.random.key(0), digits.images, "contrast", 1))
 
 
-def test_make_refuses_a_folder_of_other_labels(digits, tmp_path):
+def test_make_refuses_a_folder_of_something_else(digits, tmp_path):
   make.make(digits, tmp_path, names=("contrast",), quiet=True)
-  before = (tmp_path / "labels.npy").read_bytes()
-  with pytest.raises(UserError, match="labels.npy belongs to another data set"):
-    make.make(digits.take(5), tmp_path, names=("contrast",), quiet=True)
-  assert (tmp_path / "labels.npy").read_bytes() == before
+  contents = lambda: {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+  before = contents()
+  smaller = dataclasses.replace(digits, images=np.ascontiguousarray(digits.images[:, ::2, ::2]))
+  for other in (digits.take(5), smaller):
+    with pytest.raises(UserError, match="regenerated.json says that the folder was made from another data set"):
+      make.make(other, tmp_path, names=("contrast",), quiet=True)
+  assert contents() == before
+  (tmp_path / "regenerated.json").unlink()
+  with pytest.raises(UserError, match="holds .npy files and no regenerated.json"):
+    make.make(digits, tmp_path, names=("contrast",), quiet=True)

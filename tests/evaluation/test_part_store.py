@@ -4,9 +4,14 @@ import json
 
 import pytest
 
-from apr_jax.evaluation.part_store import PARTS, PartStore
+from apr_jax.evaluation.part_store import PartStore
 
 FINGERPRINT = {"step": 3, "sizes": (1, 2)}  # a tuple, which JSON reads back as a list
+
+
+def file_of(folder):
+  path, = folder.glob("parts-*.jsonl")
+  return path
 
 
 def filled(folder):
@@ -23,14 +28,14 @@ def test_results_are_on_disk_at_once_and_come_back_exactly(tmp_path):
     assert store.get("clean", "clean") == {"error": 12.5}
     assert store.get("corruptions", "fog/1") == {"error": 1 / 3}
     assert store.get("corruptions", "fog/3") is None and store.get("ood", "clean") is None
-  assert [json.loads(line)[:2] for line in (tmp_path / PARTS).read_text().splitlines()[1:]] == [
+  assert [json.loads(line)[:2] for line in file_of(tmp_path).read_text().splitlines()[1:]] == [
       ["clean", "clean"], ["corruptions", "fog/1"], ["corruptions", "fog/2"]]
 
 
 @pytest.mark.parametrize("cut", [1, 10, 30])
 def test_half_a_last_line_is_forgotten_and_the_rest_kept(tmp_path, cut):
   filled(tmp_path)
-  path = tmp_path / PARTS
+  path = file_of(tmp_path)
   path.write_bytes(path.read_bytes()[:-cut - 1])
   store = PartStore(tmp_path, FINGERPRINT)
   assert store.get("corruptions", "fog/1") == {"error": 1 / 3}
@@ -41,17 +46,21 @@ def test_half_a_last_line_is_forgotten_and_the_rest_kept(tmp_path, cut):
 
 
 @pytest.mark.parametrize("other", [{"step": 4, "sizes": (1, 2)}, {"step": 3}, {}])
-def test_parts_of_another_fingerprint_are_forgotten(tmp_path, other):
+def test_parts_of_another_fingerprint_stand_apart(tmp_path, other):
   filled(tmp_path)
   assert PartStore(tmp_path, other).get("clean", "clean") is None
-  assert PartStore(tmp_path, FINGERPRINT).get("clean", "clean") is None
+  PartStore(tmp_path, other).put("clean", "clean", 1)
+  assert PartStore(tmp_path, FINGERPRINT).get("clean", "clean") == {"error": 12.5}
+  assert PartStore(tmp_path, other).get("clean", "clean") == 1
 
 
-@pytest.mark.parametrize("content", ["", "{", "\n"])
-def test_a_file_without_a_fingerprint_holds_nothing(tmp_path, content):
-  (tmp_path / PARTS).write_text(content)
+@pytest.mark.parametrize("content", [b"", b"{", b"\n", b"{}\n[1, 2]\n", b"{}\n\xff\xfe\n", b"{}\n3\n"])
+def test_a_damaged_file_holds_nothing(tmp_path, content):
+  PartStore(tmp_path, FINGERPRINT)
+  path = file_of(tmp_path)
+  path.write_bytes(content)
   store = PartStore(tmp_path, FINGERPRINT)
   assert store.get("clean", "clean") is None
   store.put("clean", "clean", 1)
   assert PartStore(tmp_path, FINGERPRINT).get("clean", "clean") == 1
-  assert [entry.name for entry in tmp_path.iterdir()] == [PARTS]
+  assert list(tmp_path.iterdir()) == [path]

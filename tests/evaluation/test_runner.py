@@ -2,7 +2,12 @@
 
 import json
 import math
+import os
+import pathlib
 import shutil
+import subprocess
+import sys
+import time
 
 import jax
 import numpy as np
@@ -10,12 +15,13 @@ import pytest
 
 import apr_jax
 from apr_jax import corruptions, data
+from apr_jax.corruptions import make
 from apr_jax.errors import UserError
 from apr_jax.evaluation import classifier, runner
-from apr_jax.evaluation.part_store import PARTS
 
 OOD = {"auroc", "tnr95", "dtacc", "aupr_in", "aupr_out"}
 LIMIT = 48
+ROOT = pathlib.Path(__file__).parents[2]
 CORRUPTIONS = ("gaussian_noise", "brightness")  # quick to compile, and one of them random
 
 
@@ -60,7 +66,9 @@ def test_results_json(results, first):
     assert OOD <= stored["ood"][name].keys() and OOD == stored["ood"][name]["max_logit"].keys()
     assert stored["ood"][name]["examples"] == LIMIT
   meta = stored["meta"]
-  assert meta.keys() == {"config", "seed", "step", "versions", "git", "device", "examples"}
+  assert meta.keys() == {
+      "config", "seed", "step", "versions", "git", "device", "data_dir", "corruptions", "examples", "parts"}
+  assert meta["corruptions"] == "regenerated"
   assert (meta["seed"], meta["step"], meta["examples"]) == (0, 50, f"the first {LIMIT} of each set")
   assert meta["config"]["model"]["num_classes"] == 10
   assert meta["versions"]["apr_jax"] == apr_jax.__version__ and meta["versions"].keys() >= {"jax", "flax", "python"}
@@ -107,8 +115,10 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(run, results, tmp_pa
     calls = count_calls(patch, fail_at=5)
     with pytest.raises(KeyboardInterrupt):
       evaluate(run, out)
-    assert len(calls) == 5 and not (out / "results.json").exists()
-    with (out / PARTS).open("a") as file:
+    # The suite that was finished is written, the other not.
+    assert len(calls) == 5 and json.loads((out / "results.json").read_text()).keys() == {"clean", "meta"}
+    parts, = out.glob("parts-*.jsonl")
+    with parts.open("a") as file:
       file.write('["corruptions", "brigh')
   with monkeypatch.context() as patch:
     calls = count_calls(patch)
@@ -119,8 +129,71 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(run, results, tmp_pa
     calls = count_calls(patch)
     assert scores(evaluate(run, out)) == scores(results)
     assert not calls
-    evaluate(run, out, limit=LIMIT - 1, suites=("clean",))  # another limit: anew
+    assert evaluate(run, out, limit=LIMIT - 1, suites=("clean",)).keys() == {"clean", "meta"}  # another limit: anew
     assert calls == [LIMIT - 1]
+    assert scores(evaluate(run, out)) == scores(results)  # and the first is not forgotten
+    assert len(calls) == 1
+
+
+def test_suites_add_to_the_results_of_the_same_evaluation(run, tmp_path):
+  clean = evaluate(run, tmp_path, suites=("clean",))
+  both = evaluate(run, tmp_path, suites=("ood",))
+  assert both.keys() == {"clean", "ood", "meta"} and both["clean"] == clean["clean"]
+  assert json.loads((tmp_path / "results.json").read_text()) == json.loads(json.dumps(both))
+
+
+def test_what_the_last_suite_lacks_is_said_before_the_first_is_computed(run, tmp_path, monkeypatch):
+  calls = count_calls(monkeypatch)
+  with pytest.raises(UserError, match="no_such_set"):
+    evaluate(run, tmp_path, suites=("clean", "ood"), ood_sets=("no_such_set",))
+  assert not calls
+
+
+def test_sets_made_here_are_not_called_published(run, tmp_path):
+  make.make(data.load("digits", "test"), tmp_path / "made", names=corruptions.CORRUPTIONS, quiet=True)
+  results = runner.evaluate(str(run), suites=("corruptions",), out=str(tmp_path / "out"),
+                            data_dir=str(tmp_path / "made"), quiet=True)
+  regenerated = runner.evaluate(str(run), suites=("corruptions",), out=str(tmp_path / "again"), quiet=True)
+  assert results["corruptions"]["source"] == "regenerated"
+  assert scores(results) == scores(regenerated)
+
+
+def test_the_corruptions_of_another_data_set_are_refused(run, tmp_path):
+  labels = np.tile(np.arange(10), 36)
+  for name in corruptions.CORRUPTIONS:
+    np.save(tmp_path / f"{name}.npy", np.zeros((5 * 360, 32, 32, 3), np.uint8))
+  np.save(tmp_path / "labels.npy", np.tile(labels, 5))
+  with pytest.raises(UserError, match=r"labels.npy disagrees with the test split of digits: 36 images of class"):
+    runner.evaluate(str(run), suites=("corruptions",), out=str(tmp_path / "out"), data_dir=str(tmp_path), quiet=True)
+
+
+def test_outputs_that_are_not_finite_are_one_line(run, tmp_path):
+  copy = tmp_path / "copy"
+  shutil.copytree(run, copy)
+  loaded = classifier.LoadedClassifier(copy)
+  loaded._variables = jax.tree.map(lambda x: x * np.nan, loaded._variables)
+  with pytest.raises(UserError, match="not finite: its training diverged"):
+    loaded.logits(np.zeros((1, 32, 32, 3), np.uint8))
+
+
+@pytest.mark.slow
+def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_path):
+  """SIGKILL in the middle of the 75 sets, then the same command again."""
+  command = [sys.executable, "evaluate.py", f"--workdir={run}", "--suites=clean,corruptions", "--limit=8"]
+  environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
+  start = lambda out: subprocess.Popen([*command, f"--out={tmp_path / out}"], cwd=ROOT, env=environment,
+                                       stdout=subprocess.DEVNULL)
+  assert start("whole").wait(timeout=300) == 0
+  killed = start("killed")
+  finished = lambda: sum(len(path.read_text().splitlines()) for path in (tmp_path / "killed").glob("parts-*.jsonl"))
+  while finished() < 12:
+    assert killed.poll() is None, "it ended before it could be killed"
+    time.sleep(0.02)
+  killed.kill()
+  killed.wait()
+  assert 12 <= finished() < 77
+  assert start("killed").wait(timeout=300) == 0
+  assert (tmp_path / "killed" / "results.json").read_text() == (tmp_path / "whole" / "results.json").read_text()
 
 
 def test_suites_and_sets_can_be_chosen(run, tmp_path):
