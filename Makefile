@@ -10,7 +10,7 @@ demo: .venv/demo
 	$(BIN)/python demo.py
 
 test: test-environment
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope
 
 test-environment: .venv/test
 

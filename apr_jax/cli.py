@@ -54,12 +54,18 @@ def _parse_flags(arguments: Sequence[str]) -> list[str]:
     if "config" in flags.FLAGS:
       getattr(flags.FLAGS.config, "keys", None)  # where ml_collections reports a missing file
   except Exception as error:  # whatever the user's configuration file raises, and what ml_collections says of keys
-    # absl shows some messages as Python literals, with quotes and line breaks spelled out.
-    message = one_line(str(error) if not isinstance(error, KeyError) else error).replace("\\n", " ").replace("\\'", "'")
-    raise UserError(f"{message} (see {os.path.basename(arguments[0])} --help)") from error
+    raise UserError(f"{_plain(one_line(error))} (see {os.path.basename(arguments[0])} --help)") from error
   if len(rest) > 1:
     raise UserError(f"unexpected argument {rest[1]!r}: flags start with --")
   return rest
+
+
+def _plain(message: str) -> str:
+  """What a library says, less its wrapping: messages shown as Python literals, and ml_collections' preamble."""
+  message = message.replace("\\n", " ").replace("\\'", "'")
+  if message.startswith("''") and message.endswith("'"):
+    message = f"unknown key {message[1:-1]}"
+  return message.removeprefix("Configuration is not available because of an earlier failure to load: ")
 
 
 def _exit(error: Exception, code: int) -> None:
