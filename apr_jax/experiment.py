@@ -1,6 +1,7 @@
 """From a configuration to the parts of an experiment; train.py and evaluate.py both build through here."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -22,8 +23,8 @@ class Experiment:
 
   Attributes:
     model: the network behind its input normalisation.
-    augment: uint8 batch → float views, inside the training step.
-    loss: logits of the views and labels → scalar.
+    augment: uint8 batch and labels → float views and targets, inside the training step.
+    loss: logits of the views and targets → scalar.
     num_classes: number of logits.
     image_size: (H, W) in pixels.
   """
@@ -77,13 +78,20 @@ def build(config) -> Experiment:
     dtype = jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
   model = models.make(settings.name, settings.num_classes, mean=settings.mean, std=settings.std, dtype=dtype,
                       axis_name=parallel.AXIS if settings.sync_batch_norm else None)
-  return Experiment(model, make_augment(config.augment), losses.apr_loss, settings.num_classes,
-                    tuple(settings.image_size))
+  augment = make_augment(config.augment, settings.num_classes, settings.mean)
+  return Experiment(model, augment, _loss(config), settings.num_classes, tuple(settings.image_size))
+
+
+def _loss(config: Any) -> Loss:
+  # Runs of earlier versions, which can still be evaluated, do not have the key.
+  if "augmix" in config.augment and config.augment.augmix.width > 0:
+    return functools.partial(losses.augmix_loss, weight=config.loss.jsd_weight)
+  return losses.apr_loss
 
 
 def _check(config: Any) -> None:
   """Refuses values that would fail later, or silently do something else."""
-  augment = config.augment
+  augment, boundaries = config.augment, config.schedule.boundaries_epochs
   rules = [
       ("epochs", config.epochs, config.epochs > 0, "above 0"),
       ("batch_size", config.batch_size, config.batch_size > 0, "above 0"),
@@ -94,14 +102,49 @@ def _check(config: Any) -> None:
       ("evaluation.batch_size", config.evaluation.batch_size, config.evaluation.batch_size > 0, "above 0"),
       ("augment.crop_padding", augment.crop_padding, augment.crop_padding >= 0, "0 or more"),
       ("augment.crop_fill", augment.crop_fill, 0 <= augment.crop_fill <= 255, "in 0..255"),
-      ("augment.apr_p.prob", augment.apr_p.prob, 0 <= augment.apr_p.prob <= 1, "in 0..1"),
-      ("augment.apr_s.prob", augment.apr_s.prob, 0 <= augment.apr_s.prob <= 1, "in 0..1"),
-      ("augment.apr_s.severity", augment.apr_s.severity, 0.1 < augment.apr_s.severity <= 10,
-       "above 0.1 and at most 10"),
-      ("augment.apr_s.overflow", augment.apr_s.overflow, augment.apr_s.overflow in OVERFLOWS,
-       f"one of {', '.join(OVERFLOWS)}"),
-      ("model.std", config.model.std, all(value > 0 for value in config.model.std), "above 0"),
+      *((f"augment.{name}.prob", augment[name].prob, 0 <= augment[name].prob <= 1, "in 0..1")
+        for name in ("apr_p", "apr_s", "hybrid_p", "hybrid_s", "cutmix")),
+      *((f"augment.{name}.severity", augment[name].severity, 0.1 < augment[name].severity <= 10,
+         "above 0.1 and at most 10") for name in ("apr_s", "hybrid_s", "augmix")),
+      *((f"augment.{name}.overflow", augment[name].overflow, augment[name].overflow in OVERFLOWS,
+         f"one of {', '.join(OVERFLOWS)}") for name in ("apr_s", "hybrid_s")),
+      *((f"augment.{name}.alpha", augment[name].alpha, augment[name].alpha >= 0, "0 or more")
+        for name in ("mixup", "cutmix")),
+      ("augment.cutout.size", augment.cutout.size, augment.cutout.size >= 0, "0 or more"),
+      ("augment.augmix.width", augment.augmix.width, augment.augmix.width >= 0, "0 or more"),
+      ("augment.augmix.depth", augment.augmix.depth, augment.augmix.depth > 0, "above 0"),
+      ("loss.jsd_weight", config.loss.jsd_weight, config.loss.jsd_weight >= 0, "0 or more"),
+      ("seed", config.seed, 0 <= config.seed < 2**32, "in 0..2^32-1"),
+      ("model.mean", config.model.mean, _are_numbers(config.model.mean, 3), "three numbers, one per channel"),
+      ("model.std", config.model.std, _are_numbers(config.model.std, 3) and min(config.model.std) > 0,
+       "three numbers above 0, one per channel"),
+      ("optimizer.learning_rate", config.optimizer.learning_rate, config.optimizer.learning_rate > 0, "above 0"),
+      ("optimizer.momentum", config.optimizer.momentum, 0 <= config.optimizer.momentum < 1, "from 0 to below 1"),
+      ("optimizer.weight_decay", config.optimizer.weight_decay, config.optimizer.weight_decay >= 0, "0 or more"),
+      ("schedule.factor", config.schedule.factor, config.schedule.factor > 0, "above 0"),
+      ("schedule.boundaries_epochs", boundaries, _are_numbers(boundaries) and all(
+          before < after for before, after in zip((0, *boundaries), boundaries)), "numbers above 0 that increase"),
   ]
   for key, value, valid, rule in rules:
     if not valid:
       raise UserError(f"{key} must be {rule}, got {value!r}")
+  _check_combination(augment)
+
+
+def _are_numbers(values: tuple, count: int | None = None) -> bool:
+  """Whether all values are numbers and, if `count` is given, there are so many."""
+  return all(isinstance(value, (int, float)) for value in values) and count in (None, len(values))
+
+
+def _check_combination(augment: Any) -> None:
+  """Refuses augmentations that exclude each other: two of one kind, or what is not defined together."""
+  strength = {
+      "apr_s": augment.apr_s.prob, "hybrid_s": augment.hybrid_s.prob, "autoaugment": augment.autoaugment,
+      "augmix": augment.augmix.width,
+      "apr_p": augment.apr_p.prob, "hybrid_p": augment.hybrid_p.prob, "mixup": augment.mixup.alpha,
+      "cutmix": augment.cutmix.alpha, "cutout": augment.cutout.size}
+  for exclusive in (("apr_s", "hybrid_s", "autoaugment", "augmix"),
+                    ("apr_p", "hybrid_p", "mixup", "cutmix", "augmix"), ("cutout", "augmix")):
+    on = [f"augment.{name}" for name in exclusive if strength[name]]
+    if len(on) > 1:
+      raise UserError(f"{' and '.join(on)} exclude each other; switch all but one of them off")

@@ -71,10 +71,10 @@ class Steps:
     jax.block_until_ready(sums)
 
 
-def _two_copies(key, images, positions, shard):
+def _two_copies(key, images, labels, positions, shard):
   del key, positions, shard
   images = images.astype(jnp.float32) / 255
-  return jnp.stack([images, images])
+  return jnp.stack([images, images]), jax.nn.one_hot(labels, NUM_CLASSES)
 
 
 def random_data(multiple: int) -> ArrayData:

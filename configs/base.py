@@ -19,7 +19,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.data = ml_collections.ConfigDict()
   config.data.name = "cifar10"  # a TFDS name, digits, npz:FILE, npy:DIR or folder:DIR
   config.data.data_dir = ""  # where TFDS keeps its data sets; "" = TFDS's own default
-  config.data.limit = 0  # use the first N training images; 0 = all
+  config.data.limit = 0  # use the first N training images; 0 = all; class folders are sorted by class
   config.data.image_size = 0  # pixels; resize and centre-crop to this square; 0 = as stored
   config.data.download = False  # let TFDS download a data set that is not prepared
 
@@ -55,7 +55,31 @@ def get_config() -> ml_collections.ConfigDict:
   config.augment.apr_s = ml_collections.ConfigDict()
   config.augment.apr_s.prob = 0.0  # of augmenting an image; 0 = off; the paper: 1
   config.augment.apr_s.severity = 3.0  # tenths of the operations' largest level, above 0.1 and at most 10
-  config.augment.apr_s.overflow = "clip"  # values outside 0..255: clip, or wrap as the released code does
+  config.augment.apr_s.overflow = "wrap"  # values outside 0..255: wrap, as the released code does, or clip
+  config.augment.hybrid_p = ml_collections.ConfigDict()  # HybridAugment, paired: in place of apr_p
+  config.augment.hybrid_p.prob = 0.0  # of exchanging high frequencies in the batch; 0 = off; the release: 0.6
+  config.augment.hybrid_p.plus = False  # HybridAugment++: APR-P, with the same probability, on the low frequencies
+  config.augment.hybrid_p.per_image = False  # coins per image instead of per batch
+  config.augment.hybrid_s = ml_collections.ConfigDict()  # HybridAugment, single: in place of apr_s
+  config.augment.hybrid_s.prob = 0.0  # of augmenting an image; 0 = off; the release: 1
+  config.augment.hybrid_s.severity = 3.0  # as apr_s.severity
+  config.augment.hybrid_s.overflow = "wrap"  # as apr_s.overflow
+  config.augment.hybrid_s.plus = False  # HybridAugment++: APR-S on the low frequencies
+  config.augment.cutout = ml_collections.ConfigDict()
+  config.augment.cutout.size = 0  # side of the blanked square in pixels; 0 = off; the paper: 16 on CIFAR
+  config.augment.mixup = ml_collections.ConfigDict()
+  config.augment.mixup.alpha = 0.0  # of the Beta distribution; 0 = off; the APR paper's table: 1
+  config.augment.cutmix = ml_collections.ConfigDict()
+  config.augment.cutmix.alpha = 0.0  # of the Beta distribution; 0 = off; the paper: 1
+  config.augment.cutmix.prob = 0.5  # of mixing a batch at all; CutMix's released CIFAR recipe
+  config.augment.autoaugment = False  # the policy found for CIFAR-10
+  config.augment.augmix = ml_collections.ConfigDict()
+  config.augment.augmix.width = 0  # chains per view; 0 = off; the paper: 3
+  config.augment.augmix.depth = 3  # operations in the longest chain; each chain's number is drawn from 1..depth
+  config.augment.augmix.severity = 3.0  # as apr_s.severity
+
+  config.loss = ml_collections.ConfigDict()
+  config.loss.jsd_weight = 12.0  # with augmix: of the Jensen-Shannon divergence; AugMix's
 
   config.checkpoint = ml_collections.ConfigDict()
   config.checkpoint.every_steps = 0  # 0 = at the end of each epoch

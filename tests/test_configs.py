@@ -15,20 +15,42 @@ from apr_jax.training.workdir import flatten
 FOLDER = pathlib.Path(__file__).parents[1] / "configs"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 RUNS = [name for name in NAMES if not name.endswith("base")]
-METHODS = {"standard": (0.0, 0.0), "apr_p": (0.6, 0.0), "apr_s": (0.0, 1.0), "apr_sp": (0.6, 1.0)}
+# What each method changes in base's `augment`, apart from overflow.
+HYBRID_P, HYBRID_S = {"hybrid_p.prob": 0.6}, {"hybrid_s.prob": 1.0}
+PLUS_P, PLUS_S = HYBRID_P | {"hybrid_p.plus": True}, HYBRID_S | {"hybrid_s.plus": True}
+METHODS = {
+    "standard": {}, "apr_p": {"apr_p.prob": 0.6}, "apr_s": {"apr_s.prob": 1.0},
+    "apr_sp": {"apr_p.prob": 0.6, "apr_s.prob": 1.0}, "cutout": {"cutout.size": 16}, "mixup": {"mixup.alpha": 1.0},
+    "cutmix": {"cutmix.alpha": 1.0}, "autoaugment": {"autoaugment": True}, "augmix": {"augmix.width": 3},
+    "hybrid_p": HYBRID_P, "hybrid_s": HYBRID_S,
+    "hybrid_ps": HYBRID_P | HYBRID_S, "hybrid_plus_p": PLUS_P, "hybrid_plus_s": PLUS_S,
+    "hybrid_plus_ps": PLUS_P | PLUS_S}
 KEYS = {
     "seed", "epochs", "batch_size", "log_every_steps", "eval_every_epochs", "data.name", "data.data_dir",
     "data.limit", "model.name", "model.dtype", "model.sync_batch_norm", "optimizer.name", "optimizer.learning_rate",
     "optimizer.momentum", "optimizer.nesterov", "optimizer.weight_decay", "schedule.name",
     "schedule.boundaries_epochs", "schedule.factor", "schedule.warmup_epochs", "augment.apr_p.prob",
     "augment.apr_p.per_image", "augment.apr_s.prob", "augment.apr_s.severity", "augment.apr_s.overflow",
-    "augment.crop_padding", "augment.crop_fill", "augment.flip", "checkpoint.every_steps", "checkpoint.keep"}
+    "augment.crop_padding", "augment.crop_fill", "augment.flip", "augment.hybrid_p.prob", "augment.hybrid_p.plus",
+    "augment.hybrid_p.per_image", "augment.hybrid_s.prob", "augment.hybrid_s.severity", "augment.hybrid_s.overflow",
+    "augment.hybrid_s.plus", "augment.cutout.size", "augment.mixup.alpha", "augment.cutmix.alpha",
+    "augment.cutmix.prob", "augment.autoaugment", "augment.augmix.width", "augment.augmix.depth",
+    "augment.augmix.severity", "loss.jsd_weight", "checkpoint.every_steps", "checkpoint.keep"}
 # Mean corruption error of AllConvNet, DenseNet, WideResNet-40-2 and ResNeXt-29 (APR, Table 1).
 TABLE_1 = {
     "cifar10_standard": (30.8, 30.7, 26.9, 27.5), "cifar10_apr_p": (21.5, 20.3, 18.3, 18.5),
     "cifar10_apr_s": (14.8, 12.3, 10.6, 11.0), "cifar10_apr_sp": (11.5, 10.3, 9.1, 9.1),
     "cifar100_standard": (56.4, 59.3, 53.3, 53.4), "cifar100_apr_p": (47.5, 49.8, 44.7, 44.2),
-    "cifar100_apr_s": (39.8, 38.3, 35.5, 33.7), "cifar100_apr_sp": (35.9, 35.8, 32.9, 31.0)}
+    "cifar100_apr_s": (39.8, 38.3, 35.5, 33.7), "cifar100_apr_sp": (35.9, 35.8, 32.9, 31.0),
+    "cifar10_cutout": (32.9, 32.1, 26.8, 28.9), "cifar100_cutout": (56.8, 59.6, 53.5, 54.6),
+    "cifar10_mixup": (24.6, 24.6, 22.3, 22.6), "cifar100_mixup": (53.4, 55.4, 50.4, 51.4),
+    "cifar10_cutmix": (31.3, 33.5, 27.1, 29.5), "cifar100_cutmix": (56.0, 59.2, 52.9, 54.1),
+    "cifar10_augmix": (15.0, 12.7, 11.2, 10.9), "cifar100_augmix": (42.7, 39.6, 35.9, 34.9),
+    "cifar10_autoaugment": (29.2, 26.6, 23.9, 24.2), "cifar100_autoaugment": (55.1, 53.9, 49.6, 51.3)}
+# The same and ResNet-18, of HybridAugment++, single and paired (ICCV 2023).
+HYBRID_PLUS = {"cifar10_hybrid_plus_ps": (10.7, 9.5, 8.3, 7.9, 8.2),
+               "cifar100_hybrid_plus_ps": (34.4, 33.4, 31.2, 28.8, 29.9)}
+NETWORKS = ("AllConvNet", "DenseNet", "WideResNet-40-2", "ResNeXt-29", "ResNet-18")
 
 
 def load(name):
@@ -66,12 +88,12 @@ def test_the_docstring_gives_the_commands_of_its_own_file(name):
   assert f"python evaluate.py --workdir runs/{name}" in lines
 
 
-@pytest.mark.parametrize("name", TABLE_1)
+@pytest.mark.parametrize("name", [*TABLE_1, *HYBRID_PLUS])
 def test_the_docstring_gives_the_published_errors(name):
   text = " ".join(docstring(name).split())
-  networks = ("AllConvNet", "DenseNet", "WideResNet-40-2", "ResNeXt-29")
-  published = ", ".join(f"{network} {error}" for network, error in zip(networks, TABLE_1[name]))
-  assert f"published (APR, Table 1): {published}." in text
+  published = ", ".join(f"{network} {error}" for network, error in zip(NETWORKS, (TABLE_1 | HYBRID_PLUS)[name]))
+  source = "APR, Table 1" if name in TABLE_1 else "HybridAugment++, ICCV 2023"
+  assert f"published ({source}): {published}." in text
   assert {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C"}[name.split("_")[0]] in text
 
 
@@ -80,12 +102,16 @@ def test_the_name_says_the_augmentation(name):
   data, method = name.split("_", 1)
   config = load(name)
   assert config.data.name == data
-  assert (config.augment.apr_p.prob, config.augment.apr_s.prob) == METHODS[method]
-  if data.startswith("cifar") and config.augment.apr_s.prob:
-    assert config.augment.apr_s.overflow == "wrap"  # as the published numbers were made
+  augment = flatten(config.augment.to_dict())
+  plain = flatten(load("digits_base" if data == "digits" else "base").augment.to_dict())
+  changed = {key: value for key, value in augment.items() if value != plain[key] and not key.endswith("overflow")}
+  assert changed == METHODS[method]
+  for single in ("apr_s", "hybrid_s"):
+    if data.startswith("cifar") and augment[f"{single}.prob"]:
+      assert augment[f"{single}.overflow"] == "wrap"  # as the published numbers were made
 
 
-@pytest.mark.parametrize("name", TABLE_1)
+@pytest.mark.parametrize("name", [name for name in RUNS if name.startswith("cifar")])
 def test_the_cifar_recipe_is_the_published_one(name):
   config = load(name)
   assert (config.epochs, config.batch_size, config.model.name) == (200, 128, "wide_resnet_40_2")

@@ -64,8 +64,22 @@ def test_a_configuration_that_contradicts_the_data_is_refused(overrides, words):
     ("augment.apr_s.severity", 0.1, "above 0.1 and at most 10"),
     ("augment.apr_s.severity", 10.5, "above 0.1 and at most 10"),
     ("augment.apr_s.overflow", "warp", "one of clip, wrap"),
-    ("model.std", (0.2, 0.0, 0.2), "above 0"),
+    ("model.std", (0.2, 0.0, 0.2), "three numbers above 0, one per channel"),
+    ("model.mean", (0.1, 0.2), "three numbers, one per channel"),
+    ("optimizer.learning_rate", -0.1, "above 0"),
+    ("schedule.boundaries_epochs", (60, 60), "numbers above 0 that increase"),
     ("augment.apr_p.prob", float("nan"), "in 0..1"),
+    ("augment.hybrid_p.prob", -0.5, "in 0..1"),
+    ("augment.hybrid_s.severity", 11.0, "above 0.1 and at most 10"),
+    ("augment.hybrid_s.overflow", "warp", "one of clip, wrap"),
+    ("augment.cutout.size", -1, "0 or more"),
+    ("augment.mixup.alpha", -1.0, "0 or more"),
+    ("augment.cutmix.alpha", float("nan"), "0 or more"),
+    ("augment.cutmix.prob", 1.5, "in 0..1"),
+    ("augment.augmix.width", -3, "0 or more"),
+    ("augment.augmix.depth", 0, "above 0"),
+    ("augment.augmix.severity", 0.0, "above 0.1 and at most 10"),
+    ("loss.jsd_weight", -12.0, "0 or more"),
 ])
 def test_values_out_of_range_are_named_with_their_rule(key, value, rule):
   with pytest.raises(UserError) as error:
@@ -80,6 +94,43 @@ def test_values_at_the_edge_are_accepted(key, value):
   experiment.resolve(config(**{key.replace(".", "__"): value}), TRAIN)
 
 
+@pytest.mark.parametrize("first, second", [
+    ("apr_p.prob", "mixup.alpha"), ("apr_p.prob", "hybrid_p.prob"), ("mixup.alpha", "cutmix.alpha"),
+    ("hybrid_p.prob", "cutmix.alpha"), ("apr_s.prob", "hybrid_s.prob"), ("autoaugment", "apr_s.prob"),
+    ("apr_s.prob", "augmix.width"), ("apr_p.prob", "augmix.width"), ("mixup.alpha", "augmix.width"),
+    ("cutout.size", "augmix.width")])
+def test_augmentations_that_exclude_each_other_are_refused_in_one_line(first, second):
+  values = {"width": 3, "size": 3, "autoaugment": True}
+  on = {f"augment__{key.replace('.', '__')}": values.get(key.split(".")[-1], 0.5) for key in (first, second)}
+  with pytest.raises(UserError) as error:
+    experiment.resolve(config(**on), TRAIN)
+  names = {f"augment.{key.partition('.')[0]}" for key in (first, second)}
+  assert all(name in str(error.value) for name in names) and "exclude each other" in str(error.value)
+  assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("keys", [("apr_s.prob", "apr_p.prob"), ("hybrid_s.prob", "hybrid_p.prob"),
+                                  ("apr_s.prob", "cutout.size", "mixup.alpha"), ("cutout.size", "apr_p.prob")])
+def test_augmentations_that_go_together_are_accepted(keys):
+  on = {f"augment__{key.replace('.', '__')}": 3 if key.endswith("size") else 0.5 for key in keys}
+  experiment.resolve(config(**on), TRAIN)
+
+
+def test_augmix_brings_its_loss_with_the_configured_weight():
+  parts = experiment.build(experiment.resolve(config(augment__augmix__width=2, loss__jsd_weight=3.0), TRAIN))
+  logits, targets = np.random.default_rng(0).normal(size=(3, 4, 7)), np.eye(7)[:4]
+  assert parts.loss(logits, targets) == losses.augmix_loss(logits, targets, 3.0)
+
+
+def test_a_run_from_before_the_rivals_can_still_be_evaluated():
+  stored = experiment.resolve(config(model__name="wide_resnet_10_1"), TRAIN)
+  with stored.unlocked():
+    del stored.loss
+    for name in ("hybrid_p", "hybrid_s", "cutout", "mixup", "cutmix", "augmix", "autoaugment"):
+      del stored.augment[name]
+  assert experiment.build(stored).num_classes == 7
+
+
 def test_build_makes_the_configured_parts():
   overrides = {"model__name": "wide_resnet_10_1", "model__mean": (0.1, 0.2, 0.3), "augment__apr_p__prob": 0.6}
   parts = experiment.build(experiment.resolve(config(**overrides), TRAIN))
@@ -88,8 +139,9 @@ def test_build_makes_the_configured_parts():
   network = parts.model.network
   assert (network.num_classes, network.depth, network.widen) == (7, 10, 1)
   assert parts.loss is losses.apr_loss
-  views = jax.eval_shape(parts.augment, jax.random.key(0), TRAIN.images, jnp.arange(6), jnp.int32(0))
-  assert views.shape == (2, 6, 8, 12, 3)
+  views, targets = jax.eval_shape(
+      parts.augment, jax.random.key(0), TRAIN.images, TRAIN.labels, jnp.arange(6), jnp.int32(0))
+  assert (views.shape, targets.shape) == ((2, 6, 8, 12, 3), (6, 7))
 
 
 @pytest.mark.parametrize("dtype, expected", [

@@ -3,11 +3,15 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from scipy import special
+from scipy.spatial import distance
 
 from apr_jax import losses
 
 LABELS = np.array([0, 2, 1, 2])
+TARGETS = np.eye(3, dtype=np.float32)[LABELS]
 LOGITS = np.random.default_rng(0).normal(0, 3, (2, 4, 3)).astype(np.float32)
 
 
@@ -24,34 +28,35 @@ def negative_log_softmax(logits, labels):
     ([[np.log(3), 0.], [np.log(3), 0.]], [0, 1], (np.log(4 / 3) + np.log(4)) / 2),
 ])
 def test_cross_entropy_by_hand(logits, labels, expected):
-  assert losses.cross_entropy(jnp.array(logits), jnp.array(labels)) == pytest.approx(expected, rel=1e-6)
+  targets = jax.nn.one_hot(jnp.array(labels), len(logits[0]))
+  assert losses.cross_entropy(jnp.array(logits), targets) == pytest.approx(expected, rel=1e-6)
 
 
 def test_cross_entropy_is_the_mean_negative_log_softmax():
-  loss = jax.jit(losses.cross_entropy)(LOGITS[0], LABELS)
+  loss = jax.jit(losses.cross_entropy)(LOGITS[0], TARGETS)
   assert loss.dtype == jnp.float32 and loss.shape == ()
   assert loss == pytest.approx(negative_log_softmax(LOGITS[0], LABELS).mean(), rel=1e-6)
 
 
 def test_apr_loss_is_the_sum_over_the_views():
   expected = sum(negative_log_softmax(view, LABELS).mean() for view in LOGITS)
-  assert jax.jit(losses.apr_loss)(LOGITS, LABELS) == pytest.approx(expected, rel=1e-6)
+  assert jax.jit(losses.apr_loss)(LOGITS, TARGETS) == pytest.approx(expected, rel=1e-6)
   # Two equal views cost twice as much as one: a mean would not.
-  twice = losses.apr_loss(np.stack([LOGITS[0]] * 2), LABELS)
+  twice = losses.apr_loss(np.stack([LOGITS[0]] * 2), TARGETS)
   assert twice == pytest.approx(2 * negative_log_softmax(LOGITS[0], LABELS).mean(), rel=1e-6)
-  assert losses.apr_loss(LOGITS[:1], LABELS) == losses.cross_entropy(LOGITS[0], LABELS)
+  assert losses.apr_loss(LOGITS[:1], TARGETS) == losses.cross_entropy(LOGITS[0], TARGETS)
 
 
 def test_gradient_of_apr_loss_is_softmax_minus_one_hot_over_the_batch_size():
   exponentials = np.exp(LOGITS.astype(np.float64))
   expected = (exponentials / exponentials.sum(-1, keepdims=True) - np.eye(3)[LABELS]) / len(LABELS)
-  np.testing.assert_allclose(jax.grad(losses.apr_loss)(LOGITS, LABELS), expected, atol=1e-6)
+  np.testing.assert_allclose(jax.grad(losses.apr_loss)(LOGITS, TARGETS), expected, atol=1e-6)
 
 
 def test_extreme_logits_have_a_finite_loss_and_gradient():
   logits = jnp.array([[[1e4, -1e4, 0.], [-1e4, 1e4, 1e4]]])
   labels = jnp.array([1, 0])
-  loss, gradient = jax.value_and_grad(losses.apr_loss)(logits, labels)
+  loss, gradient = jax.value_and_grad(losses.apr_loss)(logits, jax.nn.one_hot(labels, 3))
   # The second example is log 2 worse: its mass is shared by two wrong classes.
   assert loss == pytest.approx(2e4 + np.log(2) / 2, rel=1e-7)
   np.testing.assert_allclose(gradient[0], [[0.5, -0.5, 0], [-0.5, 0.25, 0.25]], atol=1e-6)
@@ -59,7 +64,45 @@ def test_extreme_logits_have_a_finite_loss_and_gradient():
 
 def test_bfloat16_logits_are_summed_in_float32():
   logits = jnp.asarray(LOGITS, jnp.bfloat16)
-  loss = losses.apr_loss(logits, LABELS)
+  loss = losses.apr_loss(logits, TARGETS)
   assert loss.dtype == jnp.float32
   expected = sum(negative_log_softmax(view, LABELS).mean() for view in np.asarray(logits, np.float64))
   assert loss == pytest.approx(expected, rel=1e-6)
+
+
+def test_one_hot_targets_cost_what_integer_labels_cost_bit_by_bit():
+  theirs = optax.softmax_cross_entropy_with_integer_labels(LOGITS[0], LABELS).mean()
+  assert losses.cross_entropy(LOGITS[0], TARGETS) == theirs
+
+
+def test_mixed_targets_mix_the_losses_of_their_labels():
+  others = LABELS[::-1]
+  mixed = (0.3 * TARGETS + 0.7 * TARGETS[::-1]).astype(np.float32)
+  expected = (0.3 * negative_log_softmax(LOGITS[0], LABELS) + 0.7 * negative_log_softmax(LOGITS[0], others)).mean()
+  assert losses.cross_entropy(LOGITS[0], mixed) == pytest.approx(expected, rel=1e-6)
+
+
+def test_jensen_shannon_of_two_views_is_scipys_distance_squared():
+  p = special.softmax(LOGITS.astype(np.float64), axis=-1)
+  expected = np.mean([distance.jensenshannon(*pair)**2 for pair in zip(*p)])
+  assert jax.jit(losses.jensen_shannon)(LOGITS) == pytest.approx(expected, rel=1e-5)
+
+
+def test_augmix_loss_against_scipy():
+  logits = np.concatenate([LOGITS, LOGITS[:1] * 0.3 + 1])
+  p = special.softmax(logits.astype(np.float64), axis=-1)
+  divergence = special.rel_entr(p, p.mean(0)).sum(-1).mean()
+  expected = negative_log_softmax(logits[0], LABELS).mean() + 12 * divergence
+  assert jax.jit(losses.augmix_loss)(logits, TARGETS) == pytest.approx(expected, rel=1e-5)
+  # Views that agree cost the cross-entropy alone.
+  alike = losses.augmix_loss(np.stack([LOGITS[0]] * 3), TARGETS)
+  assert alike == pytest.approx(negative_log_softmax(LOGITS[0], LABELS).mean(), rel=1e-5)
+
+
+def test_the_mixture_is_at_least_1e_7_under_the_logarithm():
+  # Both put e^-20, which is 2e-9, on class 1. Unclipped the divergence would be zero; clipped, log m is too large.
+  logits = jnp.array([[[0.0, -20.0]], [[0.0, -20.0]]])
+  p = np.exp(-20.0)
+  assert losses.jensen_shannon(logits) == pytest.approx(p * (-20 - np.log(1e-7)), rel=0.02)
+  loss, gradient = jax.value_and_grad(losses.augmix_loss)(1e4 * jnp.array(LOGITS), TARGETS)
+  assert np.isfinite(loss) and np.isfinite(gradient).all()

@@ -5,5 +5,7 @@ from apr_jax.augment.apr import apr_p
 from apr_jax.augment.apr import apr_s
 from apr_jax.augment.crop_flip import random_crop
 from apr_jax.augment.crop_flip import random_flip
+from apr_jax.augment.hybrid import ha_p
+from apr_jax.augment.hybrid import ha_s
 
-__all__ = ["apr_p", "apr_s", "ops", "random_crop", "random_flip"]
+__all__ = ["apr_p", "apr_s", "ha_p", "ha_s", "ops", "random_crop", "random_flip"]

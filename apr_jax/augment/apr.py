@@ -8,12 +8,13 @@ Reference: Chen et al., Amplitude-Phase Recombination, ICCV 2021 (https://arxiv.
 
 import functools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from apr_jax import spectrum
-from apr_jax.augment import ops
+from apr_jax.augment import keys, ops
 
 OVERFLOWS = ("clip", "wrap")
 
@@ -35,7 +36,7 @@ def apr_p(key: jax.Array, images: jax.Array, prob: float = 0.6, axes: Sequence[i
   Returns:
     float32 `[B, H, W, C]`, not clipped.
   """
-  _check_batch(images, jnp.floating, "float [B, H, W, C]")
+  check_pair(images)
   return _apr_p(key, images, prob, tuple(axes), per_image)
 
 
@@ -80,12 +81,7 @@ def apr_s(key: jax.Array, images: jax.Array, severity: float = 3, overflow: str 
   Returns:
     uint8 `[B, H, W, 3]`.
   """
-  _check_batch(images, jnp.uint8, "uint8 [B, H, W, 3]", channels=3)
-  if overflow not in OVERFLOWS:
-    raise ValueError(f"overflow must be one of {', '.join(OVERFLOWS)}, got {overflow!r}")
-  if not 0.1 < severity <= 10:
-    raise ValueError(f"severity must be above 0.1 and at most 10, got {severity}")
-  positions = jnp.arange(len(images)) if positions is None else positions
+  check_single(images, severity, overflow)
   return _apr_s(key, images, float(severity), overflow, tuple(axes), prob, positions)
 
 
@@ -96,43 +92,97 @@ def to_uint8(values: jax.Array, overflow: str) -> jax.Array:
   return jnp.clip(jnp.round(values), 0, 255).astype(jnp.uint8)
 
 
+# What HybridAugment, the rival built on APR, shares with it.
+
+
+class Views(NamedTuple):
+  """Two augmented views of each image, and what the coins say about them.
+
+  Attributes:
+    first: uint8 `[B, H, W, 3]`, one operation.
+    second: uint8 `[B, H, W, 3]`, another operation on top.
+    chosen, stop, reverse: bool `[B, 1, 1, 1]`: augment at all; the first view is the result; the second view comes
+      first when the two are combined.
+  """
+
+  first: jax.Array
+  second: jax.Array
+  chosen: jax.Array
+  stop: jax.Array
+  reverse: jax.Array
+
+  def in_order(self) -> tuple[jax.Array, jax.Array]:
+    """The two views in the order of the fair coin."""
+    return (jnp.where(self.reverse, self.second, self.first), jnp.where(self.reverse, self.first, self.second))
+
+  def result(self, images: jax.Array, combined: jax.Array) -> jax.Array:
+    """The images, the first views or the combined ones, as the coins say; uint8 `[B, H, W, 3]`."""
+    return jnp.where(self.chosen, jnp.where(self.stop, self.first, combined), images)
+
+
+def two_views(image_keys: jax.Array, images: jax.Array, severity: float, prob: float) -> Views:
+  """Draws the views of uint8 `[B, H, W, 3]` images from one key per image."""
+
+  def draw(key, image):
+    chosen_key, first_key, stop_key, second_key, reverse_key = jax.random.split(key, 5)
+    first = ops.random_op(first_key, image, severity)
+    second = ops.random_op(second_key, first, severity)
+    coins = (jax.random.bernoulli(chosen_key, prob), jax.random.bernoulli(stop_key),
+             jax.random.bernoulli(reverse_key))
+    return first, second, coins
+
+  first, second, coins = jax.vmap(draw)(image_keys, images)
+  return Views(first, second, *(coin.reshape(-1, 1, 1, 1) for coin in coins))
+
+
+def recombine_views(image_keys: jax.Array, images: jax.Array, severity: float, overflow: str, axes: Sequence[int],
+                    prob: float) -> jax.Array:
+  """`apr_s` from one key per image."""
+  views = two_views(image_keys, images, severity, prob)
+  return views.result(images, to_uint8(_recombine_views(views, axes), overflow))
+
+
+def random_partners(key: jax.Array, count: int, prob: float, per_image: bool) -> tuple[jax.Array, jax.Array]:
+  """A permutation of a batch, int `[B]`, and its coin, bool `[]`, or those of its images, bool `[B]`."""
+  coin_key, permutation_key = jax.random.split(key)
+  chosen = jax.random.bernoulli(coin_key, prob, (count,) if per_image else ())
+  return jax.random.permutation(permutation_key, count), chosen
+
+
+def check_pair(images: jax.Array) -> None:
+  """Refuses what `apr_p` does not take."""
+  _check_batch(images, jnp.floating, "float [B, H, W, C]")
+
+
+def check_single(images: jax.Array, severity: float, overflow: str) -> None:
+  """Refuses what `apr_s` does not take."""
+  _check_batch(images, jnp.uint8, "uint8 [B, H, W, 3]", channels=3)
+  if overflow not in OVERFLOWS:
+    raise ValueError(f"overflow must be one of {', '.join(OVERFLOWS)}, got {overflow!r}")
+  if not 0.1 < severity <= 10:
+    raise ValueError(f"severity must be above 0.1 and at most 10, got {severity}")
+
+
 # Compiled, so that the first call outside jit does not compile every operation by itself; inside jit they inline.
 
 
 @functools.partial(jax.jit, static_argnames=("axes", "per_image"))
 def _apr_p(key, images, prob, axes, per_image):
-  coin_key, permutation_key = jax.random.split(key)
-  chosen = jax.random.bernoulli(coin_key, prob, (len(images),) if per_image else ())
-  return swap_amplitudes(images, jax.random.permutation(permutation_key, len(images)), chosen, axes)
+  return swap_amplitudes(images, *random_partners(key, len(images), prob, per_image), axes)
 
 
 @functools.partial(jax.jit, static_argnames=("severity", "overflow", "axes"))
 def _apr_s(key, images, severity, overflow, axes, prob, positions):
-  keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, positions)
-
-  def views(key, image):
-    chosen_key, first_key, stop_key, second_key, reverse_key = jax.random.split(key, 5)
-    first = ops.random_op(first_key, image, severity)
-    second = ops.random_op(second_key, first, severity)
-    return (jax.random.bernoulli(chosen_key, prob), first, second, jax.random.bernoulli(stop_key),
-            jax.random.bernoulli(reverse_key))
-
-  chosen, first, second, stop, reverse = jax.vmap(views)(keys, images)
-  recombined = to_uint8(_recombine_views(first, second, reverse, axes), overflow)
-  augmented = jnp.where(_per_image(stop), first, recombined)
-  return jnp.where(_per_image(chosen), augmented, images)
+  return recombine_views(keys.per_image(key, images, positions), images, severity, overflow, axes, prob)
 
 
-def _recombine_views(first: jax.Array, second: jax.Array, reverse: jax.Array, axes: Sequence[int]) -> jax.Array:
-  """Amplitude of the first view with phase of the second, or the reverse; uint8 `[B, H, W, 3]` → float32."""
-  first_half, second_half = (spectrum.half_spectrum(view.astype(jnp.float32), axes) for view in (first, second))
-  amplitude_of = jnp.where(_per_image(reverse), second_half, first_half)
-  phase_of = jnp.where(_per_image(reverse), first_half, second_half)
-  return spectrum.from_half_spectrum(jnp.abs(amplitude_of), spectrum.phase_factor(phase_of), first.shape, axes)
-
-
-def _per_image(flags: jax.Array) -> jax.Array:
-  return flags.reshape(-1, 1, 1, 1)
+def _recombine_views(views: Views, axes: Sequence[int]) -> jax.Array:
+  """Amplitude of the first view with phase of the second, or the reverse; float32 `[B, H, W, 3]`."""
+  first, second = (spectrum.half_spectrum(view.astype(jnp.float32), axes) for view in (views.first, views.second))
+  amplitude_of = jnp.where(views.reverse, second, first)
+  phase_of = jnp.where(views.reverse, first, second)
+  return spectrum.from_half_spectrum(
+      jnp.abs(amplitude_of), spectrum.phase_factor(phase_of), views.first.shape, axes)
 
 
 def _check_batch(images: jax.Array, dtype, wanted: str, channels: int | None = None) -> None:

@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from apr_jax.augment import keys
+
 
 def random_crop(key: jax.Array, images: jax.Array, padding: int = 4, fill: int = 128, *,
                 positions: jax.Array | None = None) -> jax.Array:
@@ -18,7 +20,8 @@ def random_crop(key: jax.Array, images: jax.Array, padding: int = 4, fill: int =
   Returns:
     uint8 `[B, H, W, C]`.
   """
-  offsets = jax.vmap(lambda key: jax.random.randint(key, (2,), 0, 2 * padding + 1))(_keys(key, images, positions))
+  offsets = jax.vmap(lambda key: jax.random.randint(key, (2,), 0, 2 * padding + 1))(
+      keys.per_image(key, images, positions))
   return jax.vmap(crop, in_axes=(0, 0, 0, None, None))(images, offsets[:, 0], offsets[:, 1], padding, fill)
 
 
@@ -30,10 +33,5 @@ def crop(image: jax.Array, top: jax.Array, left: jax.Array, padding: int, fill: 
 
 def random_flip(key: jax.Array, images: jax.Array, *, positions: jax.Array | None = None) -> jax.Array:
   """Mirrors each image left to right with probability ½; arguments as in `random_crop`."""
-  mirrored = jax.vmap(jax.random.bernoulli)(_keys(key, images, positions))
+  mirrored = jax.vmap(jax.random.bernoulli)(keys.per_image(key, images, positions))
   return jnp.where(mirrored.reshape(-1, 1, 1, 1), images[:, :, ::-1], images)
-
-
-def _keys(key: jax.Array, images: jax.Array, positions: jax.Array | None) -> jax.Array:
-  positions = jnp.arange(len(images)) if positions is None else positions
-  return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, positions)

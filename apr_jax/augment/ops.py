@@ -9,61 +9,59 @@ The functions agree with the Pillow calls named in them: the lookups exactly, th
 Reference: AugMix (https://arxiv.org/abs/1912.02781), whose levels and signs these are; APR, Section 3.3.
 """
 
-import math
-
 import jax
 import jax.numpy as jnp
 
 from apr_jax.augment import tables
-from apr_jax.augment.warp import IDENTITY, warp
+from apr_jax.augment.warp import IDENTITY, rotation, warp, with_entry
 
 NUM_OPS = 9
 
 
 def autocontrast(image: jax.Array) -> jax.Array:
   """Stretches the contrast of each channel to 0..255: `ImageOps.autocontrast(image)`."""
-  return tables.apply(_checked(image), tables.autocontrast(tables.histogram(image)))
+  return tables.apply(checked(image), tables.autocontrast(tables.histogram(image)))
 
 
 def equalize(image: jax.Array) -> jax.Array:
   """Equalises the histogram of each channel: `ImageOps.equalize(image)`."""
-  return tables.apply(_checked(image), tables.equalize(tables.histogram(image)))
+  return tables.apply(checked(image), tables.equalize(tables.histogram(image)))
 
 
 def posterize(image: jax.Array, bits: int | jax.Array) -> jax.Array:
   """Keeps the `bits` (1 to 8) highest bits of each value: `ImageOps.posterize(image, bits)`."""
-  return tables.apply(_checked(image), tables.posterize(jnp.asarray(bits)))
+  return tables.apply(checked(image), tables.posterize(jnp.asarray(bits)))
 
 
 def solarize(image: jax.Array, threshold: int | jax.Array) -> jax.Array:
   """Inverts the values from `threshold` (0 to 256) on: `ImageOps.solarize(image, threshold)`."""
-  return tables.apply(_checked(image), tables.solarize(jnp.asarray(threshold)))
+  return tables.apply(checked(image), tables.solarize(jnp.asarray(threshold)))
 
 
 def rotate(image: jax.Array, degrees: float | jax.Array) -> jax.Array:
   """Rotates counter-clockwise about the centre: `image.rotate(degrees, BILINEAR)`."""
-  height, width, _ = _checked(image).shape
-  return warp(image, _rotation(degrees, height, width))
+  height, width, _ = checked(image).shape
+  return warp(image, rotation(degrees, height, width))
 
 
 def shear_x(image: jax.Array, factor: float | jax.Array) -> jax.Array:
   """Reads row y shifted by `factor`·y: `image.transform(size, AFFINE, (1, factor, 0, 0, 1, 0), BILINEAR)`."""
-  return warp(_checked(image), _with_entry(1, factor))
+  return warp(checked(image), with_entry(1, factor))
 
 
 def shear_y(image: jax.Array, factor: float | jax.Array) -> jax.Array:
   """Reads column x shifted by `factor`·x: `image.transform(size, AFFINE, (1, 0, 0, factor, 1, 0), BILINEAR)`."""
-  return warp(_checked(image), _with_entry(3, factor))
+  return warp(checked(image), with_entry(3, factor))
 
 
 def translate_x(image: jax.Array, pixels: float | jax.Array) -> jax.Array:
   """Reads `pixels` to the right: `image.transform(size, AFFINE, (1, 0, pixels, 0, 1, 0), BILINEAR)`."""
-  return warp(_checked(image), _with_entry(2, pixels))
+  return warp(checked(image), with_entry(2, pixels))
 
 
 def translate_y(image: jax.Array, pixels: float | jax.Array) -> jax.Array:
   """Reads `pixels` below: `image.transform(size, AFFINE, (1, 0, 0, 0, 1, pixels), BILINEAR)`."""
-  return warp(_checked(image), _with_entry(5, pixels))
+  return warp(checked(image), with_entry(5, pixels))
 
 
 def random_op(key: jax.Array, image: jax.Array, severity: float = 3) -> jax.Array:
@@ -81,14 +79,14 @@ def random_op(key: jax.Array, image: jax.Array, severity: float = 3) -> jax.Arra
   Returns:
     uint8 `[H, W, 3]`.
   """
-  height, width, _ = _checked(image).shape
+  height, width, _ = checked(image).shape
   op_key, level_key, sign_key = jax.random.split(key, 3)
   op = jax.random.randint(op_key, (), 0, NUM_OPS)
   level = jax.random.uniform(level_key, minval=0.1, maxval=severity) / 10
   sign = jnp.where(jax.random.bernoulli(sign_key), 1.0, -1.0)
 
   counts = tables.histogram(image)
-  table = _chosen_table(jnp.minimum(op, 4), [
+  table = tables.choose(jnp.minimum(op, 4), [
       tables.autocontrast(counts),
       tables.equalize(counts),
       tables.posterize(4 - (level * 4).astype(jnp.int32)),
@@ -97,42 +95,17 @@ def random_op(key: jax.Array, image: jax.Array, severity: float = 3) -> jax.Arra
   ])
   matrix = jnp.stack([
       jnp.asarray(IDENTITY),
-      _rotation(sign * jnp.trunc(level * 30), height, width),
-      _with_entry(1, sign * level * 0.3),
-      _with_entry(3, sign * level * 0.3),
-      _with_entry(2, sign * jnp.trunc(level * (width / 3))),
-      _with_entry(5, sign * jnp.trunc(level * (height / 3))),
+      rotation(sign * jnp.trunc(level * 30), height, width),
+      with_entry(1, sign * level * 0.3),
+      with_entry(3, sign * level * 0.3),
+      with_entry(2, sign * jnp.trunc(level * (width / 3))),
+      with_entry(5, sign * jnp.trunc(level * (height / 3))),
   ])[jnp.maximum(op - 3, 0)]
   return warp(tables.apply(image, table), matrix)
 
 
-def _chosen_table(index: jax.Array, choices: list[jax.Array]) -> jax.Array:
-  """`choices[index]` for uint8 tables, as a product with a one-hot vector: exact in any precision.
-
-  XLA would fuse a gather here into the lookup that follows, and compute all tables anew for every pixel.
-  """
-  one_hot = jax.nn.one_hot(index, len(choices))
-  return jnp.einsum("i,icv->cv", one_hot, jnp.stack(choices).astype(jnp.float32)).astype(jnp.uint8)
-
-
-def _rotation(degrees: float | jax.Array, height: int, width: int) -> jax.Array:
-  """Warp matrix of a counter-clockwise rotation about the centre."""
-  angle = -jnp.asarray(degrees, jnp.float32) * (math.pi / 180)
-  cos, sin = _without_residue(jnp.cos(angle)), _without_residue(jnp.sin(angle))
-  x, y = width / 2, height / 2
-  return jnp.stack([cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y])
-
-
-def _without_residue(value: jax.Array) -> jax.Array:
-  """Zero for the 1e-8 that float32 leaves of cos 90°, which would put a whole row outside the image."""
-  return jnp.where(jnp.abs(value) < 1e-6, 0, value)
-
-
-def _with_entry(index: int, value: float | jax.Array) -> jax.Array:
-  return jnp.asarray(IDENTITY).at[index].set(value)
-
-
-def _checked(image: jax.Array) -> jax.Array:
+def checked(image: jax.Array) -> jax.Array:
+  """Refuses anything but a uint8 `[H, W, 3]` image."""
   if image.dtype != jnp.uint8 or image.ndim != 3 or image.shape[-1] != 3:
     raise ValueError(f"image must be uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
   return image

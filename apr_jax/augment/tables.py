@@ -27,6 +27,10 @@ def identity() -> jax.Array:
   return _same_for_each_channel(_values())
 
 
+def invert() -> jax.Array:
+  return _same_for_each_channel(255 - _values())
+
+
 def autocontrast(counts: jax.Array) -> jax.Array:
   """Stretches each channel so that its darkest value becomes 0 and its lightest 255.
 
@@ -58,6 +62,15 @@ def posterize(bits: jax.Array) -> jax.Array:
 def solarize(threshold: jax.Array) -> jax.Array:
   """Inverts the values from `threshold` (0 to 256) on."""
   return _same_for_each_channel(jnp.where(_values() < threshold, _values(), 255 - _values()))
+
+
+def choose(index: jax.Array, choices: list[jax.Array]) -> jax.Array:
+  """`choices[index]` for uint8 tables, as a product with a one-hot vector: exact in any precision.
+
+  XLA would fuse a gather here into the lookup that follows, and compute all tables anew for every pixel.
+  """
+  one_hot = jax.nn.one_hot(index, len(choices))
+  return jnp.einsum("i,icv->cv", one_hot, jnp.stack(choices).astype(jnp.float32)).astype(jnp.uint8)
 
 
 def _values() -> jax.Array:

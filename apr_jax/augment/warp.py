@@ -5,6 +5,8 @@ A warp is six numbers `(a, b, c, d, e, f)`: the output pixel at (x, y) is read a
 the image are black; neighbours outside it repeat the edge.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -48,6 +50,24 @@ def warp(image: jax.Array, matrix: jax.Array) -> jax.Array:
   value = jnp.where(inside, _lerp(upper, lower, bottom_weight), 0).astype(jnp.int32)
   # A sum is computed once for all that read the image; XLA on CPU would repeat a plain "or" in each of them.
   return _unpack(jnp.sum(value << shifts, axis=0))
+
+
+def rotation(degrees: float | jax.Array, height: int, width: int) -> jax.Array:
+  """Warp matrix of a counter-clockwise rotation about the centre."""
+  angle = -jnp.asarray(degrees, jnp.float32) * (math.pi / 180)
+  cos, sin = _without_residue(jnp.cos(angle)), _without_residue(jnp.sin(angle))
+  x, y = width / 2, height / 2
+  return jnp.stack([cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y])
+
+
+def with_entry(index: int, value: float | jax.Array) -> jax.Array:
+  """The identity but for one of the six numbers."""
+  return jnp.asarray(IDENTITY).at[index].set(value)
+
+
+def _without_residue(value: jax.Array) -> jax.Array:
+  """Zero for the 1e-8 that float32 leaves of cos 90°, which would put a whole row outside the image."""
+  return jnp.where(jnp.abs(value) < 1e-6, 0, value)
 
 
 def _floor_and_fraction(position: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -29,17 +29,18 @@ def train_step(state: TrainState, images: jax.Array, labels: jax.Array, key: jax
     labels: int32 `[b]`.
     key: the step's key, the same on every device.
     shard: index of this device.
-    model, augment, loss, optimizer: what `experiment.build` makes; `loss` takes logits `[V, b, K]` of the V views
-      that `augment` makes, and labels `[b]`.
+    model, augment, loss, optimizer: what `experiment.build` makes; `augment` makes V views and targets `[b, K]`,
+      `loss` takes logits `[V, b, K]` of the views, and the targets.
 
   Returns:
     the next state, and sums over the global batch, float32 `[]`: "loss" (over examples), "correct" (predictions on
-    the first, clean view) and "examples".
+    the first view that are the label) and "examples". The first view is the clean image, but Mixup and CutMix mix
+    it: there a prediction of the partner's label counts as wrong, however large its share.
   """
   augment_key, dropout_key = jax.random.split(key)
   positions = shard * len(images) + jnp.arange(len(images))
-  views = augment(augment_key, images, positions, shard)
-  chex.assert_rank([images, labels, views], [4, 1, 5])
+  views, targets = augment(augment_key, images, labels, positions, shard)
+  chex.assert_rank([images, labels, views, targets], [4, 1, 5, 2])
 
   def loss_and_aux(params):
     # One forward pass over all views, so that batch normalisation sees them together.
@@ -47,7 +48,7 @@ def train_step(state: TrainState, images: jax.Array, labels: jax.Array, key: jax
         {"params": params, "batch_stats": state.batch_stats}, views.reshape(-1, *views.shape[2:]), train=True,
         mutable=["batch_stats"], rngs={"dropout": jax.random.fold_in(dropout_key, shard)})
     logits = logits.reshape(*views.shape[:2], -1)
-    return loss(logits, labels), (logits[0], updates.get("batch_stats", {}))
+    return loss(logits, targets), (logits[0], updates.get("batch_stats", {}))
 
   (value, (logits, batch_stats)), gradients = jax.value_and_grad(loss_and_aux, has_aux=True)(state.params)
   gradients, batch_stats = jax.lax.pmean((gradients, batch_stats), AXIS)

@@ -2,32 +2,34 @@
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import pytest
 
-from apr_jax.augment import crop_flip
+from apr_jax.augment import crop_flip, pipeline
 from apr_jax.augment.pipeline import make_augment
+from configs import base
 
-SIZE, BATCH = 8, 16
+SIZE, BATCH, CLASSES = 8, 16, 5
 IMAGES = np.random.default_rng(0).integers(0, 256, (BATCH, SIZE, SIZE, 3), dtype=np.uint8)
 
 
-def settings(*, padding=0, fill=128, flip=False, apr_p=0.0, per_image=False, apr_s=0.0):
-  return ml_collections.ConfigDict({
-      "crop_padding": padding, "crop_fill": fill, "flip": flip,
-      "apr_p": {"prob": apr_p, "per_image": per_image},
-      "apr_s": {"prob": apr_s, "severity": 3.0, "overflow": "clip"}})
+def settings(*, padding=0, fill=128, flip=False, apr_p=0.0, per_image=False, apr_s=0.0, **rivals):
+  changed = base.get_config().augment
+  changed.update_from_flattened_dict({
+      "crop_padding": padding, "crop_fill": fill, "flip": flip, "apr_p.prob": apr_p, "apr_p.per_image": per_image,
+      "apr_s.prob": apr_s} | rivals)
+  return changed
 
 
 def augmenter(devices=1, **keywords):
   """seed, images → views `[V, B, H, W, 3]` of the whole batch, made in `devices` shares and joined again."""
-  augment = jax.jit(make_augment(settings(**keywords)))
+  augment = jax.jit(make_augment(settings(**keywords), CLASSES))
 
   def whole(seed, images=IMAGES):
     size = len(images) // devices
-    shares = [augment(jax.random.key(seed), images[shard * size:(shard + 1) * size],
-                      shard * size + jnp.arange(size), jnp.int32(shard)) for shard in range(devices)]
+    labels, places = jnp.zeros(size, jnp.int32), jnp.arange(size)
+    shares = [augment(jax.random.key(seed), images[shard * size:(shard + 1) * size], labels, shard * size + places,
+                      jnp.int32(shard))[0] for shard in range(devices)]
     return np.concatenate(shares, axis=1)
 
   return whole
@@ -50,11 +52,15 @@ def test_a_uint8_image_keeps_its_256_levels():
   np.testing.assert_array_equal(np.rint(views[0] * 255).astype(np.uint8), IMAGES)
 
 
-@pytest.mark.parametrize("apr_p, views", [(0.0, 1), (0.3, 2)])
-def test_number_of_views(apr_p, views):
-  augment = make_augment(settings(apr_p=apr_p))
-  shape = jax.eval_shape(augment, jax.random.key(0), IMAGES, jnp.arange(BATCH), jnp.int32(0))
-  assert (shape.shape, shape.dtype) == ((views, *IMAGES.shape), jnp.float32)
+@pytest.mark.parametrize("on, views", [
+    ({}, 1), ({"apr_p.prob": 0.3}, 2), ({"hybrid_p.prob": 0.3}, 2), ({"mixup.alpha": 1.0}, 1),
+    ({"augmix.width": 2}, 3)])
+def test_number_of_views(on, views):
+  augment = make_augment(settings(**on), CLASSES)
+  made, targets = jax.eval_shape(
+      augment, jax.random.key(0), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0))
+  assert (made.shape, made.dtype) == ((views, *IMAGES.shape), jnp.float32)
+  assert (targets.shape, targets.dtype) == ((BATCH, CLASSES), jnp.float32)
 
 
 def test_crop_is_a_window_of_the_padded_image_and_reaches_every_place():
@@ -170,3 +176,71 @@ def test_the_clean_view_of_apr_sp_is_that_of_apr_s(everything_but_apr_p):
   clean, mixed = augmenter(padding=2, flip=True, apr_s=0.7, apr_p=1.0)(3)
   np.testing.assert_array_equal(clean, everything_but_apr_p(3)[0])
   assert unequal(clean, mixed).sum() > 8
+
+
+def targets_of(labels, **keywords):
+  augment = jax.jit(make_augment(settings(**keywords), BATCH))
+  return [np.asarray(x) for x in augment(jax.random.key(1), IMAGES, labels, jnp.arange(BATCH), jnp.int32(0))]
+
+
+def test_targets_are_one_hot_unless_images_are_mixed():
+  labels = np.arange(BATCH)[::-1].copy()
+  views, targets = targets_of(labels)
+  np.testing.assert_array_equal(targets, np.eye(BATCH)[labels])
+  mixed, mixed_targets = targets_of(labels, **{"mixup.alpha": 1.0})
+  np.testing.assert_allclose(mixed_targets.sum(1), 1, rtol=1e-6)
+  # The images are mixed with the same weights as the labels.
+  weights = mixed_targets[:, labels]
+  np.testing.assert_allclose(mixed[0], np.tensordot(weights, views[0], 1), atol=1e-5)
+  assert unequal(mixed[0], views[0]).sum() > BATCH // 2
+
+
+def test_cutout_blanks_with_the_mean_and_leaves_the_other_draws_alone():
+  plain = make_augment(settings(padding=2, flip=True), CLASSES)
+  blanking = make_augment(settings(padding=2, flip=True, **{"cutout.size": 4}), CLASSES, (0.3, 0.2, 0.1))
+  arguments = jax.random.key(2), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0)
+  (whole,), (cut,) = (np.asarray(jax.jit(augment)(*arguments)[0]) for augment in (plain, blanking))
+  blank = (cut == np.float32([0.3, 0.2, 0.1])).all(-1)
+  assert ((blank.sum((1, 2)) >= 4) & (blank.sum((1, 2)) <= 16)).all()
+  np.testing.assert_array_equal(cut[~blank], whole[~blank])
+
+
+def test_the_draws_of_cutout_are_none_of_the_others():
+  key = jax.random.key(7)
+  number = jax.random.key_data(jax.random.fold_in(key, pipeline._CUTOUT_KEY))
+  assert not (jax.random.key_data(jax.random.split(key, 5)) == number).all(1).any()
+
+
+@pytest.mark.parametrize("plus", [False, True])
+def test_hybrid_p_is_the_same_on_any_number_of_devices_but_for_the_partners(plus):
+  on = {"hybrid_p.prob": 0.5, "hybrid_p.plus": plus}
+  alone, shared = augmenter(1, **on), augmenter(2, **on)
+  coins = []
+  for seed in range(8):
+    (clean, mixed), (_, halves) = alone(seed), shared(seed)
+    coins.append(bool(unequal(clean, mixed).any()))
+    assert unequal(clean, halves).reshape(2, -1).any(1).tolist() == [coins[-1]] * 2
+  assert 1 <= sum(coins) <= 7
+
+
+def test_hybrid_p_plus_recombines_the_low_part_with_its_own_coin():
+  plain = augmenter(1, **{"hybrid_p.prob": 0.5})
+  plus = augmenter(1, **{"hybrid_p.prob": 0.5, "hybrid_p.plus": True})
+  kinds = set()
+  for seed in range(16):
+    (clean, mixed), (_, recombined) = plain(seed), plus(seed)
+    kinds.add((bool(unequal(clean, mixed).any()), bool(np.abs(mixed - recombined).max() > 1e-3)))
+  assert kinds == {(False, False), (True, False), (True, True)}
+
+
+@pytest.mark.parametrize("on", [
+    {"hybrid_s.prob": 1.0}, {"autoaugment": True}, {"augmix.width": 1, "augmix.depth": 1}])
+def test_single_rivals_go_by_position_and_not_by_device(on):
+  augment = jax.jit(make_augment(settings(**on), CLASSES))
+  same = np.repeat(IMAGES[:1], 8, axis=0)
+  made = lambda first, shard: np.asarray(
+      augment(jax.random.key(0), same, jnp.zeros(8, jnp.int32), first + jnp.arange(8), jnp.int32(shard))[0])
+  here = made(8, 1)
+  np.testing.assert_array_equal(here, made(8, 0))
+  np.testing.assert_array_equal(here[:, 2:], made(10, 0)[:, :6])
+  assert len({image.tobytes() for image in here[-1]}) >= 4

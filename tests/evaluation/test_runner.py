@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import apr_jax
-from apr_jax import corruptions, data
+from apr_jax import corruptions, data, metrics
 from apr_jax.corruptions import make
 from apr_jax.errors import UserError
 from apr_jax.evaluation import classifier, runner
@@ -179,7 +179,13 @@ def test_outputs_that_are_not_finite_are_one_line(run, tmp_path):
 @pytest.mark.slow
 def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_path):
   """SIGKILL in the middle of the 75 sets, then the same command again."""
-  command = [sys.executable, "evaluate.py", f"--workdir={run}", "--suites=clean,corruptions", "--limit=8"]
+  random = np.random.default_rng(0)
+  (tmp_path / "digits-c").mkdir()
+  for name in metrics.ALEXNET_ERRORS:  # the names of all 15
+    np.save(tmp_path / "digits-c" / f"{name}.npy", random.integers(0, 256, (100, 32, 32, 3), dtype=np.uint8))
+  np.save(tmp_path / "digits-c" / "labels.npy", np.tile(np.arange(20) % 10, 5))
+  command = [sys.executable, "evaluate.py", f"--workdir={run}", "--suites=clean,corruptions", "--limit=20",
+             f"--data_dir={tmp_path / 'digits-c'}"]
   environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
   start = lambda out: subprocess.Popen([*command, f"--out={tmp_path / out}"], cwd=ROOT, env=environment,
                                        stdout=subprocess.DEVNULL)

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import optax
 import pytest
@@ -12,6 +11,7 @@ from apr_jax import losses, models, parallel
 from apr_jax.augment.pipeline import make_augment
 from apr_jax.training import state as train_state
 from apr_jax.training import step as step_module
+from configs import base
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
@@ -27,17 +27,17 @@ class Linear(nn.Module):
     return nn.Dense(5, name="fc", kernel_init=nn.initializers.normal(0.1))(images.reshape(len(images), -1))
 
 
-def two_views(key, images, positions, shard):
+def two_views(key, images, labels, positions, shard):
   """The image, and its negative."""
   del key, positions, shard
   clean = images.astype(jnp.float32) / 255
-  return jnp.stack([clean, 1 - clean])
+  return jnp.stack([clean, 1 - clean]), jax.nn.one_hot(labels, 5)
 
 
-def augmentation(**changes):
-  settings = {"crop_padding": 0, "crop_fill": 0, "flip": False, "apr_p": {"prob": 0.0, "per_image": False},
-              "apr_s": {"prob": 0.0, "severity": 3.0, "overflow": "clip"}}
-  return make_augment(ml_collections.ConfigDict(settings | changes))
+def augmentation(num_classes=5, **changes):
+  settings = base.get_config().augment
+  settings.update_from_flattened_dict({"crop_padding": 0, "flip": False} | changes)
+  return make_augment(settings, num_classes)
 
 
 def linear_state(optimizer):
@@ -142,7 +142,7 @@ def test_a_plain_image_set_is_learnt(tiny_network, on_devices):
   optimizer = optax.sgd(0.05, 0.9)
   model = models.Classifier(tiny_network(2), (0.5,) * 3, (0.25,) * 3)
   state = train_state.create(0, model, (8, 8), optimizer)
-  augment = augmentation(apr_p={"prob": 0.5, "per_image": False})
+  augment = augmentation(2, **{"apr_p.prob": 0.5})
   step = on_devices(2, model=model, augment=augment, loss=losses.apr_loss, optimizer=optimizer)
   history = []
   for number in range(25):
@@ -150,6 +150,32 @@ def test_a_plain_image_set_is_learnt(tiny_network, on_devices):
     history.append({name: float(value) for name, value in sums.items()})
   assert history[-1]["loss"] < 0.5 * history[0]["loss"]
   assert history[-1]["correct"] == 16
+
+
+RIVALS = {
+    "cutout": {"cutout.size": 4}, "mixup": {"mixup.alpha": 1.0}, "cutmix": {"cutmix.alpha": 1.0},
+    "autoaugment": {"autoaugment": True}, "augmix": {"augmix.width": 1, "augmix.depth": 1},
+    "hybrid_p": {"hybrid_p.prob": 0.6},
+    "hybrid_plus_ps": {"hybrid_p.prob": 0.6, "hybrid_p.plus": True, "hybrid_s.prob": 1.0, "hybrid_s.plus": True}}
+
+
+@pytest.mark.parametrize("rival", RIVALS)
+def test_photographs_are_learnt_with_every_rival(rival, tiny_network, on_devices, photographs):
+  # The first eight patches are of one photograph, the others of the other.
+  labels = np.repeat(np.arange(2, dtype=np.int32), 8)
+  images = np.ascontiguousarray(photographs[:, ::2, ::2])
+  optimizer = optax.sgd(0.05, 0.9)
+  model = models.Classifier(tiny_network(2), (0.5,) * 3, (0.25,) * 3)
+  state = train_state.create(0, model, (16, 16), optimizer)
+  loss = losses.augmix_loss if rival == "augmix" else losses.apr_loss
+  step = on_devices(1, model=model, augment=augmentation(2, **RIVALS[rival]), loss=loss, optimizer=optimizer)
+  history = []
+  for number in range(30):
+    state, sums = step(state, images, labels, jax.random.key(number))
+    history.append(float(sums["loss"]))
+  # Averages, since the mixed shares make single steps easier or harder.
+  assert np.isfinite(history).all()
+  assert np.mean(history[-8:]) < 0.8 * np.mean(history[:3]), history
 
 
 def test_the_key_decides_the_augmentation(on_devices):
@@ -169,10 +195,11 @@ def test_the_augmentation_is_told_the_places_in_the_global_batch(on_devices):
   kernel[:, 0] = 0
   state = state.replace(params={"network": {"fc": {"kernel": kernel, "bias": np.zeros(5, np.float32)}}})
 
-  def dark_from_five_on(key, images, positions, shard):
+  def dark_from_five_on(key, images, labels, positions, shard):
     # Classes other than 0 win on a white image; only images at places 5, 6 and 7 are black.
     del key, images
-    return jnp.where(positions < 5, 1.0, 0.0).reshape(1, -1, 1, 1, 1) * jnp.ones((1, 2, 8, 8, 3)) + 0 * shard
+    views = jnp.where(positions < 5, 1.0, 0.0).reshape(1, -1, 1, 1, 1) * jnp.ones((1, 2, 8, 8, 3)) + 0 * shard
+    return views, jax.nn.one_hot(labels, 5)
 
   step = on_devices(4, model=model, augment=dark_from_five_on, loss=losses.apr_loss, optimizer=optimizer)
   _, sums = step(state, IMAGES, np.zeros(8, np.int32), jax.random.key(0))
@@ -192,9 +219,9 @@ def test_dropout_keys_differ_between_devices_and_from_the_augmentations(on_devic
   model = models.Classifier(Draws(), (0.0,) * 3, (1.0,) * 3)
   optimizer = optax.sgd(0.0)
   state = train_state.create(0, model, (8, 8), optimizer)
-  step = on_devices(2, model=model, augment=augmentation(), loss=losses.apr_loss, optimizer=optimizer)
+  step = on_devices(2, model=model, augment=augmentation(2), loss=losses.apr_loss, optimizer=optimizer)
   both = lambda seed: float(step(state, IMAGES, np.zeros(8, np.int32), jax.random.key(seed))[1]["loss"]) / 8
-  one = on_devices(1, model=model, augment=augmentation(), loss=losses.apr_loss, optimizer=optimizer)
+  one = on_devices(1, model=model, augment=augmentation(2), loss=losses.apr_loss, optimizer=optimizer)
   first = float(one(state, IMAGES, np.zeros(8, np.int32), jax.random.key(0))[1]["loss"]) / 8
   # With one draw for both devices the mean over them would be that of the first.
   assert abs(both(0) - first) > 1e-3

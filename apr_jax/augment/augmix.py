@@ -1,0 +1,78 @@
+"""AugMix: random mixtures of chains of operations, as two views beside the clean image.
+
+A chain applies some of the nine operations of `ops` one after the other. A view is the average of several chains
+with Dirichlet(1) weights, averaged with the clean image by m ~ Beta(1, 1):
+
+    view = (1 − m)·x + m·Σ_i w_i·chain_i(x)
+
+The released code averages normalised images. The weights sum to 1 and normalisation is affine per channel, so the
+average in [0, 1], which the network then normalises, is the same.
+
+Reference: Hendrycks et al., AugMix, ICLR 2020 (https://arxiv.org/abs/1912.02781), Algorithm 1, and released code.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from apr_jax.augment import keys, ops
+
+
+def augmix(key: jax.Array, images: jax.Array, width: int = 3, depth: int = 3, severity: float = 3, *,
+           positions: jax.Array | None = None) -> jax.Array:
+  """The clean images and two views of each, for `losses.augmix_loss`.
+
+  Args:
+    key: PRNG key; image i uses `fold_in(key, positions[i])`.
+    images: uint8 `[B, H, W, 3]`.
+    width: chains per view.
+    depth: length of the longest chain; each chain's is drawn from 1..depth.
+    severity: severity of the operations, above 0.1 and at most 10.
+    positions: int `[B]`, each image's position in the global batch; 0..B-1 if not given.
+
+  Returns:
+    float32 `[3, B, H, W, 3]` in [0, 1]: clean, first view, second view.
+  """
+  two = jax.vmap(lambda key: jax.random.split(key))(keys.per_image(key, images, positions))
+  draw = functools.partial(_view, width=width, depth=depth, severity=severity)
+  views = jax.vmap(jax.vmap(draw, in_axes=(0, None)), out_axes=1)(two, images)
+  return jnp.concatenate([images[None].astype(jnp.float32) / 255, views])
+
+
+def mixture(image: jax.Array, chains: jax.Array, weights: jax.Array, share: float | jax.Array) -> jax.Array:
+  """(1 − share)·image + share·Σ weights·chains, in [0, 1].
+
+  Args:
+    image: uint8 `[H, W, 3]`.
+    chains: uint8 `[width, H, W, 3]`.
+    weights: float32 `[width]`, summing to 1.
+    share: of the chains, in 0..1.
+
+  Returns:
+    float32 `[H, W, 3]`.
+  """
+  # A sum and not a matrix product, which accelerators would compute in fewer bits.
+  chained = jnp.sum(weights.reshape(-1, 1, 1, 1) * chains.astype(jnp.float32), axis=0)
+  return ((1 - share) * image.astype(jnp.float32) + share * chained) / 255
+
+
+def random_chain(key: jax.Array, image: jax.Array, depth: int, severity: float) -> jax.Array:
+  """Applies 1 to `depth` operations, their number uniform; uint8 `[H, W, 3]` → uint8."""
+  length_key, op_key = jax.random.split(key)
+  length = jax.random.randint(length_key, (), 1, depth + 1)
+
+  # One compiled operation serves all places of the chain.
+  def apply(image, step):
+    changed = ops.random_op(jax.random.fold_in(op_key, step), image, severity)
+    return jnp.where(step < length, changed, image), None
+
+  return jax.lax.scan(apply, image, jnp.arange(depth))[0]
+
+
+def _view(key: jax.Array, image: jax.Array, width: int, depth: int, severity: float) -> jax.Array:
+  weights_key, share_key, chains_key = jax.random.split(key, 3)
+  weights = jax.random.dirichlet(weights_key, jnp.ones(width))
+  share = jax.random.beta(share_key, 1.0, 1.0)
+  chains = jax.vmap(lambda key: random_chain(key, image, depth, severity))(jax.random.split(chains_key, width))
+  return mixture(image, chains, weights, share)

@@ -1,0 +1,134 @@
+"""HybridAugment and HybridAugment++: low frequencies of one image, high frequencies of another.
+
+An image x is split into low(x), a Gaussian blur, and high(x) = x − low(x). Between two images or two views, the low
+part decides the label, the high part is exchanged; ++ recombines amplitude and phase (APR) within the low part. The
+functions take the place of `apr_p` and `apr_s` and share their coins and views.
+
+Units: `ha_p` takes and returns float images in [0, 1] (its output is not clipped), `ha_s` uint8 images.
+
+Reference: Yucel et al., HybridAugment++, ICCV 2023 (https://arxiv.org/abs/2307.11823), and the released CIFAR code.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from apr_jax import spectrum
+from apr_jax.augment import apr, keys
+
+SIGMA = 0.5  # pixels; the released 3x3 kernel. A wider blur trades clean accuracy for robustness.
+
+# Continues the numbers of the five keys that `apr.two_views` splits off an image's key.
+_INNER_KEY = 5
+
+
+def low_pass(images: jax.Array) -> jax.Array:
+  """Blurs with a 3×3 Gaussian of σ ½, the edges mirrored without repeating the outermost pixel.
+
+  That is torchvision's `gaussian_blur`, whose border mode is "reflect".
+
+  Args:
+    images: float `[..., H, W, C]`, H and W at least 2.
+
+  Returns:
+    float32 of the same shape and range.
+  """
+  side, centre = (float(weight) for weight in _kernel())
+  height, width, _ = images.shape[-3:]
+  border = [(0, 0)] * (images.ndim - 3) + [(1, 1), (1, 1), (0, 0)]
+  padded = jnp.pad(images.astype(jnp.float32), border, mode="reflect")
+  rows = (side * (padded[..., :height, :, :] + padded[..., 2:, :, :]) + centre * padded[..., 1:-1, :, :])
+  return side * (rows[..., :width, :] + rows[..., 2:, :]) + centre * rows[..., 1:-1, :]
+
+
+def ha_p(key: jax.Array, images: jax.Array, prob: float = 0.6, plus: bool = False, *,
+         per_image: bool = False) -> jax.Array:
+  """HA-P: low(x) + high(x[π]); HA-P++: APR-P(low(x)) + high(x[π]).
+
+  The label of an output is that of the input at the same place. One coin decides for the whole batch; where it
+  fails the output is a copy of the input. The APR-P of ++ has a permutation and a coin of its own.
+
+  Args:
+    key: PRNG key.
+    images: float `[B, H, W, C]`, in [0, 1].
+    prob: probability of exchanging the high part, and in ++ of recombining the low one.
+    plus: HybridAugment++.
+    per_image: draw coins per image instead of per batch.
+
+  Returns:
+    float32 `[B, H, W, C]`, not clipped.
+  """
+  apr.check_pair(images)
+  return _ha_p(key, images, prob, plus, per_image)
+
+
+def swap_high(images: jax.Array, permutation: jax.Array, chosen: jax.Array,
+              low_partners: tuple[jax.Array, jax.Array] | None = None) -> jax.Array:
+  """Gives `images` the high part of `images[permutation]` where `chosen`.
+
+  Args:
+    images: float `[B, H, W, C]`.
+    permutation: int `[B]`.
+    chosen: bool, `[]` or `[B]`; where false the image is returned as it is.
+    low_partners: the permutation and coins with which the low parts swap amplitudes (++); None leaves them alone.
+
+  Returns:
+    float32 `[B, H, W, C]`, not clipped.
+  """
+  images = images.astype(jnp.float32)
+  low = low_pass(images)
+  high = (images - low)[permutation]
+  if low_partners is not None:
+    low = apr.swap_amplitudes(low, *low_partners)
+  return jnp.where(chosen.reshape(-1, 1, 1, 1), low + high, images)
+
+
+def ha_s(key: jax.Array, images: jax.Array, severity: float = 3, overflow: str = "clip", plus: bool = False, *,
+         prob: float = 1.0, positions: jax.Array | None = None) -> jax.Array:
+  """HA-S: the low part of one augmented view of each image and the high part of another.
+
+  The views are drawn as in `apr_s`: an operation gives the first, which with probability ½ is the result; else
+  another on top of it gives the second, and a fair coin decides which gives the low part. In ++ the low part, as a
+  uint8 image, passes through a whole APR-S with its own operations and coins before the high part is added.
+
+  Args:
+    key: PRNG key; image i uses `fold_in(key, positions[i])`.
+    images: uint8 `[B, H, W, 3]`.
+    severity: severity of the operations, above 0.1 and at most 10.
+    overflow: how floats return to uint8, as in `apr_s`; the released code truncates and wraps.
+    plus: HybridAugment++.
+    prob: probability, per image, of augmenting at all.
+    positions: int `[B]`, each image's position in the global batch; 0..B-1 if not given.
+
+  Returns:
+    uint8 `[B, H, W, 3]`.
+  """
+  apr.check_single(images, severity, overflow)
+  return _ha_s(key, images, float(severity), overflow, plus, prob, positions)
+
+
+def _kernel() -> np.ndarray:
+  """The weights of an outer pixel and of the centre along one axis; they sum to 1 as side + centre + side."""
+  weights = np.exp(-0.5 * (np.array([1.0, 0.0]) / SIGMA)**2)
+  return weights / (2 * weights[0] + weights[1])
+
+
+@functools.partial(jax.jit, static_argnames=("plus", "per_image"))
+def _ha_p(key, images, prob, plus, per_image):
+  outer, inner = (apr.random_partners(part, len(images), prob, per_image) for part in jax.random.split(key))
+  return swap_high(images, *outer, inner if plus else None)
+
+
+@functools.partial(jax.jit, static_argnames=("severity", "overflow", "plus"))
+def _ha_s(key, images, severity, overflow, plus, prob, positions):
+  image_keys = keys.per_image(key, images, positions)
+  views = apr.two_views(image_keys, images, severity, prob)
+  low_of, high_of = (view.astype(jnp.float32) for view in views.in_order())
+  low = low_pass(low_of)
+  if plus:
+    inner_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(image_keys, _INNER_KEY)
+    low = apr.recombine_views(
+        inner_keys, apr.to_uint8(low, overflow), severity, overflow, spectrum.HWC, 1.0).astype(jnp.float32)
+  return views.result(images, apr.to_uint8(low + high_of - low_pass(high_of), overflow))

@@ -1,0 +1,19 @@
+"""Keys of single images, by their places in the global batch: what is drawn does not depend on the devices."""
+
+import jax
+import jax.numpy as jnp
+
+
+def per_image(key: jax.Array, images: jax.Array, positions: jax.Array | None = None) -> jax.Array:
+  """One key per image.
+
+  Args:
+    key: PRNG key of the batch.
+    images: `[B, ...]`.
+    positions: int `[B]`, each image's position in the global batch; 0..B-1 if not given.
+
+  Returns:
+    keys `[B]`; key i is `fold_in(key, positions[i])`.
+  """
+  positions = jnp.arange(len(images)) if positions is None else positions
+  return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, positions)

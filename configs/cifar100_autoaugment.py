@@ -1,0 +1,20 @@
+"""AutoAugment: the policy found for CIFAR-10, on CIFAR-100.
+
+    python train.py --config configs/cifar100_autoaugment.py --workdir runs/cifar100_autoaugment
+    python evaluate.py --workdir runs/cifar100_autoaugment
+
+Mean error on CIFAR-100-C in percent, published (APR, Table 1): AllConvNet 55.1, DenseNet 53.9, WideResNet-40-2
+49.6, ResNeXt-29 51.3. Measured here: not run.
+
+The policy alone; with --config.augment.cutout.size=16 it is joined by Cutout, as in its own paper.
+"""
+
+from configs import base
+
+
+def get_config():
+  config = base.get_config()
+  config.data.name = "cifar100"
+  config.evaluation.ood_sets = ("cifar10",)
+  config.augment.autoaugment = True
+  return config

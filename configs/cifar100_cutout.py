@@ -1,0 +1,18 @@
+"""Cutout: a 16-pixel square of each image blanked, on CIFAR-100.
+
+    python train.py --config configs/cifar100_cutout.py --workdir runs/cifar100_cutout
+    python evaluate.py --workdir runs/cifar100_cutout
+
+Mean error on CIFAR-100-C in percent, published (APR, Table 1): AllConvNet 56.8, DenseNet 59.6, WideResNet-40-2
+53.5, ResNeXt-29 54.6. Measured here: not run.
+"""
+
+from configs import base
+
+
+def get_config():
+  config = base.get_config()
+  config.data.name = "cifar100"
+  config.evaluation.ood_sets = ("cifar10",)
+  config.augment.cutout.size = 16
+  return config

@@ -1,0 +1,18 @@
+"""AutoAugment: the policy found for CIFAR-10, on CIFAR-10.
+
+    python train.py --config configs/cifar10_autoaugment.py --workdir runs/cifar10_autoaugment
+    python evaluate.py --workdir runs/cifar10_autoaugment
+
+Mean error on CIFAR-10-C in percent, published (APR, Table 1): AllConvNet 29.2, DenseNet 26.6, WideResNet-40-2 23.9,
+ResNeXt-29 24.2. Measured here: not run.
+
+The policy alone; with --config.augment.cutout.size=16 it is joined by Cutout, as in its own paper.
+"""
+
+from configs import base
+
+
+def get_config():
+  config = base.get_config()
+  config.augment.autoaugment = True
+  return config

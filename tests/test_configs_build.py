@@ -1,0 +1,58 @@
+"""The training step of every configuration file traces, without data and without compiling."""
+
+import functools
+import importlib
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from apr_jax import experiment, parallel
+from apr_jax.data import ArrayData
+from apr_jax.training import optimizer, state as train_state
+from apr_jax.training.step import train_step
+
+NAMES = sorted(path.stem for path in (pathlib.Path(__file__).parents[1] / "configs").glob("*.py"))
+VIEWS = {"standard": 1, "apr_s": 1, "hybrid_s": 1, "hybrid_plus_s": 1, "cutout": 1, "mixup": 1, "cutmix": 1,
+         "autoaugment": 1, "apr_p": 2, "apr_sp": 2, "hybrid_p": 2, "hybrid_ps": 2, "hybrid_plus_p": 2,
+         "hybrid_plus_ps": 2, "augmix": 3}
+
+
+def built(name):
+  """The configuration with a network of its own size, and its parts; what differs between the files is the step."""
+  config = importlib.import_module(f"configs.{name}").get_config()
+  config.model.name = "wide_resnet_10_1"
+  size = 8 if "digits" in name else 32
+  train = ArrayData(np.zeros((2, size, size, 3), np.uint8), np.zeros(2, np.int32), 10, "zeros")
+  config = experiment.resolve(config, train)
+  return config, experiment.build(config)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_step_traces(name):
+  config, parts = built(name)
+  update_rule = optimizer.make_optimizer(config.optimizer, lambda step: config.optimizer.learning_rate)
+  state = jax.eval_shape(functools.partial(train_state.create, 0, parts.model, parts.image_size, update_rule))
+  step = functools.partial(train_step, model=parts.model, augment=parts.augment, loss=parts.loss,
+                           optimizer=update_rule)
+  # One device's share: its images and labels carry the mapped axis.
+  images = jax.ShapeDtypeStruct((1, 4, *parts.image_size, 3), jnp.uint8)
+  labels, shard = jax.ShapeDtypeStruct((1, 4), jnp.int32), jax.ShapeDtypeStruct((1,), jnp.int32)
+  mapped = jax.vmap(step, in_axes=(None, 0, 0, None, 0), out_axes=0, axis_name=parallel.AXIS)
+  after, sums = jax.eval_shape(mapped, state, images, labels, state.key, shard)
+  for old, new in zip(jax.tree.leaves(state.params), jax.tree.leaves(after.params), strict=True):
+    assert new.shape == (1, *old.shape) and new.dtype == old.dtype
+  assert {name: value.dtype for name, value in sums.items()} == dict.fromkeys(
+      ("loss", "correct", "examples"), jnp.float32)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.partition("_")[2] in VIEWS])
+def test_number_of_views(name):
+  _, parts = built(name)
+  images = jax.ShapeDtypeStruct((4, *parts.image_size, 3), jnp.uint8)
+  views, targets = jax.eval_shape(parts.augment, jax.random.key(0), images, jnp.zeros(4, jnp.int32), jnp.arange(4),
+                                  jnp.int32(0))
+  assert views.shape == (VIEWS[name.partition("_")[2]], *images.shape) and views.dtype == jnp.float32
+  assert targets.shape == (4, 10) and targets.dtype == jnp.float32
