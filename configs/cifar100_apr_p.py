@@ -4,7 +4,7 @@
     python evaluate.py --workdir runs/cifar100_apr_p
 
 Mean error on CIFAR-100-C in percent, published (APR, Table 1): AllConvNet 47.5, DenseNet 49.8, WideResNet-40-2 44.7,
-ResNeXt-29 44.2. Measured here: not run.
+ResNeXt-29 44.2. Measured here, error and cost: not run.
 """
 
 from configs import base

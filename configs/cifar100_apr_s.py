@@ -4,7 +4,7 @@
     python evaluate.py --workdir runs/cifar100_apr_s
 
 Mean error on CIFAR-100-C in percent, published (APR, Table 1): AllConvNet 39.8, DenseNet 38.3, WideResNet-40-2 35.5,
-ResNeXt-29 33.7. Measured here: not run.
+ResNeXt-29 33.7. Measured here, error and cost: not run.
 """
 
 from configs import base

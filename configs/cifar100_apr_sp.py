@@ -4,7 +4,7 @@
     python evaluate.py --workdir runs/cifar100_apr_sp
 
 Mean error on CIFAR-100-C in percent, published (APR, Table 1): AllConvNet 35.9, DenseNet 35.8, WideResNet-40-2 32.9,
-ResNeXt-29 31.0. Measured here: not run.
+ResNeXt-29 31.0. Measured here, error and cost: not run.
 """
 
 from configs import base

@@ -4,7 +4,7 @@
     python evaluate.py --workdir runs/cifar100_autoaugment
 
 Mean error on CIFAR-100-C in percent, published (APR, Table 1): AllConvNet 55.1, DenseNet 53.9, WideResNet-40-2
-49.6, ResNeXt-29 51.3. Measured here: not run.
+49.6, ResNeXt-29 51.3. Measured here, error and cost: not run.
 
 The policy alone; with --config.augment.cutout.size=16 it is joined by Cutout, as in its own paper.
 """

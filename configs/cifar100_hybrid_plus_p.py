@@ -4,7 +4,7 @@
     python evaluate.py --workdir runs/cifar100_hybrid_plus_p
 
 Mean error on CIFAR-100-C in percent: no published number is recorded here; that of HybridAugment++, single and
-paired, is in cifar100_hybrid_plus_ps.py. Measured here: not run.
+paired, is in cifar100_hybrid_plus_ps.py. Measured here, error and cost: not run.
 """
 
 from configs import base

@@ -4,7 +4,7 @@
     python evaluate.py --workdir runs/cifar10_apr_sp
 
 Mean error on CIFAR-10-C in percent, published (APR, Table 1): AllConvNet 11.5, DenseNet 10.3, WideResNet-40-2 9.1,
-ResNeXt-29 9.1. Measured here: not run.
+ResNeXt-29 9.1. Measured here, error and cost: not run.
 """
 
 from configs import base

@@ -4,7 +4,7 @@
     python evaluate.py --workdir runs/cifar10_autoaugment
 
 Mean error on CIFAR-10-C in percent, published (APR, Table 1): AllConvNet 29.2, DenseNet 26.6, WideResNet-40-2 23.9,
-ResNeXt-29 24.2. Measured here: not run.
+ResNeXt-29 24.2. Measured here, error and cost: not run.
 
 The policy alone; with --config.augment.cutout.size=16 it is joined by Cutout, as in its own paper.
 """
