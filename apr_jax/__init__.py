@@ -36,4 +36,4 @@ def load_classifier(workdir):
   """
   from apr_jax.evaluation import classifier  # brings Flax and Orbax, which the augmentations do not need
 
-  return classifier.load_classifier(workdir)
+  return classifier.LoadedClassifier(workdir)

@@ -19,6 +19,14 @@ class LoadedClassifier:
     image_size: (H, W) in pixels of the training images.
     step: training steps that the checkpoint has seen.
     config: the run's resolved configuration.
+
+  Args:
+    workdir: folder of the run.
+    devices: where to compute; default: all devices of this process.
+    batch_size: images per call; default: the run's `evaluation.batch_size`. It changes no result.
+
+  Raises:
+    UserError: the workdir holds no run, or no readable checkpoint.
   """
 
   def __init__(self, workdir: str | pathlib.Path, devices: list[jax.Device] | None = None,
@@ -59,18 +67,3 @@ class LoadedClassifier:
   def predict_proba(self, images: np.ndarray) -> np.ndarray:
     """Images uint8 `[N, H, W, 3]` → probabilities float32 `[N, num_classes]`."""
     return np.asarray(jax.nn.softmax(self.logits(images), axis=-1))
-
-
-def load_classifier(workdir: str | pathlib.Path, *, devices: list[jax.Device] | None = None,
-                    batch_size: int | None = None) -> LoadedClassifier:
-  """Loads a trained run; see `apr_jax.load_classifier`.
-
-  Args:
-    workdir: folder of the run.
-    devices: where to compute; default: all devices of this process.
-    batch_size: images per call; default: the run's `evaluation.batch_size`. It changes no result.
-
-  Raises:
-    UserError: the workdir holds no run, or no readable checkpoint.
-  """
-  return LoadedClassifier(workdir, devices, batch_size)

@@ -47,7 +47,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
   parallel.check_batch_size(config.batch_size, jax.device_count())
   train_data = experiment.load_data(config.data, "train").take(config.data.limit)
   config = experiment.resolve(config, train_data)
-  test_data = experiment.load_data(config.data, "test", image_size=config.data.image_size)
+  test_data = experiment.load_data(config.data, "test")
   if (test_data.num_classes, test_data.image_size) != (train_data.num_classes, train_data.image_size):
     raise UserError(f"data set {train_data.name!r}: its splits differ in classes or image size "
                     f"({train_data.num_classes} and {test_data.num_classes} classes, {train_data.image_size} and "
@@ -56,7 +56,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
 
   # ---- Optimizer and step ----
   steps_per_epoch = resident.steps_per_epoch(len(train_data.images), config.batch_size)
-  total_steps = math.ceil(config.epochs * steps_per_epoch)
+  total_steps = config.epochs * steps_per_epoch
   schedule = optimizer.make_schedule(
       config.schedule, config.optimizer.learning_rate, steps_per_epoch, total_steps)
   update_rule = optimizer.make_optimizer(config.optimizer, schedule)

@@ -11,7 +11,7 @@ import pytest
 import apr_jax
 from apr_jax import data, experiment
 from apr_jax.errors import UserError
-from apr_jax.evaluation.classifier import load_classifier
+from apr_jax.evaluation.classifier import LoadedClassifier
 from apr_jax.training import checkpoint, workdir
 
 
@@ -47,7 +47,7 @@ def test_probabilities_are_the_softmax_of_the_logits(loaded):
 
 @pytest.mark.parametrize("devices, batch_size", [(1, 3), (2, 20), (4, 6)])
 def test_devices_and_batch_size_change_nothing(run, loaded, devices, batch_size):
-  other = load_classifier(run, devices=jax.devices()[:devices], batch_size=batch_size)
+  other = LoadedClassifier(run, devices=jax.devices()[:devices], batch_size=batch_size)
   np.testing.assert_array_equal(other.logits(IMAGES), loaded.logits(IMAGES))
 
 
