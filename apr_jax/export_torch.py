@@ -9,16 +9,14 @@ load the file with `load_state_dict(torch.load("F.pth"))`. They take normalised 
 import os
 import pathlib
 
-import jax
-import jax.numpy as jnp
 import ml_collections
 from absl import flags
 
-from apr_jax import cli, experiment, parallel
+from apr_jax import cli
 from apr_jax.errors import UserError, one_line
+from apr_jax.evaluation.classifier import LoadedClassifier
 from apr_jax.import_torch import import_library
 from apr_jax.models import torch_names
-from apr_jax.training import checkpoint as checkpoints, workdir as workdirs
 
 
 def export_checkpoint(workdir: str, file: str) -> ml_collections.ConfigDict:
@@ -37,15 +35,9 @@ def export_checkpoint(workdir: str, file: str) -> ml_collections.ConfigDict:
   torch = import_library()
   if pathlib.Path(file).exists():
     raise UserError(f"{file} exists already and is not overwritten; use another --checkpoint")
-  config = workdirs.read_config(workdir)
-  if not checkpoints.exists(workdir):
-    raise UserError(f"{workdir} holds no checkpoint yet; train it first")
-  network = experiment.build(config).model
-  image = jnp.zeros((1, *config.model.image_size, 3))
-  create = lambda: {"batch_stats": {}} | network.init(jax.random.key(0), image)
-  with checkpoints.Checkpoints(workdir) as reader:
-    variables = parallel.to_host(reader.restore_variables(create))
-  state = torch_names.to_state_dict(config.model.name, variables)
+  classifier = LoadedClassifier(workdir)
+  config = classifier.config
+  state = torch_names.to_state_dict(config.model.name, classifier.variables)
   partial = f"{file}.partial"  # until it is whole: a killed export leaves no file that looks finished
   try:
     # Copies, since the arrays of a checkpoint are read-only, which PyTorch warns of.

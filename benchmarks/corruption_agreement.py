@@ -17,7 +17,6 @@ import apr_jax
 from apr_jax import corruptions
 
 BAR = 2.0  # points
-SEVERITIES = range(1, 6)
 
 
 def main() -> None:
@@ -39,9 +38,9 @@ def main() -> None:
   print("| corruption | theirs, error % | ours, error % | difference |\n|---|---|---|---|")
   rows = {}
   for name in corruptions.CORRUPTIONS:
-    generator = np.mean([error(theirs[name][severity - 1]) for severity in SEVERITIES])
+    generator = np.mean([error(theirs[name][severity - 1]) for severity in corruptions.SEVERITIES])
     ours = np.mean([error(np.asarray(corruptions.corrupt(jax.random.key(draw), clean, name, severity)))
-                    for severity in SEVERITIES for draw in range(arguments.draws)])
+                    for severity in corruptions.SEVERITIES for draw in range(arguments.draws)])
     rows[name] = generator, ours
     print(f"| {name} | {generator:.1f} | {ours:.1f} | {ours - generator:+.1f} |")
   generator, ours = np.mean(list(rows.values()), axis=0)

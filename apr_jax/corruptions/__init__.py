@@ -44,6 +44,7 @@ _EXTRA = {
     "spatter": spatter.spatter,
     "saturate": digital.saturate,
 }
+SEVERITIES = range(1, 6)
 CORRUPTIONS = tuple(_BENCHMARK)
 EXTRA_CORRUPTIONS = tuple(_EXTRA)
 

@@ -16,12 +16,11 @@ import tqdm
 from absl import flags
 
 from apr_jax import cli, corruptions, data
+from apr_jax.corruptions import SEVERITIES
 from apr_jax.corruptions.whole_sets import MADE, regenerate
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError, one_line
 from apr_jax.version import __version__
-
-SEVERITIES = range(1, 6)
 
 
 def make(test: ArrayData, folder: pathlib.Path, *, names: tuple[str, ...] = corruptions.CORRUPTIONS,

@@ -1,6 +1,7 @@
 """A trained network as a function of images."""
 
 import pathlib
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -48,6 +49,11 @@ class LoadedClassifier:
       variables = checkpoints.restore_variables(create)
     self._predictor = parts.predictor(batch_size or self.config.evaluation.batch_size, devices)
     self._variables = self._predictor.place(parallel.to_host(variables))
+
+  @property
+  def variables(self) -> dict[str, Any]:
+    """The network's "params" and "batch_stats", float32 NumPy arrays."""
+    return parallel.to_host(self._variables)
 
   def logits(self, images: np.ndarray) -> np.ndarray:
     """Images uint8 `[N, H, W, 3]` → logits float32 `[N, num_classes]`.

@@ -7,8 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from apr_jax import corruptions
-
-SEVERITIES = range(1, 6)
+from apr_jax.corruptions import SEVERITIES
 
 
 def corrupted_grid(image: np.ndarray, names: tuple[str, ...] = corruptions.CORRUPTIONS) -> np.ndarray:

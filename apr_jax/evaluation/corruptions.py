@@ -7,8 +7,6 @@ from apr_jax.data import ArrayData
 from apr_jax.evaluation.corruption_sources import open_source
 from apr_jax.evaluation.suite import Parts, Task
 
-SEVERITIES = range(1, 6)
-
 
 def parts(task: Task) -> Parts:
   return parts_of(task, corruptions.CORRUPTIONS)
@@ -18,7 +16,7 @@ def parts_of(task: Task, names: tuple[str, ...]) -> Parts:
   """One part per corruption and severity, "name/severity"."""
   source, load = open_source(task, names)
   for name in names:
-    for severity in SEVERITIES:
+    for severity in corruptions.SEVERITIES:
       yield f"{name}/{severity}", lambda name=name, severity=severity: _score_set(task, load(name, severity)) | {
           "source": source}
 

@@ -6,6 +6,8 @@ import os
 import pathlib
 from typing import Any
 
+from apr_jax.training.workdir import write_text
+
 
 class PartStore:
   """Appends each finished part to a file of its own for everything the results depend on.
@@ -23,9 +25,7 @@ class PartStore:
     self._results = _read(self._path)
     # Rewritten, so that half a line of a killed process does not stay in the middle.
     lines = [fingerprint, *([suite, name, result] for (suite, name), result in self._results.items())]
-    temporary = self._path.with_suffix(".tmp")
-    temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    os.replace(temporary, self._path)
+    write_text(self._path, "".join(json.dumps(line) + "\n" for line in lines))
 
   def get(self, suite: str, name: str) -> Any:
     """The result of a finished part, or None."""

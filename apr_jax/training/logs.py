@@ -9,13 +9,14 @@
 """
 
 import json
-import os
 import pathlib
 import sys
 import time
 
 import tensorboardX
 import tqdm
+
+from apr_jax.training.workdir import write_text
 
 METRICS = "metrics.jsonl"
 
@@ -101,9 +102,7 @@ def _drop_after(path: pathlib.Path, step: int) -> None:
   if not path.exists():
     return
   kept = [line for line in path.read_text(errors="replace").splitlines() if _is_up_to(line, step)]
-  temporary = path.with_suffix(".tmp")
-  temporary.write_text("".join(line + "\n" for line in kept))
-  os.replace(temporary, path)
+  write_text(path, "".join(line + "\n" for line in kept))
 
 
 def _is_up_to(line: str, step: int) -> bool:

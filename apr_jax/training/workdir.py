@@ -18,11 +18,16 @@ _FREE = ("epochs", "log_every_steps", "eval_every_epochs", "data.data_dir", "dat
          "evaluation.")
 
 
-def write_json(path: pathlib.Path, value) -> None:
-  """Writes JSON so that a killed process leaves the old file or the new one, never half of one."""
+def write_text(path: pathlib.Path, text: str) -> None:
+  """Writes a file so that a killed process leaves the old one or the new one, never half of one."""
   temporary = path.with_name(path.name + ".tmp")
-  temporary.write_text(json.dumps(value, indent=2) + "\n")
+  temporary.write_text(text)
   os.replace(temporary, path)
+
+
+def write_json(path: pathlib.Path, value) -> None:
+  """Writes a JSON value as `write_text` does."""
+  write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
