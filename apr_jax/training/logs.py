@@ -5,7 +5,8 @@
     {"kind": "train", "step", "epoch", "loss", "accuracy", "learning_rate", "images_per_second"}
     {"kind": "eval", "step", "epoch", "clean_error"}
 
-`step` counts finished steps, `epoch` is a fraction, accuracies and errors are in percent.
+`step` counts finished steps, `epoch` is a fraction, accuracies and errors are in percent. TensorBoard also shows
+images, which `metrics.jsonl` does not hold.
 """
 
 import json
@@ -13,6 +14,7 @@ import pathlib
 import sys
 import time
 
+import numpy as np
 import tensorboardX
 import tqdm
 
@@ -78,6 +80,11 @@ class Logs:
     """Logs an evaluation after `step`."""
     self._write("eval", step, epoch, values)
     self.say(f"step {step}/{self._total_steps}, epoch {epoch:.1f}: clean error {values['clean_error']:.2f} %")
+
+  def image(self, step: int, name: str, pixels: np.ndarray) -> None:
+    """Shows an image uint8 `[H, W, 3]` in TensorBoard."""
+    if self._tensorboard is not None:
+      self._tensorboard.add_image(name, pixels, step, dataformats="HWC")
 
   def say(self, line: str, unless_bar: bool = False) -> None:
     """Prints a line, above the progress bar if there is one."""

@@ -1,0 +1,127 @@
+"""The pieces of a page: one HTML file with its style, its pictures and nothing to load or run.
+
+Every function returns HTML; text is escaped here, so callers pass it as it is.
+"""
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+# Dark text on white, one column of at most 62rem; wide tables scroll inside their frame, pictures shrink.
+_STYLE = """
+:root { color-scheme: light; font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff }
+body { max-width: 62rem; margin: 0 auto; padding: 1rem }
+h1 { font-size: 1.6rem; margin: .5rem 0 } h2 { font-size: 1.25rem; margin: 2.2rem 0 .4rem; border-bottom: 1px solid #bbb }
+p, figcaption, summary { max-width: 46rem } figcaption, .note { color: #444; font-size: .9rem }
+figure { margin: .8rem 0 } img { max-width: 100%; height: auto } img.pixels { image-rendering: pixelated }
+.scroll { overflow-x: auto } .figures { display: flex; flex-wrap: wrap; gap: 1rem } .figures figure { flex: 1 1 20rem }
+.gallery { display: flex; flex-wrap: wrap; gap: .8rem } .gallery figure { margin: 0; max-width: 12rem }
+table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums }
+caption { text-align: left; color: #444; font-size: .9rem; padding-bottom: .2rem }
+th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
+th:first-child, td:first-child { text-align: left } thead th { border-bottom: 2px solid #888; vertical-align: bottom }
+pre { overflow-x: auto; font-size: .85rem; background: #f4f4f4; padding: .6rem }
+"""
+_DARKEST = np.array([8, 48, 107])
+
+
+def page(title: str, sections: Sequence[str]) -> str:
+  """A whole document."""
+  title = html.escape(title)
+  return (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
+          f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
+          f"<style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n" + "\n".join(sections) + "\n</body></html>\n")
+
+
+def section(title: str, *blocks: str) -> str:
+  """A titled part of the page; empty without blocks."""
+  return f"<section><h2>{html.escape(title)}</h2>\n" + "\n".join(blocks) + "</section>" if any(blocks) else ""
+
+
+def paragraph(text: str) -> str:
+  return f"<p>{html.escape(text)}</p>"
+
+
+def details(summary: str, text: str) -> str:
+  """Preformatted text that is shown on a click."""
+  return f"<details><summary>{html.escape(summary)}</summary><pre>{html.escape(text)}</pre></details>"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str | float | None]], caption: str = "") -> str:
+  """A table: the first column names the rows, numbers get two decimals, None is a dash."""
+  return _table(header, [[_cell(value) for value in row] for row in rows], caption)
+
+
+def heat_table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[float]]], largest: float,
+               caption: str = "") -> str:
+  """A table whose cells are the darker the larger their number; it reads the same in shades of grey.
+
+  Args:
+    header: of the column of names, and of each column of numbers.
+    rows: name and numbers.
+    largest: the number of the darkest shade; 0 is white.
+    caption: above the table.
+  """
+  cells = [[_cell(name), *(_shaded(value, largest) for value in values)] for name, values in rows]
+  return _table(header, cells, caption)
+
+
+def vector_picture(svg: bytes, description: str, caption: str = "") -> str:
+  """A figure of SVG, which stays sharp at every size."""
+  below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+  return f'<figure>{_image("image/svg+xml", svg, description)}{below}</figure>'
+
+
+def strips(rows: Sequence[tuple[str, np.ndarray]], caption: str, scale: int = 1) -> str:
+  """Named rows of pictures: uint8 `[H, W, 3]` each, every pixel a square of `scale` screen pixels."""
+  cells = [[_cell(name), f"<td>{_pixels(pixels, name, scale)}</td>"] for name, pixels in rows]
+  return _table((), cells, caption)
+
+
+def gallery(tiles: Sequence[tuple[np.ndarray, str]], caption: str, scale: int = 1) -> str:
+  """Pictures uint8 `[H, W, 3]` with a text below each, as many in a row as there is room for."""
+  shown = "".join(f"<figure>{_pixels(pixels, text, scale)}<figcaption>{html.escape(text)}</figcaption></figure>"
+                  for pixels, text in tiles)
+  return f'<p class="note">{html.escape(caption)}</p><div class="gallery">{shown}</div>'
+
+
+def side_by_side(*figures: str) -> str:
+  """Figures in a row, below each other where the screen is narrow."""
+  return f'<div class="figures">{"".join(figures)}</div>'
+
+
+def _pixels(pixels: np.ndarray, description: str, scale: int) -> str:
+  data = io.BytesIO()
+  Image.fromarray(pixels).save(data, "png", optimize=True)
+  size = f'class="pixels" width="{scale * pixels.shape[1]}" height="{scale * pixels.shape[0]}"'
+  return _image("image/png", data.getvalue(), description, size)
+
+
+def _image(kind: str, data: bytes, description: str, attributes: str = "") -> str:
+  return (f'<img alt="{html.escape(description)}" {attributes} '
+          f'src="data:{kind};base64,{base64.b64encode(data).decode()}">')
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
+  head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in header)
+  head = f"<thead><tr>{head}</tr></thead>\n" if head else ""
+  body = "".join(f"<tr>{''.join(row)}</tr>\n" for row in rows)
+  above = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+  return f'<div class="scroll"><table>{above}{head}<tbody>{body}</tbody></table></div>'
+
+
+def _cell(value: str | float | None) -> str:
+  text = "–" if value is None else html.escape(value) if isinstance(value, str) else (
+      str(value) if isinstance(value, int) else f"{value:.2f}")
+  return f"<td>{text}</td>"
+
+
+def _shaded(value: float, largest: float) -> str:
+  share = min(max(value / largest, 0), 1) if largest else 0.0
+  red, green, blue = np.rint(255 + share * (_DARKEST - 255)).astype(int)
+  text = "#fff" if share > 0.5 else "#000"
+  return f'<td style="background:rgb({red},{green},{blue});color:{text}">{value:.1f}</td>'

@@ -1,0 +1,179 @@
+"""The sections that need nothing but `results.json`, of one run or of several side by side.
+
+To add one: write a function of the runs and add a line to `SECTIONS`. A run without the suite is left out of it.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+
+from apr_jax.corruptions import SEVERITIES
+from apr_jax.evaluation.fourier import fourier_map
+from apr_jax.report import html, plots
+
+Runs = Mapping[str, dict]
+"""{title of the run: its results.json}."""
+
+_OOD_COLUMNS = {"auroc": "AUROC", "tnr95": "TNR at 95 % TPR", "dtacc": "detection accuracy", "aupr_in": "AUPR in",
+                "aupr_out": "AUPR out", "oscr": "OSCR"}
+_CALIBRATION_COLUMNS = {"ece": "ECE", "rms": "RMS error", "ece_equal_mass": "ECE, equal mass",
+                        "rms_equal_mass": "RMS, equal mass", "nll": "NLL (nats)", "brier": "Brier"}
+
+
+def clean(runs: Runs) -> str:
+  """The error on the test images as they are."""
+  rows = [[name, section["error"], section["examples"]] for name, section in _sections(runs, "clean").items()]
+  return html.section("Clean images", html.table(["run", "error %", "images"], rows)) if rows else ""
+
+
+def corruptions(runs: Runs) -> str:
+  return _corruption_section(runs, "corruptions", "Common corruptions")
+
+
+def extra_corruptions(runs: Runs) -> str:
+  return _corruption_section(runs, "extra_corruptions", "Extra corruptions")
+
+
+def ood(runs: Runs) -> str:
+  """A table of all sets and scores, what is missing, and the ROC curves of the headline score."""
+  sections = _sections(runs, "ood")
+  if not sections:
+    return ""
+  blocks = []
+  for name, section in sections.items():
+    sets = {title: scores for title, scores in section.items() if isinstance(scores, dict)}
+    rows = [[title, score, *(scores[column] for column in _OOD_COLUMNS), result["examples"]]
+            for title, result in sets.items() for score, scores in _by_score(section["score"], result).items()]
+    rows.append(["mean", section["score"], section["mean_auroc"], *[None] * len(_OOD_COLUMNS)])
+    blocks.append(html.table(["set", "score", *_OOD_COLUMNS.values(), "images"], rows,
+                             f"{_prefix(runs, name)}all in %, higher is better; no mean where a set is missing"))
+    for protocol in section.get("protocols", []):
+      blocks += [html.paragraph(f"{protocol['name']}: {title} is missing: {where}.")
+                 for title, where in protocol["missing"].items()]
+  titles = list(dict.fromkeys(title for section in sections.values() for title, scores in section.items()
+                              if isinstance(scores, dict)))
+  curves = []
+  for title in titles:
+    shown = {name: section[title]["roc"] for name, section in sections.items() if title in section}
+    picture = plots.lines({name: (roc["fpr"], roc["tpr"]) for name, roc in shown.items()},
+                          "accepted out-of-distribution images", "accepted in-distribution images",
+                          x_limits=(0, 1), y_limits=(0, 1), diagonal=True, square=True)
+    curves.append(html.vector_picture(picture, f"ROC curve against {title}", f"ROC against {title}; grey is chance."))
+  return html.section("Out-of-distribution detection", *blocks, html.side_by_side(*curves))
+
+
+def calibration(runs: Runs) -> str:
+  """Scores with and without temperature, and reliability diagrams, clean and per severity."""
+  sections = _sections(runs, "calibration")
+  if not sections:
+    return ""
+  rows, diagrams = [], []
+  for name, section in sections.items():
+    value = section["temperature"]["value"]
+    for images, scores in (("clean", section["clean"]), ("corrupted", section["corruptions"]["mean"])):
+      variants = {"all images": scores, "scored half, before": scores["scored_half"]["before"],
+                  f"scored half, temperature {value:.2f}": scores["scored_half"]["after"]}
+      rows += [[f"{_prefix(runs, name)}{images}", which, *(_three(found[score]) for score in _CALIBRATION_COLUMNS)]
+               for which, found in variants.items()]
+    bins = {"clean": section["clean"]["reliability"]} | {
+        f"severity {severity}": section["corruptions"]["reliability"][severity - 1] for severity in (1, 3, 5)}
+    picture = plots.lines({title: _filled(found) for title, found in bins.items()}, "confidence", "accuracy",
+                          x_limits=(0, 1), y_limits=(0, 1), diagonal=True, markers=True, square=True)
+    diagrams.append(html.vector_picture(
+        picture, f"{_prefix(runs, name)}reliability diagram",
+        f"{_prefix(runs, name)}accuracy of the predictions of each confidence, without temperature; below the grey "
+        f"line the network is overconfident. Corruptions are pooled."))
+  section = next(iter(sections.values()))
+  note = (f"{section['bins']} bins of confidence. The temperature is fitted on one half of the clean test images and "
+          f"scored on the other.")
+  return html.section("Calibration", html.paragraph(note), html.table(
+      ["images", "scored", *_CALIBRATION_COLUMNS.values()], rows, "lower is better; corrupted: mean over all sets"),
+      html.side_by_side(*diagrams))
+
+
+def fourier(runs: Runs) -> str:
+  """The heat maps."""
+  sections = _sections(runs, "fourier")
+  maps = [html.vector_picture(
+      plots.square_map(fourier_map(runs[name]) / 100, "error", "frequency (cycles per image)"),
+      f"{_prefix(runs, name)}Fourier heat map",
+      f"{_prefix(runs, name)}error under each Fourier basis image of norm {section['norm']:.3g} per channel, "
+      f"{section['examples']} images; mean {section['mean_error']:.1f} %, clean {section['clean_error']:.1f} %. Low "
+      f"frequencies are in the centre.") for name, section in sections.items()]
+  return html.section("Sensitivity to each frequency", html.side_by_side(*maps)) if maps else ""
+
+
+def swap(runs: Runs) -> str:
+  """Whose label is predicted when phase and amplitude come from two images."""
+  sections = _sections(runs, "swap")
+  if not sections:
+    return ""
+  inside, outside = [], []
+  for name, section in sections.items():
+    rates = section["in_distribution"]
+    inside.append([name, *(rates[key] for key in ("phase", "amplitude", "neither", "confidence")), rates["pairs"]])
+    outside += [[name, other, *(rates[role][key] for role in ("phase", "amplitude") for key in ("label", "confidence")),
+                 rates["pairs"]] for other, rates in section["out_of_distribution"].items()]
+  blocks = [html.table(["run", "label of the phase", "label of the amplitude", "neither", "confidence", "pairs"], inside,
+                       "Two test images of different classes: whose label is predicted, in %")]
+  if outside:
+    blocks.append(html.table(
+        ["run", "other image from", "test image gives phase", "confidence", "it gives amplitude", "confidence",
+         "pairs"], outside, "A test image and an out-of-distribution image: the test image's label is predicted, in %"))
+  return html.section("Amplitude and phase", *blocks)
+
+
+SECTIONS: tuple[Callable[[Runs], str], ...] = (
+    clean, corruptions, extra_corruptions, ood, calibration, fourier, swap)
+
+
+def _corruption_section(runs: Runs, suite: str, title: str) -> str:
+  """The error of each corruption and severity as a map, and the means over severities as bars."""
+  sections = _sections(runs, suite)
+  if not sections:
+    return ""
+  largest = max(max(errors) for section in sections.values() for errors in section["by_corruption"].values())
+  largest = 10 * math.ceil(largest / 10) or 10
+  header = ["corruption", *(f"severity {severity}" for severity in SEVERITIES), "mean"]
+  maps = [html.heat_table(
+      header, [(corruption.replace("_", " "), [*errors, _mean(errors)])
+               for corruption, errors in section["by_corruption"].items()], largest,
+      f"{_prefix(runs, name)}error in %, {section['examples']} images per set, source: {section['source']}; white is "
+      f"0, the darkest shade {largest} %") for name, section in sections.items()]
+  means = {name: {corruption: _mean(errors) for corruption, errors in section["by_corruption"].items()}
+           for name, section in sections.items()}
+  chart = plots.bars([*next(iter(means.values()))], {name: [*values.values()] for name, values in means.items()},
+                     "error, mean over severities (%)")
+  regenerated = any(section["source"] == "regenerated" for section in sections.values())
+  note = "Corruptions regenerated from the test images are not comparable with published scores."
+  return html.section(title, html.paragraph(note) if regenerated else "", *maps, html.vector_picture(
+      chart, f"{title}: mean error of each", "Mean over the five severities; shorter is better."))
+
+
+def _sections(runs: Runs, suite: str) -> dict[str, dict]:
+  return {name: results[suite] for name, results in runs.items() if suite in results}
+
+
+def _prefix(runs: Runs, name: str) -> str:
+  """Names the run where there are several."""
+  return f"{name}: " if len(runs) > 1 else ""
+
+
+def _by_score(headline: str, result: dict) -> dict[str, dict]:
+  """{name of the score: its metrics}, the headline first."""
+  return {headline: result} | {name: scores for name, scores in result.items()
+                               if isinstance(scores, dict) and name != "roc"}
+
+
+def _filled(bins: dict) -> tuple[list[float], list[float]]:
+  """Confidence and accuracy of the bins that hold images."""
+  filled = [(confidence, accuracy) for count, confidence, accuracy
+            in zip(bins["count"], bins["confidence"], bins["accuracy"]) if count]
+  return [confidence for confidence, _ in filled], [accuracy for _, accuracy in filled]
+
+
+def _three(value: float) -> str:
+  return f"{value:.3f}"
+
+
+def _mean(values: list[float]) -> float:
+  return sum(values) / len(values)

@@ -1,0 +1,85 @@
+"""The pieces of a page, read back by the standard library's parser."""
+
+import base64
+import html.parser
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from apr_jax.report import html as pieces
+
+
+class Reader(html.parser.HTMLParser):
+  """Text, tags with their attributes, and whether every tag that is opened is closed."""
+
+  _VOID = {"meta", "link", "img"}
+
+  def __init__(self, text):
+    super().__init__()
+    self.tags, self.words, self._open = [], [], []
+    self.feed(text)
+    assert not self._open
+
+  def handle_starttag(self, tag, attributes):
+    self.tags.append((tag, dict(attributes)))
+    if tag not in self._VOID:
+      self._open.append(tag)
+
+  def handle_endtag(self, tag):
+    assert self._open.pop() == tag
+
+  def handle_data(self, data):
+    self.words += [data.strip()] if data.strip() else []
+
+  def all(self, tag):
+    return [attributes for name, attributes in self.tags if name == tag]
+
+
+def test_page_is_well_formed_and_escapes():
+  text = pieces.page("a <b> & c", [pieces.section("x < y", pieces.paragraph("<script>alert(1)</script>")),
+                                   pieces.details("more", "<pre>")])
+  reader = Reader(text)
+  assert not reader.all("script")
+  assert "a <b> & c" in reader.words and "<script>alert(1)</script>" in reader.words and "<pre>" in reader.words
+  assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in reader.all("meta")
+
+
+def test_nothing_is_loaded_from_elsewhere():
+  pixels = np.zeros((4, 4, 3), np.uint8)
+  text = pieces.page("t", [pieces.vector_picture(b"<svg/>", "d"), pieces.strips([("a", pixels)], "c"),
+                           pieces.gallery([(pixels, "p")], "c")])
+  reader = Reader(text)
+  sources = [attributes[key] for _, attributes in reader.tags for key in ("src", "href") if key in attributes]
+  assert len(sources) == 4 and all(source.startswith("data:") for source in sources)
+  assert "url(" not in text and "@import" not in text
+
+
+def test_table_formats_numbers():
+  reader = Reader(pieces.table(["name", "a", "b", "c"], [["<x>", 1.005, None, 7]], "what"))
+  assert reader.words == ["what", "name", "a", "b", "c", "<x>", f"{1.005:.2f}", "–", "7"]
+
+
+def test_section_without_content_is_empty():
+  assert pieces.section("title", "") == "" and pieces.section("title") == ""
+
+
+@pytest.mark.parametrize("value,background,text", [
+    (0.0, (255, 255, 255), "#000"), (50.0, (8, 48, 107), "#fff"), (25.0, (132, 152, 181), "#000"),
+    (99.0, (8, 48, 107), "#fff")])
+def test_shades_of_the_heat_table(value, background, text):
+  cell = Reader(pieces.heat_table(["n", "v"], [("row", [value])], 50.0)).all("td")[1]
+  assert cell["style"] == f"background:rgb({','.join(map(str, background))});color:{text}"
+
+
+def test_all_zero_heat_table_is_white():
+  assert "rgb(255,255,255)" in pieces.heat_table(["n", "v"], [("row", [0.0])], 0)
+
+
+def test_pixels_survive():
+  pixels = np.random.RandomState(0).randint(0, 256, (5, 7, 3)).astype(np.uint8)
+  image = Reader(pieces.strips([("row", pixels)], "c", scale=3)).all("img")[0]
+  assert (image["width"], image["height"], image["alt"]) == ("21", "15", "row")
+  decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(image["src"].partition("base64,")[2]))))
+  np.testing.assert_array_equal(decoded, pixels)
