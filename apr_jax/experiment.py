@@ -24,7 +24,7 @@ class Experiment:
   Attributes:
     model: the network behind its input normalisation.
     augment: uint8 batch and labels → float views and targets, inside the training step.
-    loss: logits of the views and targets → scalar.
+    loss: what the model makes of the views in training, and targets → scalar.
     num_classes: number of logits.
     image_size: (H, W) in pixels.
   """
@@ -77,16 +77,23 @@ def build(config) -> Experiment:
   if dtype is None:
     dtype = jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
   model = models.make(settings.name, settings.num_classes, mean=settings.mean, std=settings.std, dtype=dtype,
-                      axis_name=parallel.AXIS if settings.sync_batch_norm else None)
+                      axis_name=parallel.AXIS if settings.sync_batch_norm else None,
+                      contrastive=_is_on(config, "simclr", "views"))
   augment = make_augment(config.augment, settings.num_classes, settings.mean)
   return Experiment(model, augment, _loss(config), settings.num_classes, tuple(settings.image_size))
 
 
 def _loss(config: Any) -> Loss:
-  # Runs of earlier versions, which can still be evaluated, do not have the key.
-  if "augmix" in config.augment and config.augment.augmix.width > 0:
+  if _is_on(config, "augmix", "width"):
     return functools.partial(losses.augmix_loss, weight=config.loss.jsd_weight)
+  if _is_on(config, "simclr", "views"):
+    return functools.partial(losses.supclr_loss, temperature=config.loss.temperature, axis_name=parallel.AXIS)
   return losses.apr_loss
+
+
+def _is_on(config: Any, name: str, count: str) -> bool:
+  # Runs of earlier versions, which can still be evaluated, do not have the key.
+  return name in config.augment and config.augment[name][count] > 0
 
 
 def _check(config: Any) -> None:
@@ -113,6 +120,10 @@ def _check(config: Any) -> None:
       ("augment.cutout.size", augment.cutout.size, augment.cutout.size >= 0, "0 or more"),
       ("augment.augmix.width", augment.augmix.width, augment.augmix.width >= 0, "0 or more"),
       ("augment.augmix.depth", augment.augmix.depth, augment.augmix.depth > 0, "above 0"),
+      ("augment.simclr.views", augment.simclr.views, augment.simclr.views == 0 or augment.simclr.views >= 2,
+       "0, or 2 or more"),
+      ("augment.simclr.min_area", augment.simclr.min_area, 0 < augment.simclr.min_area <= 1, "above 0 and at most 1"),
+      ("loss.temperature", config.loss.temperature, config.loss.temperature > 0, "above 0"),
       ("loss.jsd_weight", config.loss.jsd_weight, config.loss.jsd_weight >= 0, "0 or more"),
       ("seed", config.seed, 0 <= config.seed < 2**32, "in 0..2^32-1"),
       ("model.mean", config.model.mean, _are_numbers(config.model.mean, 3), "three numbers, one per channel"),
@@ -140,11 +151,11 @@ def _check_combination(augment: Any) -> None:
   """Refuses augmentations that exclude each other: two of one kind, or what is not defined together."""
   strength = {
       "apr_s": augment.apr_s.prob, "hybrid_s": augment.hybrid_s.prob, "autoaugment": augment.autoaugment,
-      "augmix": augment.augmix.width,
+      "augmix": augment.augmix.width, "simclr": augment.simclr.views,
       "apr_p": augment.apr_p.prob, "hybrid_p": augment.hybrid_p.prob, "mixup": augment.mixup.alpha,
       "cutmix": augment.cutmix.alpha, "cutout": augment.cutout.size}
-  for exclusive in (("apr_s", "hybrid_s", "autoaugment", "augmix"),
-                    ("apr_p", "hybrid_p", "mixup", "cutmix", "augmix"), ("cutout", "augmix")):
+  for exclusive in (("apr_s", "hybrid_s", "autoaugment", "augmix", "simclr"),
+                    ("apr_p", "hybrid_p", "mixup", "cutmix", "augmix", "simclr"), ("cutout", "augmix", "simclr")):
     on = [f"augment.{name}" for name in exclusive if strength[name]]
     if len(on) > 1:
       raise UserError(f"{' and '.join(on)} exclude each other; switch all but one of them off")

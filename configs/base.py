@@ -33,7 +33,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.model.image_size = (0, 0)  # height and width in pixels; (0, 0) = the data set's
 
   config.optimizer = ml_collections.ConfigDict()
-  config.optimizer.name = "sgd"
+  config.optimizer.name = "sgd"  # sgd or lars
   config.optimizer.learning_rate = 0.1  # the schedule's peak
   config.optimizer.momentum = 0.9
   config.optimizer.nesterov = True
@@ -77,9 +77,13 @@ def get_config() -> ml_collections.ConfigDict:
   config.augment.augmix.width = 0  # chains per view; 0 = off; the paper: 3
   config.augment.augmix.depth = 3  # operations in the longest chain; each chain's number is drawn from 1..depth
   config.augment.augmix.severity = 3.0  # as apr_s.severity
+  config.augment.simclr = ml_collections.ConfigDict()  # SimCLR's views, for supervised contrastive training
+  config.augment.simclr.views = 0  # per image; 0 = off; the papers: 2
+  config.augment.simclr.min_area = 0.08  # smallest share of an image that a crop shows; SimCLR's and CSI's
 
   config.loss = ml_collections.ConfigDict()
   config.loss.jsd_weight = 12.0  # with augmix: of the Jensen-Shannon divergence; AugMix's
+  config.loss.temperature = 0.07  # with simclr: of the supervised contrastive loss; CSI's
 
   config.checkpoint = ml_collections.ConfigDict()
   config.checkpoint.every_steps = 0  # 0 = at the end of each epoch

@@ -24,7 +24,7 @@ METHODS = {
     "cutmix": {"cutmix.alpha": 1.0}, "autoaugment": {"autoaugment": True}, "augmix": {"augmix.width": 3},
     "hybrid_p": HYBRID_P, "hybrid_s": HYBRID_S,
     "hybrid_ps": HYBRID_P | HYBRID_S, "hybrid_plus_p": PLUS_P, "hybrid_plus_s": PLUS_S,
-    "hybrid_plus_ps": PLUS_P | PLUS_S}
+    "hybrid_plus_ps": PLUS_P | PLUS_S, "supclr": {"simclr.views": 2, "crop_padding": 0, "flip": False}}
 KEYS = {
     "seed", "epochs", "batch_size", "log_every_steps", "eval_every_epochs", "data.name", "data.data_dir",
     "data.limit", "model.name", "model.dtype", "model.sync_batch_norm", "optimizer.name", "optimizer.learning_rate",
@@ -35,7 +35,7 @@ KEYS = {
     "augment.hybrid_p.per_image", "augment.hybrid_s.prob", "augment.hybrid_s.severity", "augment.hybrid_s.overflow",
     "augment.hybrid_s.plus", "augment.cutout.size", "augment.mixup.alpha", "augment.cutmix.alpha",
     "augment.cutmix.prob", "augment.autoaugment", "augment.augmix.width", "augment.augmix.depth",
-    "augment.augmix.severity", "loss.jsd_weight", "checkpoint.every_steps", "checkpoint.keep"}
+    "augment.augmix.severity", "augment.simclr.views", "augment.simclr.min_area", "loss.jsd_weight", "loss.temperature", "checkpoint.every_steps", "checkpoint.keep"}
 # Mean corruption error of AllConvNet, DenseNet, WideResNet-40-2 and ResNeXt-29 (APR, Table 1).
 TABLE_1 = {
     "cifar10_standard": (30.8, 30.7, 26.9, 27.5), "cifar10_apr_p": (21.5, 20.3, 18.3, 18.5),
@@ -111,7 +111,7 @@ def test_the_name_says_the_augmentation(name):
       assert augment[f"{single}.overflow"] == "wrap"  # as the published numbers were made
 
 
-@pytest.mark.parametrize("name", [name for name in RUNS if name.startswith("cifar")])
+@pytest.mark.parametrize("name", [name for name in RUNS if name.startswith("cifar") and "supclr" not in name])
 def test_the_cifar_recipe_is_the_published_one(name):
   config = load(name)
   assert (config.epochs, config.batch_size, config.model.name) == (200, 128, "wide_resnet_40_2")
@@ -124,6 +124,22 @@ def test_the_cifar_recipe_is_the_published_one(name):
           augment.apr_p.per_image) == (4, 128, True, 3, False)
   assert (config.model.mean, config.model.std) == ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
   assert config.evaluation.ood_sets == (("cifar100",) if config.data.name == "cifar10" else ("cifar10",))
+
+
+@pytest.mark.parametrize("name", ["cifar10_supclr", "cifar100_supclr"])
+def test_supclrs_recipe_is_that_of_csis_released_code(name):
+  config = load(name)
+  assert (config.epochs, config.batch_size, config.model.name) == (700, 512, "resnet18_cifar")
+  assert config.optimizer.to_dict() == {
+      "name": "lars", "learning_rate": 1.0, "momentum": 0.9, "nesterov": False, "weight_decay": 1e-6}
+  assert (config.schedule.name, config.schedule.warmup_epochs) == ("cosine", 10)
+  assert (config.loss.temperature, config.augment.simclr.min_area) == (0.07, 0.08)
+  assert config.model.mean == config.model.std == (0.5, 0.5, 0.5) and config.model.sync_batch_norm
+  assert config.evaluation.ood_sets == (("cifar100",) if config.data.name == "cifar10" else ("cifar10",))
+
+
+def test_supclrs_docstring_gives_the_published_auroc():
+  assert "published (APR, Table 2): ResNet-18 92.0" in docstring("cifar10_supclr")
 
 
 @pytest.mark.parametrize("name", RUNS)

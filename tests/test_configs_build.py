@@ -17,7 +17,7 @@ from apr_jax.training.step import train_step
 NAMES = sorted(path.stem for path in (pathlib.Path(__file__).parents[1] / "configs").glob("*.py"))
 VIEWS = {"standard": 1, "apr_s": 1, "hybrid_s": 1, "hybrid_plus_s": 1, "cutout": 1, "mixup": 1, "cutmix": 1,
          "autoaugment": 1, "apr_p": 2, "apr_sp": 2, "hybrid_p": 2, "hybrid_ps": 2, "hybrid_plus_p": 2,
-         "hybrid_plus_ps": 2, "augmix": 3}
+         "hybrid_plus_ps": 2, "supclr": 2, "augmix": 3}
 
 
 def built(name):

@@ -2,7 +2,7 @@
 
     uint8 → APR-S, HA-S or AutoAugment → crop → flip
       → float in [0, 1] → Cutout → APR-P, HA-P, Mixup or CutMix → views [V, B, H, W, 3] and targets [B, K]
-      → or AugMix → views and targets
+      → or AugMix or SimCLR → views and targets
 
 What is off leaves no trace in the program. `experiment` refuses combinations that nobody has defined.
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from apr_jax.augment import apr, augmix, autoaugment, crop_flip, cutout, hybrid, mix
+from apr_jax.augment import apr, augmix, autoaugment, crop_flip, cutout, hybrid, mix, simclr
 
 Augment = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
@@ -39,8 +39,8 @@ def make_augment(settings, num_classes: int, mean: Sequence[float] = (0.0, 0.0, 
     are paired, partners come from the same device, so that no image crosses between devices.
 
     Views are float32 `[V, B, H, W, 3]` in [0, 1] (those of APR-P and HA-P are not clipped); V is 3 with AugMix, 2
-    with APR-P or HA-P, else 1. The first view is the clean one, except that Mixup and CutMix mix it. Targets are
-    float32 `[B, K]`, one-hot except with Mixup and CutMix.
+    with APR-P or HA-P, as configured with SimCLR, else 1. The first view is the clean one, except that Mixup and
+    CutMix mix it, and SimCLR has none. Targets are float32 `[B, K]`, one-hot except with Mixup and CutMix.
   """
 
   def augment(key: jax.Array, images: jax.Array, labels: jax.Array, positions: jax.Array,
@@ -57,6 +57,10 @@ def make_augment(settings, num_classes: int, mean: Sequence[float] = (0.0, 0.0, 
       chosen = settings.augmix
       return augmix.augmix(single_key, images, chosen.width, chosen.depth, chosen.severity,
                            positions=positions), targets
+
+    if settings.simclr.views > 0:
+      chosen = settings.simclr
+      return simclr.simclr(single_key, images, chosen.views, chosen.min_area, positions=positions), targets
 
     clean = images.astype(jnp.float32) / 255
     if settings.cutout.size > 0:
