@@ -14,13 +14,14 @@ import apr_jax
 from apr_jax import experiment
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError, lookup, one_line
-from apr_jax.evaluation import clean, corruption_sources, corruptions, extra_corruptions, ood
+from apr_jax.evaluation import clean, corruption_sources, corruptions, extra_corruptions, fourier, ood, swap
 from apr_jax.evaluation.classifier import LoadedClassifier
 from apr_jax.evaluation.part_store import PartStore
 from apr_jax.evaluation.suite import Task
 from apr_jax.training.workdir import write_json
 
-SUITES = {"clean": clean, "corruptions": corruptions, "extra_corruptions": extra_corruptions, "ood": ood}
+SUITES = {"clean": clean, "corruptions": corruptions, "extra_corruptions": extra_corruptions, "ood": ood,
+          "fourier": fourier, "swap": swap}
 DEFAULT_SUITES = ("clean", "corruptions", "ood")
 RESULTS = "results.json"
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -102,6 +103,14 @@ def summary_lines(results: dict) -> list[str]:
     lines.append(f"mean OOD AUROC         {section['mean_auroc']:6.2f} %   ({section['score']})")
     lines += [f"  {name:<20} {result['auroc']:6.2f} %   ({result['examples']} images)"
               for name, result in section.items() if isinstance(result, dict)]
+  if "fourier" in results:
+    section = results["fourier"]
+    lines.append(f"Fourier mean error     {section['mean_error']:6.2f} %   ({len(section['map'])} × "
+                 f"{len(section['map'][0])} frequencies, norm {section['norm']:.3g}, {section['examples']} images)")
+  if "swap" in results:
+    section = results["swap"]["in_distribution"]
+    lines.append(f"follows phase          {section['phase']:6.2f} %   (the amplitude: {section['amplitude']:.2f} %; "
+                 f"{section['pairs']} recombined pairs)")
   return lines
 
 

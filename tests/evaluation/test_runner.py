@@ -176,6 +176,32 @@ def test_outputs_that_are_not_finite_are_one_line(run, tmp_path):
     loaded.logits(np.zeros((1, 32, 32, 3), np.uint8))
 
 
+def test_an_interrupted_map_and_exchange_repeat_no_finished_part(run, tmp_path, monkeypatch):
+  few = {"suites": ("swap", "fourier"), "limit": 3, "batch_size": 96}
+  with monkeypatch.context() as patch:
+    calls = count_calls(patch)
+    whole = evaluate(run, tmp_path / "whole", **few)
+    # Pairs one way, out of distribution also the other way, and the four images of each example.
+    swap, fourier = [3, 12] + 2 * [3, 3, 12], [3] + [3 * 17] + 15 * [3 * 32] + [3 * 17]
+    assert calls == swap + fourier
+  with monkeypatch.context() as patch:
+    calls = count_calls(patch, fail_at=len(swap) + 6)
+    with pytest.raises(KeyboardInterrupt):
+      evaluate(run, tmp_path / "stopped", **few)
+    before = list(calls)
+  with monkeypatch.context() as patch:
+    calls = count_calls(patch)
+    again = evaluate(run, tmp_path / "stopped", **few, devices=jax.devices()[:2])
+    assert before + calls == swap + fourier
+  assert scores(again) == scores(whole)
+  assert json.loads((tmp_path / "stopped" / "results.json").read_text())["fourier"] == whole["fourier"]
+  lines = runner.summary_lines(whole)
+  assert lines == [
+      f"Fourier mean error     {whole['fourier']['mean_error']:6.2f} %   (32 × 32 frequencies, norm 4, 3 images)",
+      f"follows phase          {whole['swap']['in_distribution']['phase']:6.2f} %   (the amplitude: "
+      f"{whole['swap']['in_distribution']['amplitude']:.2f} %; 3 recombined pairs)"]
+
+
 @pytest.mark.slow
 def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_path):
   """SIGKILL in the middle of the 75 sets, then the same command again."""
