@@ -65,6 +65,7 @@ class ImageStream:
     size = batch_size // self._processes
     crops_seed = int(self._random(key, epoch, _CROPS).randint(2**63 - 1))
 
+    @tf.autograph.experimental.do_not_convert  # there is no control flow in Python to convert
     def decode(index, element):
       encoded, place, label = element
       place_in_epoch = index * self._processes + self._process

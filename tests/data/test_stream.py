@@ -2,6 +2,7 @@
 
 import collections
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -88,14 +89,15 @@ def test_every_image_at_most_once_per_epoch_with_its_label(source):
   options, labels = source
   stream = open_stream(**options)
   assert (stream.num_examples, stream.num_classes, stream.image_size) == (len(labels), 3, (SIZE, SIZE))
-  epochs = [joined(read(stream, epoch)) for epoch in range(3)]
+  epochs = [joined(read(stream, *place)) for place in ((0,), (1,))]
   for seen in epochs:
     assert len(seen) == len(labels) // 4 * 4 == len(set(seen))
     assert all(labels[number] == label for number, label in seen)
-  assert epochs[0] != epochs[1] != epochs[2]
   assert epochs[0] != sorted(epochs[0])  # permuted at all
-  assert joined(read(stream, batch_size=len(labels))) != joined(read(stream, batch_size=len(labels), key=(7, 8)))
-  assert sorted(joined(read(stream, batch_size=len(labels)))) == sorted(labels.items())
+  whole = joined(read(stream, batch_size=len(labels)))
+  assert sorted(whole) == sorted(labels.items()) and whole[:len(epochs[0])] == epochs[0]
+  other_key = joined(read(stream, key=(7, 8)))
+  assert len({tuple(order) for order in (*epochs, other_key)}) == 3
 
 
 def test_a_stream_from_the_middle_of_an_epoch_is_the_rest_of_one_from_its_start(photograph, tmp_path):
@@ -112,14 +114,14 @@ def test_a_stream_from_the_middle_of_an_epoch_is_the_rest_of_one_from_its_start(
     np.testing.assert_array_equal(images, expected)
     np.testing.assert_array_equal(labels, expected_labels)
   # The crops of an epoch are its own.
-  again = np.concatenate([images for images, _ in data.open_stream(f"folder:{tmp_path}", **options).batches(KEY, 4, 0, 4)])
-  assert not {image.tobytes() for image in again} & {image.tobytes() for images, _ in whole for image in images}
+  later = list(data.open_stream(f"folder:{tmp_path}", **options).batches(KEY, 4, 0, 4))
+  crops = [{image.tobytes() for images, _ in batches for image in images} for batches in (whole, later)]
+  assert len(crops[0]) == len(crops[1]) == 12 and not crops[0] & crops[1]
 
 
-@pytest.mark.parametrize("first", [1, 3])
-def test_records_from_the_middle_of_an_epoch(records, first):
+def test_records_from_the_middle_of_an_epoch(records):
   stream = open_stream("numbered_set", data_dir=records[0])
-  assert read(stream, 2, first) == read(open_stream("numbered_set", data_dir=records[0]), 2)[first:]
+  assert read(stream, 2, 3) == read(open_stream("numbered_set", data_dir=records[0]), 2)[3:]
 
 
 def test_processes_read_shares_of_the_same_global_batches_of_files(folder):
@@ -134,7 +136,7 @@ def test_processes_read_shares_of_the_same_global_batches_of_files(folder):
 def test_processes_read_disjoint_records_in_every_epoch(records):
   streams = [open_stream("numbered_set", data_dir=records[0], process=process, processes=3) for process in range(3)]
   assert [stream.num_examples for stream in streams] == [18, 18, 18]  # of 20: six each
-  for epoch in range(2):
+  for epoch in (0, 5):
     shares = [{number for number, _ in joined(read(stream, epoch, batch_size=9))} for stream in streams]
     assert [len(share) for share in shares] == [6, 6, 6]
     assert len(set.union(*shares)) == 18
@@ -162,7 +164,7 @@ def extra(tmp_path):
   return tmp_path, ("more", str(tmp_path / "most")), labels
 
 
-@pytest.mark.parametrize("first", [0, 2, 7])
+@pytest.mark.parametrize("first", [0, 5])
 def test_extra_folders_are_mixed_into_every_epoch(source, extra, first, tmp_path):
   options, labels = source
   folders = tuple(str(tmp_path / root) for root in extra[1])
@@ -174,16 +176,13 @@ def test_extra_folders_are_mixed_into_every_epoch(source, extra, first, tmp_path
   assert len(seen) == len(set(seen)) == (len(labels) // 4 - first) * 4
   assert all(labels[number] == label for number, label in seen)
   assert batches == read(open_stream(**options, extra_folders=folders), 0)[first:]
-  if not first:
+  if first == 0:
     halves = [collections.Counter(number // 100 for number, _ in part) for part in (seen[::2], seen[1::2])]
     assert all(half[kind] for half in halves for kind in (0, 1, 2))
     assert [number // 100 for number, _ in seen] != sorted(number // 100 for number, _ in seen)
-    assert joined(read(stream, 1)) != seen
 
 
 def test_relative_extra_folders_lie_in_the_data_folder(records, tmp_path):
-  import shutil
-
   shutil.copytree(records[0], tmp_path / "data")
   write_folder(tmp_path / "data" / "stylized", 100)
   stream = open_stream("numbered_set", data_dir=str(tmp_path / "data"), extra_folders=("stylized",))
@@ -240,8 +239,8 @@ def test_extra_folders_of_other_classes_are_refused(folder, tmp_path, change, wo
 
 
 @pytest.mark.parametrize("damage", [
-    lambda path: path.write_bytes(b"not an image"), lambda path: path.write_bytes(path.read_bytes()[:60]),
-    lambda path: path.write_bytes(b""), lambda path: path.unlink()])
+    lambda path: path.write_bytes(path.read_bytes()[:60]), lambda path: path.write_bytes(b""),
+    lambda path: path.unlink()])
 def test_a_damaged_or_missing_file_is_named(tmp_path, damage):
   write_folder(tmp_path, 0, kind="jpg")
   stream = open_stream(f"folder:{tmp_path}")
@@ -252,8 +251,6 @@ def test_a_damaged_or_missing_file_is_named(tmp_path, damage):
 
 
 def test_a_damaged_record_is_named(records, tmp_path):
-  import shutil
-
   root = tmp_path / "copy"
   shutil.copytree(records[0], root)
   file, = root.glob("numbered_set/1.0.0/*train*tfrecord*")
@@ -270,8 +267,6 @@ def test_a_damaged_record_is_named(records, tmp_path):
     (lambda file: file.write_bytes(file.read_bytes()[:-20]), "the files are damaged"),
     (lambda file: file.unlink(), "the files are damaged")])
 def test_a_damaged_set_is_named(records, tmp_path, damage, words):
-  import shutil
-
   root = tmp_path / "copy"
   shutil.copytree(records[0], root)
   damage(next(root.glob("numbered_set/1.0.0/*train*tfrecord*")))
