@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from apr_jax import data, losses, models, parallel
 from apr_jax.augment.apr import OVERFLOWS
 from apr_jax.augment.pipeline import Augment, make_augment
-from apr_jax.data import ArrayData
+from apr_jax.data import ArrayData, ImageStream
 from apr_jax.errors import UserError, lookup
 from apr_jax.losses import Loss
 
@@ -43,11 +43,26 @@ class Experiment:
 def load_data(settings, split: str, *, name: str | None = None, image_size: int | None = None) -> ArrayData:
   """A split of the configured data set, or of another one by `name`, with the settings of `config.data`."""
   size = settings.image_size if image_size is None else image_size
-  return data.load(name or settings.name, split, data_dir=settings.data_dir, image_size=size,
+  # Runs of earlier versions, which can still be evaluated, do not have the key.
+  resize = settings.resize if "resize" in settings else 0
+  return data.load(name or settings.name, split, data_dir=settings.data_dir, image_size=size, resize=resize,
                    download=settings.download)
 
 
-def resolve(config, train: ArrayData):
+def load_train(settings) -> ArrayData | ImageStream:
+  """The training images of `config.data`: in memory, or with `data.stream` to be read as they are needed."""
+  if settings.stream:
+    return data.open_stream(
+        settings.name, data_dir=settings.data_dir, image_size=settings.image_size, limit=settings.limit,
+        extra_folders=settings.extra_folders, shuffle_buffer=settings.shuffle_buffer,
+        min_crop_area=settings.min_crop_area, download=settings.download, process=jax.process_index(),
+        processes=jax.process_count())
+  if settings.extra_folders:
+    raise UserError("data.extra_folders needs data.stream=True: images in memory have no class names to match")
+  return load_data(settings, "train").take(settings.limit)
+
+
+def resolve(config, train: ArrayData | ImageStream):
   """A copy of the configuration in which everything that depends on the data set is filled in.
 
   Raises:
@@ -79,7 +94,7 @@ def build(config) -> Experiment:
   model = models.make(settings.name, settings.num_classes, mean=settings.mean, std=settings.std, dtype=dtype,
                       axis_name=parallel.AXIS if settings.sync_batch_norm else None,
                       contrastive=_is_on(config, "simclr", "views"))
-  augment = make_augment(config.augment, settings.num_classes, settings.mean)
+  augment = make_augment(config.augment, settings.num_classes, settings.mean, settings.std)
   return Experiment(model, augment, _loss(config), settings.num_classes, tuple(settings.image_size))
 
 
@@ -107,6 +122,9 @@ def _check(config: Any) -> None:
       ("checkpoint.every_steps", config.checkpoint.every_steps, config.checkpoint.every_steps >= 0, "0 or more"),
       ("checkpoint.keep", config.checkpoint.keep, config.checkpoint.keep > 0, "above 0"),
       ("evaluation.batch_size", config.evaluation.batch_size, config.evaluation.batch_size > 0, "above 0"),
+      ("data.shuffle_buffer", config.data.shuffle_buffer, config.data.shuffle_buffer > 0, "above 0"),
+      ("data.min_crop_area", config.data.min_crop_area, 0 < config.data.min_crop_area <= 1,
+       "above 0 and at most 1"),
       ("augment.crop_padding", augment.crop_padding, augment.crop_padding >= 0, "0 or more"),
       ("augment.crop_fill", augment.crop_fill, 0 <= augment.crop_fill <= 255, "in 0..255"),
       *((f"augment.{name}.prob", augment[name].prob, 0 <= augment[name].prob <= 1, "in 0..1")

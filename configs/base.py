@@ -21,6 +21,11 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.data_dir = ""  # where TFDS keeps its data sets; "" = TFDS's own default
   config.data.limit = 0  # use the first N training images; 0 = all; class folders are sorted by class
   config.data.image_size = 0  # pixels; resize and centre-crop to this square; 0 = as stored
+  config.data.resize = 0  # pixels of the short side before that crop; 0 = image_size; ImageNet: 256 for 224
+  config.data.stream = False  # read training images from disk as they are needed, in random resized crops
+  config.data.min_crop_area = 0.08  # of those: smallest share of an image; 1 = the whole; torchvision's default
+  config.data.shuffle_buffer = 10_000  # of streams from TFDS: encoded images that each process holds to shuffle
+  config.data.extra_folders = ()  # of streams: folders of class folders mixed in, in data_dir or by their whole path
   config.data.download = False  # let TFDS download a data set that is not prepared
 
   config.model = ml_collections.ConfigDict()
@@ -51,6 +56,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.augment.flip = True  # random horizontal flip
   config.augment.apr_p = ml_collections.ConfigDict()
   config.augment.apr_p.prob = 0.0  # of recombining amplitudes within the batch; 0 = off; the paper: 0.6
+  config.augment.apr_p.normalised = False  # recombine after the input normalisation, as released for ImageNet
   config.augment.apr_p.per_image = False  # one coin per image instead of one per batch
   config.augment.apr_s = ml_collections.ConfigDict()
   config.augment.apr_s.prob = 0.0  # of augmenting an image; 0 = off; the paper: 1

@@ -22,13 +22,15 @@ Augment = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], tupl
 _CUTOUT_KEY = 5
 
 
-def make_augment(settings, num_classes: int, mean: Sequence[float] = (0.0, 0.0, 0.0)) -> Augment:
+def make_augment(settings, num_classes: int, mean: Sequence[float] = (0.0, 0.0, 0.0),
+                 std: Sequence[float] = (1.0, 1.0, 1.0)) -> Augment:
   """The augmentation of the training step.
 
   Args:
     settings: `config.augment`; see `configs/base.py` for its keys.
     num_classes: K.
-    mean: of the model's input normalisation, in units of [0, 1]; Cutout blanks with it.
+    mean, std: of the model's input normalisation, in units of [0, 1]; Cutout blanks with the mean, and APR-P
+      recombines normalised images where `apr_p.normalised` says so.
 
   Returns:
     `augment(key, images, labels, positions, shard)` → views and targets.
@@ -75,7 +77,12 @@ def make_augment(settings, num_classes: int, mean: Sequence[float] = (0.0, 0.0, 
       return mixed[None], targets
 
     if settings.apr_p.prob > 0:
-      view = apr.swap_amplitudes(clean, *_partners(settings.apr_p, coin_key, partner_key, positions, shard))
+      partners = _partners(settings.apr_p, coin_key, partner_key, positions, shard)
+      if settings.apr_p.normalised:  # and back again: the model normalises its input itself
+        centre, scale = jnp.float32(mean), jnp.float32(std)
+        view = apr.swap_amplitudes((clean - centre) / scale, *partners) * scale + centre
+      else:
+        view = apr.swap_amplitudes(clean, *partners)
     elif settings.hybrid_p.prob > 0:
       # The second pair of draws is that of the APR-P in HybridAugment++.
       high, low = (_partners(settings.hybrid_p, *pair, positions, shard)
