@@ -12,7 +12,7 @@ package imports neither TensorFlow nor scikit-learn.
 import dataclasses
 import os
 
-from apr_jax.data import arrays, digits, folder, photos, stack, tfds_reader
+from apr_jax.data import arrays, digits, folder, photos, stack, tfds_reader, unlabelled
 from apr_jax.data.spec import SPLITS, ArrayData
 from apr_jax.errors import UserError, unknown
 
@@ -27,8 +27,12 @@ _ARRAYS = {
     "npz": arrays.load_npz,
     "npy": arrays.load_npy,
 }
-SOURCES = {**_EMBEDDED, **_ARRAYS, "folder": folder.load_folder}
-WITH_PATH = (*_ARRAYS, "folder")
+_FILES = {
+    "folder": folder.load_folder,
+    "images": unlabelled.load_images,
+}
+SOURCES = {**_EMBEDDED, **_ARRAYS, **_FILES}
+WITH_PATH = (*_ARRAYS, *_FILES)
 """The sources that are a path, given behind a colon or as the data folder."""
 
 
@@ -37,11 +41,11 @@ def load(
   """Reads one split of a data set into memory.
 
   Args:
-    name: "digits", "photo_patches" or "uniform_noise", which need no files; "npz:FILE", "npy:DIR" or "folder:DIR",
-      or the bare kind with the path in `data_dir`; anything else is a TFDS name such as "cifar10" or
+    name: "digits", "photo_patches" or "uniform_noise", which need no files; "npz:FILE", "npy:DIR", "folder:DIR" or
+      "images:PATH", or the bare kind with the path in `data_dir`; anything else is a TFDS name such as "cifar10" or
       "cifar10_corrupted/gaussian_noise_3".
     split: "train" or "test".
-    data_dir: the TFDS folder ("" is TFDS' default), or the path for a bare "npz", "npy" or "folder".
+    data_dir: the TFDS folder ("" is TFDS' default), or the path for a bare "npz", "npy", "folder" or "images".
     image_size: 0 keeps the stored size; otherwise the short side is resized to this many pixels (bilinear,
       antialiased) and the central square is cut out.
     download: whether a TFDS data set that is not prepared is downloaded; the other sources never download.
@@ -69,11 +73,8 @@ def load(
     raise UserError(f"data.name={name}: where is it? Use data.name={kind}:PATH or set data.data_dir")
   if kind in _ARRAYS:
     return _resized(_ARRAYS[kind](path, split), image_size)
-  return folder.load_folder(path, split, image_size)
+  return _FILES[kind](path, split, image_size)
 
 
 def _resized(data: ArrayData, image_size: int) -> ArrayData:
-  if not image_size or data.image_size == (image_size, image_size):
-    return data
-  named = ((f"{data.name}, image {index}", image) for index, image in enumerate(data.images))
-  return dataclasses.replace(data, images=stack.stack_images(named, len(data.images), image_size, data.name))
+  return dataclasses.replace(data, images=stack.resize_all(data.images, image_size, data.name))

@@ -95,6 +95,14 @@ def stack_images(
   return stacked
 
 
+def resize_all(images: np.ndarray, image_size: int, name: str) -> np.ndarray:
+  """Images uint8 [N, H, W, 3] resized and cropped to `image_size`, or as they are where that is 0 or their size."""
+  if not image_size or images.shape[1:3] == (image_size, image_size):
+    return images
+  named = ((f"{name}, image {index}", image) for index, image in enumerate(images))
+  return stack_images(named, len(images), image_size, name)
+
+
 def _affordable(shape: tuple[int, ...], count: int, source: str) -> tuple[int, ...]:
   needed = count * int(np.prod(shape))
   if needed > MAX_BYTES:
