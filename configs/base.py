@@ -97,6 +97,7 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.evaluation = ml_collections.ConfigDict()
   config.evaluation.batch_size = 500  # images per step over all devices; does not change any result
-  config.evaluation.ood_sets = ("cifar100",)  # out-of-distribution sets: names as in data.name
+  config.evaluation.ood_sets = ("cifar100",)  # out-of-distribution sets: names as in data.name, images:PATH, or a
+  # protocol of apr_jax/evaluation/ood_protocols.py: apr, openood
 
   return config.lock()

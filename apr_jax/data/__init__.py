@@ -13,7 +13,7 @@ import dataclasses
 import os
 from collections.abc import Sequence
 
-from apr_jax.data import arrays, digits, folder, photos, stack, tfds_reader
+from apr_jax.data import arrays, digits, folder, photos, stack, tfds_reader, unlabelled
 from apr_jax.data.spec import SPLITS, ArrayData
 from apr_jax.data.stream import ImageStream
 from apr_jax.data.stream_sources import FileSource, RecordSource
@@ -30,8 +30,12 @@ _ARRAYS = {
     "npz": arrays.load_npz,
     "npy": arrays.load_npy,
 }
-SOURCES = {**_EMBEDDED, **_ARRAYS, "folder": folder.load_folder}
-WITH_PATH = (*_ARRAYS, "folder")
+_FILES = {
+    "folder": folder.load_folder,
+    "images": unlabelled.load_images,
+}
+SOURCES = {**_EMBEDDED, **_ARRAYS, **_FILES}
+WITH_PATH = (*_ARRAYS, *_FILES)
 """The sources that are a path, given behind a colon or as the data folder."""
 
 
@@ -40,11 +44,11 @@ def load(name: str, split: str, *, data_dir: str = "", image_size: int = 0, resi
   """Reads one split of a data set into memory.
 
   Args:
-    name: "digits", "photo_patches" or "uniform_noise", which need no files; "npz:FILE", "npy:DIR" or "folder:DIR",
-      or the bare kind with the path in `data_dir`; anything else is a TFDS name such as "cifar10" or
+    name: "digits", "photo_patches" or "uniform_noise", which need no files; "npz:FILE", "npy:DIR", "folder:DIR" or
+      "images:PATH", or the bare kind with the path in `data_dir`; anything else is a TFDS name such as "cifar10" or
       "cifar10_corrupted/gaussian_noise_3".
     split: "train" or "test".
-    data_dir: the TFDS folder ("" is TFDS' default), or the path for a bare "npz", "npy" or "folder".
+    data_dir: the TFDS folder ("" is TFDS' default), or the path for a bare "npz", "npy", "folder" or "images".
     image_size: 0 keeps the stored size; otherwise the short side is resized to this many pixels (bilinear,
       antialiased) and the central square is cut out.
     resize: pixels of the short side before that cut, at least `image_size`; 0 is the same as `image_size`.
@@ -74,7 +78,7 @@ def load(name: str, split: str, *, data_dir: str = "", image_size: int = 0, resi
   path = _path(name, data_dir)
   if kind in _ARRAYS:
     return _resized(_ARRAYS[kind](path, split), image_size, resize)
-  return folder.load_folder(path, split, image_size, resize)
+  return _FILES[kind](path, split, image_size, resize)
 
 
 def open_stream(name: str, *, data_dir: str = "", image_size: int, limit: int = 0, extra_folders: Sequence[str] = (),
@@ -122,8 +126,4 @@ def _path(name: str, data_dir: str) -> str:
 
 
 def _resized(data: ArrayData, image_size: int, resize: int) -> ArrayData:
-  if not image_size or (resize in (0, image_size) and data.image_size == (image_size, image_size)):
-    return data
-  named = ((f"{data.name}, image {index}", image) for index, image in enumerate(data.images))
-  images = stack.stack_images(named, len(data.images), image_size, data.name, resize)
-  return dataclasses.replace(data, images=images)
+  return dataclasses.replace(data, images=stack.resize_all(data.images, image_size, data.name, resize))

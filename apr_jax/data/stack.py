@@ -98,6 +98,15 @@ def stack_images(
   return stacked
 
 
+def resize_all(images: np.ndarray, image_size: int, name: str, resize: int = 0) -> np.ndarray:
+  """Images uint8 [N, H, W, 3] as `resize_crop` makes them; as they are where `image_size` is 0, or is their size and
+  `resize` does not enlarge them first."""
+  if not image_size or (resize in (0, image_size) and images.shape[1:3] == (image_size, image_size)):
+    return images
+  named = ((f"{name}, image {index}", image) for index, image in enumerate(images))
+  return stack_images(named, len(images), image_size, name, resize)
+
+
 def _affordable(shape: tuple[int, ...], count: int, source: str) -> tuple[int, ...]:
   needed = count * int(np.prod(shape))
   if needed > MAX_BYTES:

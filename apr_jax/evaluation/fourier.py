@@ -67,6 +67,12 @@ def summarise(results: dict) -> dict:
           "examples": about["examples"], "first_frequency": [rows[0], columns[0]], "map": errors}
 
 
+def lines(summary: dict) -> list[str]:
+  """The mean over the map."""
+  return [f"Fourier mean error     {summary['mean_error']:6.2f} %   ({len(summary['map'])} × {len(summary['map'][0])} "
+          f"frequencies, norm {summary['norm']:.3g}, {summary['examples']} images)"]
+
+
 def fourier_map(results: dict) -> np.ndarray:
   """The map of a `results.json`: errors in percent, float64 `[rows, columns]`, the zero frequency in the centre.
 

@@ -17,6 +17,7 @@ from apr_jax import spectrum
 from apr_jax.augment.apr import to_uint8
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
+from apr_jax.evaluation import ood_protocols
 from apr_jax.evaluation.ood import max_softmax
 from apr_jax.evaluation.suite import Parts, Task
 
@@ -35,9 +36,8 @@ def parts(task: Task) -> Parts:
     raise UserError(f"{len(test.labels)} test images of {test.name!r} give no pair of two classes to recombine; "
                     f"raise --limit, or leave swap out of --suites")
   yield "in_distribution", lambda: _score_within(task, pairs)
-  for name in task.ood_sets:
-    outside = task.load_test(name)
-    yield f"ood/{name}", lambda outside=outside: _score_outside(task, outside)
+  for name, source in ood_protocols.present(task).items():
+    yield f"ood/{name}", lambda source=source: _score_outside(task, task.load_test(source))
 
 
 def summarise(results: dict) -> dict:
@@ -53,6 +53,13 @@ def summarise(results: dict) -> dict:
   """
   outside = {part.removeprefix("ood/"): result for part, result in results.items() if part.startswith("ood/")}
   return {"in_distribution": results["in_distribution"], "out_of_distribution": outside}
+
+
+def lines(summary: dict) -> list[str]:
+  """What the predictions follow."""
+  rates = summary["in_distribution"]
+  return [f"follows phase          {rates['phase']:6.2f} %   (the amplitude: {rates['amplitude']:.2f} %; "
+          f"{rates['pairs']} recombined pairs)"]
 
 
 @jax.jit
