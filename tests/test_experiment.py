@@ -8,6 +8,7 @@ import pytest
 from apr_jax import experiment, losses, parallel
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
+from apr_jax.models.contrastive import Contrastive
 
 TRAIN = ArrayData(np.zeros((6, 8, 12, 3), np.uint8), np.arange(6, dtype=np.int32), 7, "small")
 
@@ -80,6 +81,11 @@ def test_a_configuration_that_contradicts_the_data_is_refused(overrides, words):
     ("augment.augmix.depth", 0, "above 0"),
     ("augment.augmix.severity", 0.0, "above 0.1 and at most 10"),
     ("loss.jsd_weight", -12.0, "0 or more"),
+    ("augment.simclr.views", 1, "0, or 2 or more"),
+    ("augment.simclr.views", -2, "0, or 2 or more"),
+    ("augment.simclr.min_area", 0.0, "above 0 and at most 1"),
+    ("augment.simclr.min_area", 1.5, "above 0 and at most 1"),
+    ("loss.temperature", 0.0, "above 0"),
 ])
 def test_values_out_of_range_are_named_with_their_rule(key, value, rule):
   with pytest.raises(UserError) as error:
@@ -98,9 +104,10 @@ def test_values_at_the_edge_are_accepted(key, value):
     ("apr_p.prob", "mixup.alpha"), ("apr_p.prob", "hybrid_p.prob"), ("mixup.alpha", "cutmix.alpha"),
     ("hybrid_p.prob", "cutmix.alpha"), ("apr_s.prob", "hybrid_s.prob"), ("autoaugment", "apr_s.prob"),
     ("apr_s.prob", "augmix.width"), ("apr_p.prob", "augmix.width"), ("mixup.alpha", "augmix.width"),
-    ("cutout.size", "augmix.width")])
+    ("cutout.size", "augmix.width"), ("simclr.views", "augmix.width"), ("apr_s.prob", "simclr.views"),
+    ("apr_p.prob", "simclr.views"), ("cutout.size", "simclr.views")])
 def test_augmentations_that_exclude_each_other_are_refused_in_one_line(first, second):
-  values = {"width": 3, "size": 3, "autoaugment": True}
+  values = {"width": 3, "size": 3, "views": 3, "autoaugment": True}
   on = {f"augment__{key.replace('.', '__')}": values.get(key.split(".")[-1], 0.5) for key in (first, second)}
   with pytest.raises(UserError) as error:
     experiment.resolve(config(**on), TRAIN)
@@ -122,11 +129,22 @@ def test_augmix_brings_its_loss_with_the_configured_weight():
   assert parts.loss(logits, targets) == losses.augmix_loss(logits, targets, 3.0)
 
 
+def test_simclr_brings_its_loss_and_a_projection():
+  overrides = {"model__name": "wide_resnet_10_1", "augment__simclr__views": 2, "loss__temperature": 0.3}
+  parts = experiment.build(experiment.resolve(config(**overrides), TRAIN))
+  assert isinstance(parts.model.network, Contrastive)
+  assert parts.model.network.network.num_classes == 0 and parts.model.network.num_classes == parts.num_classes == 7
+  outputs = np.random.default_rng(0).normal(size=(2, 4, 7 + 3)).astype(np.float32)
+  shared = jax.vmap(parts.loss, axis_name=parallel.AXIS, in_axes=(0, None))
+  assert shared(outputs[None], np.eye(7)[:4])[0] == pytest.approx(
+      float(losses.supclr_loss(outputs, np.eye(7)[:4], 0.3)), rel=1e-6)
+
+
 def test_a_run_from_before_the_rivals_can_still_be_evaluated():
   stored = experiment.resolve(config(model__name="wide_resnet_10_1"), TRAIN)
   with stored.unlocked():
     del stored.loss
-    for name in ("hybrid_p", "hybrid_s", "cutout", "mixup", "cutmix", "augmix", "autoaugment"):
+    for name in ("hybrid_p", "hybrid_s", "cutout", "mixup", "cutmix", "augmix", "autoaugment", "simclr"):
       del stored.augment[name]
   assert experiment.build(stored).num_classes == 7
 

@@ -54,7 +54,7 @@ def test_a_uint8_image_keeps_its_256_levels():
 
 @pytest.mark.parametrize("on, views", [
     ({}, 1), ({"apr_p.prob": 0.3}, 2), ({"hybrid_p.prob": 0.3}, 2), ({"mixup.alpha": 1.0}, 1),
-    ({"augmix.width": 2}, 3)])
+    ({"augmix.width": 2}, 3), ({"simclr.views": 2}, 2), ({"simclr.views": 4}, 4)])
 def test_number_of_views(on, views):
   augment = make_augment(settings(**on), CLASSES)
   made, targets = jax.eval_shape(
@@ -234,7 +234,8 @@ def test_hybrid_p_plus_recombines_the_low_part_with_its_own_coin():
 
 
 @pytest.mark.parametrize("on", [
-    {"hybrid_s.prob": 1.0}, {"autoaugment": True}, {"augmix.width": 1, "augmix.depth": 1}])
+    {"hybrid_s.prob": 1.0}, {"autoaugment": True}, {"augmix.width": 1, "augmix.depth": 1},
+    {"simclr.views": 2}])
 def test_single_rivals_go_by_position_and_not_by_device(on):
   augment = jax.jit(make_augment(settings(**on), CLASSES))
   same = np.repeat(IMAGES[:1], 8, axis=0)

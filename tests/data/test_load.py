@@ -85,10 +85,10 @@ def test_unusable_arguments():
   assert "'tset'" in refusal("digits", "tset") and "did you mean 'test'" in refusal("digits", "tset")
   assert "data.image_size" in refusal("digits", "test", image_size=-1)
   assert "no path" in refusal("digits:somewhere", "test")
-  for kind in ("npz", "npy", "folder"):
+  for kind in ("npz", "npy", "folder", "images"):
     message = refusal(kind, "train")
     assert f"{kind}:PATH" in message and "data.data_dir" in message
 
 
 def test_sources_name_every_source_that_is_not_tfds():
-  assert set(data.SOURCES) == {"digits", "photo_patches", "uniform_noise", "npz", "npy", "folder"}
+  assert set(data.SOURCES) == {"digits", "photo_patches", "uniform_noise", "npz", "npy", "folder", "images"}

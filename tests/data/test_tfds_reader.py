@@ -128,6 +128,17 @@ def test_fewer_records_than_described(toy, tmp_path):
   assert str(root) in message
 
 
+def test_the_test_images_of_places_have_no_labels_so_its_validation_images_are_read(tmp_path, monkeypatch):
+  features = {"image": tfds.features.Image(shape=(6, 8, 3), encoding_format="png"),
+              "label": tfds.features.ClassLabel(num_classes=3)}
+  splits = {"test": {"image": IMAGES, "label": np.full(7, -1)},
+            "validation": {"image": IMAGES[:2], "label": LABELS[:2]}}
+  root = write(tmp_path, "places365_small", features, splits)
+  monkeypatch.setattr(tfds, "builder", lambda name, data_dir: tfds.builder_from_directory(f"{root}/{name}/1.0.0"))
+  test = data.load("places365_small", "test", data_dir=root)
+  assert test.labels.tolist() == LABELS[:2].tolist()
+
+
 def test_unknown_name_is_answered_briefly():
   message = refusal("cifar1O", data_dir="")
   assert "did you mean 'cifar10'" in message and "digits" in message and len(message) < 400

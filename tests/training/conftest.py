@@ -15,7 +15,7 @@ from apr_jax.training import step as step_module
 
 
 class TinyNetwork(nn.Module):
-  """Two by two patch means, batch norm, and a linear layer."""
+  """Patch means, batch norm, and a linear layer unless there are no classes."""
 
   num_classes: int
   dtype: Any = jnp.float32
@@ -26,7 +26,8 @@ class TinyNetwork(nn.Module):
     batch, height, width, channels = images.shape
     patches = images.reshape(batch, 4, height // 4, 4, width // 4, channels).mean((2, 4))
     x = nn.relu(BatchNorm(axis_name=self.axis_name, name="bn")(patches, train))
-    return nn.Dense(self.num_classes, name="fc")(x.reshape(batch, -1))
+    features = x.reshape(batch, -1)
+    return nn.Dense(self.num_classes, name="fc")(features) if self.num_classes else features
 
 
 @pytest.fixture
