@@ -20,6 +20,8 @@ _CONFIG_REQUIRED = {
     "cifar10_corrupted": "cifar10_corrupted/gaussian_noise_3",
     "imagenet2012_corrupted": "imagenet2012_corrupted/gaussian_noise_3",
 }
+# Their "test" split, where it is prepared, has no labels.
+_WITHOUT_TEST_LABELS = ("imagenet2012",)
 _BATCH = 1000
 
 
@@ -58,7 +60,8 @@ def open_split(name: str, split: str, *, data_dir: str, download: bool, sources:
 
   Args:
     name: "name", "name/config", either with ":version".
-    split: "train" or "test"; "test" is the "validation" split of a set that has no "test" split.
+    split: "train" or "test"; "test" is the "validation" split of a set that has no "test" split, or one without
+      labels.
     data_dir: the TFDS folder; "" is TFDS' own default (~/tensorflow_datasets).
     download: whether to download and prepare the data set when it is not there.
     sources: the names that are not TFDS', for the message about an unknown name.
@@ -72,7 +75,8 @@ def open_split(name: str, split: str, *, data_dir: str, download: bool, sources:
       f"which cannot be imported", "or save it as npz arrays")
   builder = _builder(tf, tfds, name, os.path.expanduser(data_dir), download, sources)
   folder = str(builder.data_path)
-  stored = "validation" if split == "test" and "test" not in builder.info.splits else split
+  labelled = "test" in builder.info.splits and builder.name not in _WITHOUT_TEST_LABELS
+  stored = "validation" if split == "test" and not labelled else split
   if stored not in builder.info.splits:
     raise UserError(
         f"{folder}: has no {split!r} split, only {', '.join(sorted(builder.info.splits))}; choose another data set")
