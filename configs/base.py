@@ -25,7 +25,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.stream = False  # read training images from disk as they are needed, in random resized crops
   config.data.min_crop_area = 0.08  # of those: smallest share of an image; 1 = the whole; torchvision's default
   config.data.shuffle_buffer = 10_000  # of streams from TFDS: encoded images that each process holds to shuffle
-  config.data.extra_folders = ()  # of streams: folders of class folders mixed in, in data_dir or by their whole path
+  config.data.extra_folders = ()  # of streams: roots of class folders mixed in; in data_dir, or whole paths
   config.data.download = False  # let TFDS download a data set that is not prepared
 
   config.model = ml_collections.ConfigDict()

@@ -58,8 +58,8 @@ HYBRID_PLUS = {"cifar10_hybrid_plus_ps": (10.7, 9.5, 8.3, 7.9, 8.2),
                "cifar100_hybrid_plus_ps": (34.4, 33.4, 31.2, 28.8, 29.9)}
 # mCE of ResNet-50 on ImageNet-C (APR, Table 4).
 TABLE_4 = {
-    "standard": 80.6, "max_blur": 73.4, "stylized": 73.3, "augmix": 68.4, "apr_s": 70.5, "apr_p": 69.3, "apr_sp": 65.0,
-    "deepaugment": 63.1, "deepaugment_apr_sp": 57.5}
+    "standard": 80.6, "max_blur": 73.4, "stylized": 73.3, "augmix": 68.4, "apr_s": 70.5, "apr_p": 69.3,
+    "apr_sp": 65.0, "deepaugment": 63.1, "deepaugment_apr_sp": 57.5}
 NETWORKS = ("AllConvNet", "DenseNet", "WideResNet-40-2", "ResNeXt-29", "ResNet-18")
 
 
@@ -171,7 +171,8 @@ def test_the_imagenet_recipe_is_the_published_one(name):
   assert (config.data.image_size, config.data.resize, config.data.stream, config.data.min_crop_area) == (
       224, 256, True, 0.08)
   augment = config.augment
-  assert (augment.crop_padding, augment.flip, augment.apr_p.normalised, augment.apr_s.severity) == (0, True, True, 3)
+  assert (augment.crop_padding, augment.flip, augment.apr_p.normalised, augment.apr_s.severity) == (
+      0, True, True, 3)
   assert (config.model.mean, config.model.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
   assert config.data.extra_folders == {
       "stylized": ("Stylized-ImageNet",), "deepaugment": ("EDSR", "CAE"),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from apr_jax import experiment, losses, parallel
+from apr_jax import data, experiment, losses, parallel
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.models.contrastive import Contrastive
@@ -56,6 +56,9 @@ def test_a_configuration_that_contradicts_the_data_is_refused(overrides, words):
     ("checkpoint.every_steps", -1, "0 or more"),
     ("checkpoint.keep", 0, "above 0"),
     ("evaluation.batch_size", 0, "above 0"),
+    ("data.shuffle_buffer", 0, "above 0"),
+    ("data.min_crop_area", 0.0, "above 0 and at most 1"),
+    ("data.min_crop_area", 1.5, "above 0 and at most 1"),
     ("augment.crop_padding", -1, "0 or more"),
     ("augment.crop_fill", 256, "in 0..255"),
     ("augment.crop_fill", -1, "in 0..255"),
@@ -196,3 +199,31 @@ def test_load_data_takes_the_settings_and_another_name():
   patches = experiment.load_data(settings, "test", name="photo_patches")
   assert patches.name == "photo_patches" and patches.image_size == (16, 16)
   assert experiment.load_data(settings, "test", image_size=24).image_size == (24, 24)
+  assert experiment.load_data(config(data__name="digits", data__image_size=16, data__resize=20).data,
+                              "test", name="uniform_noise").image_size == (16, 16)
+
+
+def test_resize_reaches_every_set_and_runs_from_before_it_have_none():
+  settings = config(data__name="digits", data__image_size=16, data__resize=20).data
+  for name in ("digits", "photo_patches"):
+    np.testing.assert_array_equal(experiment.load_data(settings, "test", name=name).images,
+                                  data.load(name, "test", image_size=16, resize=20).images)
+  with settings.unlocked():
+    for key in ("resize", "stream", "min_crop_area", "shuffle_buffer", "extra_folders"):
+      del settings[key]
+  np.testing.assert_array_equal(experiment.load_data(settings, "test").images,
+                                data.load("digits", "test", image_size=16).images)
+
+
+def test_training_images_are_held_in_memory_or_streamed(tmp_path):
+  assert experiment.load_train(config(data__name="digits", data__limit=9).data).num_examples == 9
+  with pytest.raises(UserError, match="data.extra_folders needs data.stream=True"):
+    experiment.load_train(config(data__name="digits", data__extra_folders=("x",)).data)
+  for name in ("a", "b"):
+    (tmp_path / "train" / name).mkdir(parents=True)
+    (tmp_path / "train" / name / "0.png").write_bytes(b"read when it is needed")
+  settings = config(data__name=f"folder:{tmp_path}", data__image_size=24, data__stream=True).data
+  stream = experiment.load_train(settings)
+  assert isinstance(stream, data.ImageStream)
+  resolved = experiment.resolve(config(), stream)
+  assert (resolved.model.num_classes, resolved.model.image_size) == (2, (24, 24))

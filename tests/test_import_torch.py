@@ -233,6 +233,7 @@ def test_the_configuration_is_complete_and_fits_the_network(file, tmp_path, mode
   assert config.to_dict().keys() == base.get_config().to_dict().keys() | {"imported_from"}
   assert (config.data.name, config.model.std, config.model.image_size, config.evaluation.ood_sets) == expected
   assert (config.model.name, config.model.num_classes) == (model, classes)
+  assert (config.data.image_size, config.data.resize) == ((224, 256) if model == "resnet50" else (32, 0))
   assert checkpoint.exists(tmp_path / "run")
 
 

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -73,25 +72,6 @@ def uninterrupted(digits, tmp_path):
   """A run of two epochs, four steps each."""
   loop.train(digits(), tmp_path / "whole", quiet=True)
   return tmp_path / "whole"
-
-
-@pytest.fixture
-def signal_in(monkeypatch):
-  """Sends this process a signal in the third call of a method."""
-
-  def arrange(owner, method, number):
-    original = getattr(owner, method)
-    calls = []
-
-    def interrupted(self, *arguments):
-      calls.append(arguments)
-      if len(calls) == 3:
-        os.kill(os.getpid(), number)
-      return original(self, *arguments)
-
-    monkeypatch.setattr(owner, method, interrupted)
-
-  return arrange
 
 
 def test_metrics_jsonl(digits, tmp_path):
