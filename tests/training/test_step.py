@@ -253,9 +253,10 @@ def cifar_images():
   return train.images[np.concatenate([np.flatnonzero(train.labels == label)[:8] for label in (0, 6)])]
 
 
+# One of each kind: an attack, mixed labels, three views, two views of augmented images.
 @pytest.mark.slow
-@pytest.mark.parametrize("rival", RIVALS)
-def test_cifar_images_are_learnt_with_every_rival(rival, on_devices, cifar_images):
+@pytest.mark.parametrize("rival", ["adversarial", "cutmix", "augmix", "hybrid_plus_ps"])
+def test_cifar_images_are_learnt(rival, on_devices, cifar_images):
   network = models.NETWORKS["wide_resnet_10_1"](num_classes=2)
   history = losses_with(rival, on_devices, network, cifar_images, np.repeat(np.arange(2, dtype=np.int32), 8), 20)
   assert np.mean(history[-8:]) < 0.8 * np.mean(history[:3]), history
