@@ -89,6 +89,12 @@ def test_a_configuration_that_contradicts_the_data_is_refused(overrides, words):
     ("augment.simclr.min_area", 0.0, "above 0 and at most 1"),
     ("augment.simclr.min_area", 1.5, "above 0 and at most 1"),
     ("loss.temperature", 0.0, "above 0"),
+    ("augment.patch_uniform.size", -1, "0 or more"),
+    ("augment.patch_uniform.scale", 1.5, "in 0..1"),
+    ("augment.autoaugment", "svhn", "empty or one of cifar10, cifar10_disjoint, imagenet, imagenet_disjoint"),
+    ("adversary.steps", -1, "0 or more"),
+    ("adversary.epsilon", 300.0, "in 0..255"),
+    ("adversary.step_size", 0.0, "above 0"),
 ])
 def test_values_out_of_range_are_named_with_their_rule(key, value, rule):
   with pytest.raises(UserError) as error:
@@ -108,9 +114,11 @@ def test_values_at_the_edge_are_accepted(key, value):
     ("hybrid_p.prob", "cutmix.alpha"), ("apr_s.prob", "hybrid_s.prob"), ("autoaugment", "apr_s.prob"),
     ("apr_s.prob", "augmix.width"), ("apr_p.prob", "augmix.width"), ("mixup.alpha", "augmix.width"),
     ("cutout.size", "augmix.width"), ("simclr.views", "augmix.width"), ("apr_s.prob", "simclr.views"),
-    ("apr_p.prob", "simclr.views"), ("cutout.size", "simclr.views")])
+    ("apr_p.prob", "simclr.views"), ("cutout.size", "simclr.views"),
+    ("autoaugment", "random_autoaugment"), ("patch_uniform.size", "apr_s.prob"),
+    ("patch_uniform.size", "cutout.size"), ("random_autoaugment", "hybrid_s.prob")])
 def test_augmentations_that_exclude_each_other_are_refused_in_one_line(first, second):
-  values = {"width": 3, "size": 3, "views": 3, "autoaugment": True}
+  values = {"width": 3, "size": 3, "views": 3, "autoaugment": "cifar10", "random_autoaugment": True}
   on = {f"augment__{key.replace('.', '__')}": values.get(key.split(".")[-1], 0.5) for key in (first, second)}
   with pytest.raises(UserError) as error:
     experiment.resolve(config(**on), TRAIN)
@@ -149,6 +157,17 @@ def test_a_run_from_before_the_rivals_can_still_be_evaluated():
     del stored.loss
     for name in ("hybrid_p", "hybrid_s", "cutout", "mixup", "cutmix", "augmix", "autoaugment", "simclr"):
       del stored.augment[name]
+  assert experiment.build(stored).num_classes == 7
+
+
+@pytest.mark.parametrize("value", [False, True])
+def test_a_run_whose_autoaugment_was_a_switch_can_still_be_evaluated(value):
+  stored = experiment.resolve(config(model__name="wide_resnet_10_1"), TRAIN)
+  with stored.unlocked():
+    for name in ("autoaugment", "random_autoaugment", "patch_uniform"):
+      del stored.augment[name]
+    del stored.adversary
+    stored.augment.autoaugment = value
   assert experiment.build(stored).num_classes == 7
 
 

@@ -230,10 +230,18 @@ def test_cutout_blanks_with_the_mean_and_leaves_the_other_draws_alone():
   np.testing.assert_array_equal(cut[~blank], whole[~blank])
 
 
-def test_the_draws_of_cutout_are_none_of_the_others():
+def test_patch_uniform_adds_noise_to_squares_and_leaves_the_other_draws_alone():
+  whole, noisy = (augmenter(padding=2, flip=True, **on)(2)[0] for on in ({}, {"patch_uniform.size": 4}))
+  changed = (noisy != whole).any(-1)
+  assert ((changed.sum((1, 2)) >= 1) & (changed.sum((1, 2)) <= 16)).all()
+  assert noisy.min() >= 0 and noisy.max() <= 1 and np.abs(noisy - whole).max() > 0.3
+
+
+def test_all_keys_of_the_step_differ():
   key = jax.random.key(7)
-  number = jax.random.key_data(jax.random.fold_in(key, pipeline._CUTOUT_KEY))
-  assert not (jax.random.key_data(jax.random.split(key, 5)) == number).all(1).any()
+  others = [jax.random.fold_in(key, number) for number in (pipeline._CUTOUT_KEY, pipeline._PATCH_KEY)]
+  numbers = [np.asarray(jax.random.key_data(other)) for other in (*jax.random.split(key, 5), *others)]
+  assert len({number.tobytes() for number in numbers}) == 7
 
 
 @pytest.mark.parametrize("plus", [False, True])
@@ -259,8 +267,8 @@ def test_hybrid_p_plus_recombines_the_low_part_with_its_own_coin():
 
 
 @pytest.mark.parametrize("on", [
-    {"hybrid_s.prob": 1.0}, {"autoaugment": True}, {"augmix.width": 1, "augmix.depth": 1},
-    {"simclr.views": 2}])
+    {"hybrid_s.prob": 1.0}, {"autoaugment": "cifar10"}, {"random_autoaugment": True}, {"patch_uniform.size": 8},
+    {"augmix.width": 1, "augmix.depth": 1}, {"simclr.views": 2}])
 def test_single_rivals_go_by_position_and_not_by_device(on):
   augment = jax.jit(make_augment(settings(**on), CLASSES))
   same = np.repeat(IMAGES[:1], 8, axis=0)

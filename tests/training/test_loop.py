@@ -185,6 +185,18 @@ def test_a_signal_saves_and_the_same_command_continues(
   assert [entry["step"] for entry in lines(tmp_path / "run") if entry["kind"] == "train"] == list(range(1, 9))
 
 
+def test_an_adversarial_run_continues_bitwise(digits, tmp_path, signal_in):
+  config = lambda: digits(adversary__steps=1, log_every_steps=1)
+  loop.train(config(), tmp_path / "whole", quiet=True)
+  signal_in(ResidentSteps, "run", signal.SIGTERM)
+  with pytest.raises(loop.Interrupted):
+    loop.train(config(), tmp_path / "run", quiet=True)
+  loop.train(config(), tmp_path / "run", quiet=True)
+  assert_same_parameters(tmp_path / "run", tmp_path / "whole")
+  losses = [[line["loss"] for line in lines(tmp_path / name) if "loss" in line] for name in ("run", "whole")]
+  assert losses[0] == losses[1] and len(losses[0]) == 8
+
+
 def test_a_diverging_run_is_one_line_and_leaves_no_ruined_checkpoint(digits, tmp_path):
   with pytest.raises(UserError, match="training diverged: the loss is .* lower optimizer.learning_rate") as error:
     loop.train(digits(optimizer__learning_rate=1e30), tmp_path, quiet=True)
