@@ -11,7 +11,7 @@ from flax import linen as nn
 
 from apr_jax import models
 from apr_jax.models import contrastive
-from apr_jax.models.layers import BatchNorm, conv, head
+from apr_jax.models.layers import BatchNorm, conv, head, mark_last_map
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 FEATURES = {"allconv": 192, "densenet_40_12": 456, "densenet_bc_100_12": 342, "preact_resnet18": 512,
@@ -27,7 +27,7 @@ class Small(nn.Module):
   @nn.compact
   def __call__(self, images, train):
     x = nn.relu(BatchNorm(name="bn")(conv(64, 3, name="conv1", dtype=jnp.float32)(images), train))
-    return head(x, self.num_classes)
+    return head(mark_last_map(self, x), self.num_classes)
 
 
 def make(name, num_classes=7, **keywords):
