@@ -35,7 +35,8 @@ KEYS = {
     "augment.hybrid_p.per_image", "augment.hybrid_s.prob", "augment.hybrid_s.severity", "augment.hybrid_s.overflow",
     "augment.hybrid_s.plus", "augment.cutout.size", "augment.mixup.alpha", "augment.cutmix.alpha",
     "augment.cutmix.prob", "augment.autoaugment", "augment.augmix.width", "augment.augmix.depth",
-    "augment.augmix.severity", "augment.simclr.views", "augment.simclr.min_area", "loss.jsd_weight", "loss.temperature", "checkpoint.every_steps", "checkpoint.keep"}
+    "augment.augmix.severity", "augment.simclr.views", "augment.simclr.min_area", "loss.jsd_weight",
+    "loss.temperature", "checkpoint.every_steps", "checkpoint.keep"}
 # Mean corruption error of AllConvNet, DenseNet, WideResNet-40-2 and ResNeXt-29 (APR, Table 1).
 TABLE_1 = {
     "cifar10_standard": (30.8, 30.7, 26.9, 27.5), "cifar10_apr_p": (21.5, 20.3, 18.3, 18.5),

@@ -51,5 +51,5 @@ def grad_cam(apply: Callable[..., Any], variables: Mapping[str, Any], images: ja
 
 
 def enlarge(maps: jax.Array, size: tuple[int, int]) -> jax.Array:
-  """Maps float `[N, h, w]` → float32 `[N, H, W]` with (H, W) = `size`, bilinearly, for showing them over the images."""
+  """Maps float `[N, h, w]` → float32 `[N, H, W]` with (H, W) = `size`, bilinearly, to lie over the images."""
   return jax.image.resize(maps.astype(jnp.float32), (len(maps), *size), "linear", antialias=False)

@@ -65,7 +65,8 @@ def test_grey_is_pillows_within_rounding(photographs):
   assert np.abs(255 * grey[..., 0] - np.asarray(Image.fromarray(photographs[3]).convert("L"))).max() <= 0.51
 
 
-@pytest.mark.parametrize("box", [(0, 0, 32, 32), (0, 0, 9, 12), (22.5, 20.5, 9.5, 11.5), (3.5, 11, 20, 16), (31, 0, 1, 5)])
+@pytest.mark.parametrize("box", [
+    (0, 0, 32, 32), (0, 0, 9, 12), (22.5, 20.5, 9.5, 11.5), (3.5, 11, 20, 16), (31, 0, 1, 5)])
 def test_a_resized_crop_is_pillows(image, box):
   result = resized_crop(jnp.float32(image), jnp.float32(box))
   np.testing.assert_allclose(result, crop_of(image, box), atol=2e-6)
@@ -81,7 +82,8 @@ def test_boxes_fit_and_have_the_areas_and_ratios_asked_for():
   keys = jax.random.split(jax.random.key(0), 4000)
   draw = jax.jit(jax.vmap(simclr.random_box, in_axes=(0, None, None, None)), compiler_options=QUICKLY)
   top, left, height, width = np.asarray(draw(keys, 32, 24, 0.25)).T
-  assert (np.round(height) == height).all() and (np.round(width) == width).all() and min(height.min(), width.min()) >= 10
+  assert (np.round(height) == height).all() and (np.round(width) == width).all()
+  assert min(height.min(), width.min()) >= 10
   assert (2 * top == np.round(2 * top)).all() and (2 * top % 2).any()  # half pixels
   assert top.min() == 0 and left.min() == 0 and (top + height).max() == 32 and (left + width).max() == 24
   area, ratio = height * width / (32 * 24), width / height

@@ -71,7 +71,8 @@ def test_logits_are_the_last_layer_of_the_features():
   variables = jax.jit(lambda: model.init(jax.random.key(0), images))()
   features = small(0).apply(variables, images)  # the last layer's parameters are not asked for
   fc = variables["params"]["network"]["fc"]
-  np.testing.assert_allclose(features @ fc["kernel"] + fc["bias"], model.apply(variables, images), rtol=1e-5, atol=1e-6)
+  expected = model.apply(variables, images)
+  np.testing.assert_allclose(features @ fc["kernel"] + fc["bias"], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_training_returns_logits_and_the_projection_in_float64_numpy(trained):
@@ -123,5 +124,6 @@ def test_the_probe_leaves_the_network_alone_in_training_and_inference_has_its_gr
 def test_a_projection_of_nothing_has_a_finite_gradient(trained):
   model, variables, images = trained
   zeros = jax.tree.map(jnp.zeros_like, variables)
-  score = lambda params: model.apply({**zeros, "params": params}, images, train=True, mutable=["batch_stats"])[0].sum()
+  outputs = lambda params: model.apply({**zeros, "params": params}, images, train=True, mutable=["batch_stats"])[0]
+  score = lambda params: outputs(params).sum()
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(jax.jit(jax.grad(score))(zeros["params"])))
