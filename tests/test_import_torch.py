@@ -97,7 +97,8 @@ def test_export_gives_back_what_was_imported(imported, twin, tmp_path):
 def test_a_contrastive_network_is_exported_without_its_projection(tmp_path):
   config = base.get_config()
   config.model.name, config.augment.simclr.views = SMALL, 2
-  config = experiment.resolve(config, ArrayData(np.zeros((1, 32, 32, 3), np.uint8), np.zeros(1, np.int32), 10, "zeros"))
+  train = ArrayData(np.zeros((1, 32, 32, 3), np.uint8), np.zeros(1, np.int32), 10, "zeros")
+  config = experiment.resolve(config, train)
   model = experiment.build(config).model
   shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3))))
   random = np.random.default_rng(0)

@@ -40,8 +40,8 @@ def train_step(state: TrainState, images: jax.Array, labels: jax.Array, key: jax
   Returns:
     the next state, and sums over the global batch, float32 `[]`: "loss" (over examples), "correct" (predictions on
     the first view that are the label) and "examples". The first view is the clean image, but Mixup and CutMix mix
-    it: there a prediction of the partner's label counts as wrong, however large its share. With an adversary it is
-    the attacked image.
+    it: there a prediction of the partner's label counts as wrong, however large its share. SimCLR has views alone.
+    With an adversary it is the attacked image.
   """
   augment_key, dropout_key = jax.random.split(key)
   positions = shard * len(images) + jnp.arange(len(images))
