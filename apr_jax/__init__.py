@@ -29,7 +29,7 @@ def load_classifier(workdir):
 
   Returns:
     an object with `logits(images)`, uint8 `[N, H, W, 3]` → float32 `[N, K]`; `predict_proba(images)` →
-    probabilities; and `num_classes`, K.
+    probabilities; `grad_cam(images)` → where the predicted class is seen; and `num_classes`, K.
 
   Raises:
     apr_jax.errors.UserError: the workdir holds no run, or no readable checkpoint.

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from apr_jax import data, losses, models, parallel
 from apr_jax.augment.apr import OVERFLOWS
 from apr_jax.augment.pipeline import Augment, make_augment
+from apr_jax.augment.policies import POLICIES
 from apr_jax.data import ArrayData, ImageStream
 from apr_jax.errors import UserError, lookup
 from apr_jax.losses import Loss
@@ -135,7 +136,12 @@ def _check(config: Any) -> None:
          f"one of {', '.join(OVERFLOWS)}") for name in ("apr_s", "hybrid_s")),
       *((f"augment.{name}.alpha", augment[name].alpha, augment[name].alpha >= 0, "0 or more")
         for name in ("mixup", "cutmix")),
-      ("augment.cutout.size", augment.cutout.size, augment.cutout.size >= 0, "0 or more"),
+      *((f"augment.{name}.size", augment[name].size, augment[name].size >= 0, "0 or more")
+        for name in ("cutout", "patch_uniform")),
+      ("augment.patch_uniform.scale", augment.patch_uniform.scale, 0 <= augment.patch_uniform.scale <= 1,
+       "in 0..1"),
+      ("augment.autoaugment", augment.autoaugment, augment.autoaugment in ("", *POLICIES),
+       f"empty or one of {', '.join(POLICIES)}"),
       ("augment.augmix.width", augment.augmix.width, augment.augmix.width >= 0, "0 or more"),
       ("augment.augmix.depth", augment.augmix.depth, augment.augmix.depth > 0, "above 0"),
       ("augment.simclr.views", augment.simclr.views, augment.simclr.views == 0 or augment.simclr.views >= 2,
@@ -143,6 +149,9 @@ def _check(config: Any) -> None:
       ("augment.simclr.min_area", augment.simclr.min_area, 0 < augment.simclr.min_area <= 1, "above 0 and at most 1"),
       ("loss.temperature", config.loss.temperature, config.loss.temperature > 0, "above 0"),
       ("loss.jsd_weight", config.loss.jsd_weight, config.loss.jsd_weight >= 0, "0 or more"),
+      ("adversary.steps", config.adversary.steps, config.adversary.steps >= 0, "0 or more"),
+      ("adversary.epsilon", config.adversary.epsilon, 0 <= config.adversary.epsilon <= 255, "in 0..255"),
+      ("adversary.step_size", config.adversary.step_size, config.adversary.step_size > 0, "above 0"),
       ("seed", config.seed, 0 <= config.seed < 2**32, "in 0..2^32-1"),
       ("model.mean", config.model.mean, _are_numbers(config.model.mean, 3), "three numbers, one per channel"),
       ("model.std", config.model.std, _are_numbers(config.model.std, 3) and min(config.model.std) > 0,
@@ -169,11 +178,13 @@ def _check_combination(augment: Any) -> None:
   """Refuses augmentations that exclude each other: two of one kind, or what is not defined together."""
   strength = {
       "apr_s": augment.apr_s.prob, "hybrid_s": augment.hybrid_s.prob, "autoaugment": augment.autoaugment,
+      "random_autoaugment": augment.random_autoaugment, "patch_uniform": augment.patch_uniform.size,
       "augmix": augment.augmix.width, "simclr": augment.simclr.views,
       "apr_p": augment.apr_p.prob, "hybrid_p": augment.hybrid_p.prob, "mixup": augment.mixup.alpha,
       "cutmix": augment.cutmix.alpha, "cutout": augment.cutout.size}
-  for exclusive in (("apr_s", "hybrid_s", "autoaugment", "augmix", "simclr"),
-                    ("apr_p", "hybrid_p", "mixup", "cutmix", "augmix", "simclr"), ("cutout", "augmix", "simclr")):
+  for exclusive in (
+      ("apr_s", "hybrid_s", "autoaugment", "random_autoaugment", "patch_uniform", "augmix", "simclr"),
+      ("apr_p", "hybrid_p", "mixup", "cutmix", "augmix", "simclr"), ("cutout", "patch_uniform", "augmix", "simclr")):
     on = [f"augment.{name}" for name in exclusive if strength[name]]
     if len(on) > 1:
       raise UserError(f"{' and '.join(on)} exclude each other; switch all but one of them off")

@@ -25,7 +25,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.stream = False  # read training images from disk as they are needed, in random resized crops
   config.data.min_crop_area = 0.08  # of those: smallest share of an image; 1 = the whole; torchvision's default
   config.data.shuffle_buffer = 10_000  # of streams from TFDS: encoded images that each process holds to shuffle
-  config.data.extra_folders = ()  # of streams: folders of class folders mixed in, in data_dir or by their whole path
+  config.data.extra_folders = ()  # of streams: roots of class folders mixed in; in data_dir, or whole paths
   config.data.download = False  # let TFDS download a data set that is not prepared
 
   config.model = ml_collections.ConfigDict()
@@ -72,13 +72,17 @@ def get_config() -> ml_collections.ConfigDict:
   config.augment.hybrid_s.overflow = "wrap"  # as apr_s.overflow
   config.augment.hybrid_s.plus = False  # HybridAugment++: APR-S on the low frequencies
   config.augment.cutout = ml_collections.ConfigDict()
-  config.augment.cutout.size = 0  # side of the blanked square in pixels; 0 = off; the paper: 16 on CIFAR
+  config.augment.cutout.size = 0  # side of the blanked square in pixels; 0 = off; the release: 16 on CIFAR-10
+  config.augment.patch_uniform = ml_collections.ConfigDict()
+  config.augment.patch_uniform.size = 0  # largest side of the noisy square in pixels; 0 = off
+  config.augment.patch_uniform.scale = 1.0  # largest amplitude of its uniform noise, in units of [0, 1]
   config.augment.mixup = ml_collections.ConfigDict()
-  config.augment.mixup.alpha = 0.0  # of the Beta distribution; 0 = off; the APR paper's table: 1
+  config.augment.mixup.alpha = 0.0  # of the Beta distribution; 0 = off; the release: 1
   config.augment.cutmix = ml_collections.ConfigDict()
   config.augment.cutmix.alpha = 0.0  # of the Beta distribution; 0 = off; the paper: 1
-  config.augment.cutmix.prob = 0.5  # of mixing a batch at all; CutMix's released CIFAR recipe
-  config.augment.autoaugment = False  # the policy found for CIFAR-10
+  config.augment.cutmix.prob = 0.5  # of mixing a batch at all; the release: 0.5 on CIFAR-100, 1 on ImageNet
+  config.augment.autoaugment = ""  # a policy of apr_jax/augment/policies.py, such as cifar10; "" = off
+  config.augment.random_autoaugment = False  # a policy drawn anew for each image
   config.augment.augmix = ml_collections.ConfigDict()
   config.augment.augmix.width = 0  # chains per view; 0 = off; the paper: 3
   config.augment.augmix.depth = 3  # operations in the longest chain; each chain's number is drawn from 1..depth
@@ -90,6 +94,12 @@ def get_config() -> ml_collections.ConfigDict:
   config.loss = ml_collections.ConfigDict()
   config.loss.jsd_weight = 12.0  # with augmix: of the Jensen-Shannon divergence; AugMix's
   config.loss.temperature = 0.07  # with simclr: of the supervised contrastive loss; CSI's
+
+  config.adversary = ml_collections.ConfigDict()  # attacks the images of each step (PGD); Madry et al.'s numbers
+  config.adversary.steps = 0  # of the attack; 0 = off; the release: 10
+  config.adversary.epsilon = 8.0  # largest change of a value, in levels of 0..255
+  config.adversary.step_size = 2.0  # in levels of 0..255
+  config.adversary.random_start = True  # start from a random point within epsilon
 
   config.checkpoint = ml_collections.ConfigDict()
   config.checkpoint.every_steps = 0  # 0 = at the end of each epoch

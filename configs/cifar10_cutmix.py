@@ -6,7 +6,7 @@
 Mean error on CIFAR-10-C in percent, published (APR, Table 1): AllConvNet 31.3, DenseNet 33.5, WideResNet-40-2 27.1,
 ResNeXt-29 29.5. Measured here, error and cost: not run.
 
-Half of the batches are mixed, as in CutMix's released CIFAR recipe.
+Half of the batches are mixed, as in CutMix's released CIFAR-100 recipe (clovaai/CutMix-PyTorch).
 """
 
 from configs import base

@@ -3,8 +3,8 @@
     python train.py --config configs/imagenet_apr_sp.py --workdir runs/imagenet_apr_sp
     python evaluate.py --workdir runs/imagenet_apr_sp
 
-mCE on ImageNet-C in percent, published (APR, Table 4): ResNet-50 65.0 (clean error 24.4). Measured here, error and
-cost: not run.
+mCE on ImageNet-C in percent, published (APR, Table 4): ResNet-50 65.0 (clean error 24.4).
+Measured here, error and cost: not run.
 """
 
 from configs import imagenet_base

@@ -5,8 +5,8 @@
 
 mCE on ImageNet-C in percent, published (APR, Table 4): ResNet-50 73.3. Measured here, error and cost: not run.
 
-The stylized images (Geirhos et al., ICLR 2019; made with their released code) lie in the folder Stylized-ImageNet of
-data.data_dir, in train/WNID. They double the steps of an epoch.
+The stylized images (Geirhos et al., ICLR 2019; made with their released code) lie in Stylized-ImageNet/train/WNID
+of data.data_dir. They double the steps of an epoch.
 """
 
 from configs import imagenet_base

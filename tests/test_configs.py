@@ -21,8 +21,8 @@ PLUS_P, PLUS_S = HYBRID_P | {"hybrid_p.plus": True}, HYBRID_S | {"hybrid_s.plus"
 METHODS = {
     "standard": {}, "apr_p": {"apr_p.prob": 0.6}, "apr_s": {"apr_s.prob": 1.0},
     "apr_sp": {"apr_p.prob": 0.6, "apr_s.prob": 1.0}, "cutout": {"cutout.size": 16}, "mixup": {"mixup.alpha": 1.0},
-    "cutmix": {"cutmix.alpha": 1.0}, "autoaugment": {"autoaugment": True}, "augmix": {"augmix.width": 3},
-    "hybrid_p": HYBRID_P, "hybrid_s": HYBRID_S,
+    "cutmix": {"cutmix.alpha": 1.0}, "autoaugment": {"autoaugment": "cifar10_disjoint"},
+    "augmix": {"augmix.width": 3}, "adversarial": {}, "hybrid_p": HYBRID_P, "hybrid_s": HYBRID_S,
     "hybrid_ps": HYBRID_P | HYBRID_S, "hybrid_plus_p": PLUS_P, "hybrid_plus_s": PLUS_S,
     "hybrid_plus_ps": PLUS_P | PLUS_S, "supclr": {"simclr.views": 2, "crop_padding": 0, "flip": False}}
 # On ImageNet APR-P has another probability and AugMix another severity, and there are methods of its own.
@@ -30,7 +30,9 @@ IMAGENET_METHODS = {
     "standard": {}, "apr_p": {"apr_p.prob": 0.5}, "apr_s": METHODS["apr_s"],
     "apr_sp": {"apr_p.prob": 0.5, "apr_s.prob": 1.0}, "augmix": {"augmix.width": 3, "augmix.severity": 1.0},
     "max_blur": {}, "stylized": {}, "deepaugment": {}, "hybrid_plus_ps": METHODS["hybrid_plus_ps"],
-    "deepaugment_apr_sp": {"apr_p.prob": 0.5, "apr_s.prob": 1.0}}
+    "deepaugment_apr_sp": {"apr_p.prob": 0.5, "apr_s.prob": 1.0},
+    "autoaugment": {"autoaugment": "imagenet_disjoint"}, "random_autoaugment": {"random_autoaugment": True},
+    "patch_uniform": {"patch_uniform.size": 250}}
 KEYS = {
     "seed", "epochs", "batch_size", "log_every_steps", "eval_every_epochs", "data.name", "data.data_dir",
     "data.limit", "model.name", "model.dtype", "model.sync_batch_norm", "optimizer.name", "optimizer.learning_rate",
@@ -41,7 +43,10 @@ KEYS = {
     "augment.hybrid_p.per_image", "augment.hybrid_s.prob", "augment.hybrid_s.severity", "augment.hybrid_s.overflow",
     "augment.hybrid_s.plus", "augment.cutout.size", "augment.mixup.alpha", "augment.cutmix.alpha",
     "augment.cutmix.prob", "augment.autoaugment", "augment.augmix.width", "augment.augmix.depth",
-    "augment.augmix.severity", "augment.simclr.views", "augment.simclr.min_area", "loss.jsd_weight", "loss.temperature", "checkpoint.every_steps", "checkpoint.keep"}
+    "augment.augmix.severity", "augment.random_autoaugment", "augment.patch_uniform.size",
+    "augment.patch_uniform.scale", "adversary.steps", "adversary.epsilon", "adversary.step_size",
+    "adversary.random_start", "augment.simclr.views", "augment.simclr.min_area", "loss.jsd_weight",
+    "loss.temperature", "checkpoint.every_steps", "checkpoint.keep"}
 # Mean corruption error of AllConvNet, DenseNet, WideResNet-40-2 and ResNeXt-29 (APR, Table 1).
 TABLE_1 = {
     "cifar10_standard": (30.8, 30.7, 26.9, 27.5), "cifar10_apr_p": (21.5, 20.3, 18.3, 18.5),
@@ -51,6 +56,7 @@ TABLE_1 = {
     "cifar10_cutout": (32.9, 32.1, 26.8, 28.9), "cifar100_cutout": (56.8, 59.6, 53.5, 54.6),
     "cifar10_mixup": (24.6, 24.6, 22.3, 22.6), "cifar100_mixup": (53.4, 55.4, 50.4, 51.4),
     "cifar10_cutmix": (31.3, 33.5, 27.1, 29.5), "cifar100_cutmix": (56.0, 59.2, 52.9, 54.1),
+    "cifar10_adversarial": (28.1, 27.6, 26.2, 27.0), "cifar100_adversarial": (56.0, 55.2, 55.1, 54.4),
     "cifar10_augmix": (15.0, 12.7, 11.2, 10.9), "cifar100_augmix": (42.7, 39.6, 35.9, 34.9),
     "cifar10_autoaugment": (29.2, 26.6, 23.9, 24.2), "cifar100_autoaugment": (55.1, 53.9, 49.6, 51.3)}
 # The same and ResNet-18, of HybridAugment++, single and paired (ICCV 2023).
@@ -58,8 +64,8 @@ HYBRID_PLUS = {"cifar10_hybrid_plus_ps": (10.7, 9.5, 8.3, 7.9, 8.2),
                "cifar100_hybrid_plus_ps": (34.4, 33.4, 31.2, 28.8, 29.9)}
 # mCE of ResNet-50 on ImageNet-C (APR, Table 4).
 TABLE_4 = {
-    "standard": 80.6, "max_blur": 73.4, "stylized": 73.3, "augmix": 68.4, "apr_s": 70.5, "apr_p": 69.3, "apr_sp": 65.0,
-    "deepaugment": 63.1, "deepaugment_apr_sp": 57.5}
+    "standard": 80.6, "max_blur": 73.4, "stylized": 73.3, "augmix": 68.4, "apr_s": 70.5, "apr_p": 69.3,
+    "apr_sp": 65.0, "deepaugment": 63.1, "deepaugment_apr_sp": 57.5}
 NETWORKS = ("AllConvNet", "DenseNet", "WideResNet-40-2", "ResNeXt-29", "ResNet-18")
 
 
@@ -128,6 +134,12 @@ def test_the_name_says_the_augmentation(name):
       assert augment[f"{single}.overflow"] == "wrap"  # as the published numbers were made
 
 
+@pytest.mark.parametrize("name", RUNS)
+def test_the_adversary_is_that_of_madry_where_the_name_says_so(name):
+  attacks = {"steps": 10 if name.endswith("adversarial") else 0}
+  assert load(name).adversary.to_dict() == attacks | {"epsilon": 8.0, "step_size": 2.0, "random_start": True}
+
+
 @pytest.mark.parametrize("name", [name for name in RUNS if name.startswith("cifar") and "supclr" not in name])
 def test_the_cifar_recipe_is_the_published_one(name):
   config = load(name)
@@ -171,7 +183,8 @@ def test_the_imagenet_recipe_is_the_published_one(name):
   assert (config.data.image_size, config.data.resize, config.data.stream, config.data.min_crop_area) == (
       224, 256, True, 0.08)
   augment = config.augment
-  assert (augment.crop_padding, augment.flip, augment.apr_p.normalised, augment.apr_s.severity) == (0, True, True, 3)
+  assert (augment.crop_padding, augment.flip, augment.apr_p.normalised, augment.apr_s.severity) == (
+      0, True, True, 3)
   assert (config.model.mean, config.model.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
   assert config.data.extra_folders == {
       "stylized": ("Stylized-ImageNet",), "deepaugment": ("EDSR", "CAE"),

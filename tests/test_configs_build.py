@@ -12,11 +12,13 @@ import pytest
 from apr_jax import experiment, parallel
 from apr_jax.data import ArrayData
 from apr_jax.training import optimizer, state as train_state
+from apr_jax.training.adversary import make_adversary
 from apr_jax.training.step import train_step
 
 NAMES = sorted(path.stem for path in (pathlib.Path(__file__).parents[1] / "configs").glob("*.py"))
 VIEWS = {"standard": 1, "apr_s": 1, "hybrid_s": 1, "hybrid_plus_s": 1, "cutout": 1, "mixup": 1, "cutmix": 1,
-         "autoaugment": 1, "max_blur": 1, "stylized": 1, "deepaugment": 1, "apr_p": 2, "apr_sp": 2, "hybrid_p": 2,
+         "autoaugment": 1, "random_autoaugment": 1, "patch_uniform": 1, "adversarial": 1, "max_blur": 1,
+         "stylized": 1, "deepaugment": 1, "apr_p": 2, "apr_sp": 2, "hybrid_p": 2,
          "hybrid_ps": 2, "hybrid_plus_p": 2, "hybrid_plus_ps": 2, "deepaugment_apr_sp": 2, "supclr": 2, "augmix": 3}
 # (pixels, classes) by the first word of a configuration's name; "base" is CIFAR's.
 DATA = {"digits": (8, 10), "cifar10": (32, 10), "base": (32, 10), "cifar100": (32, 100), "imagenet": (224, 1000)}
@@ -37,6 +39,7 @@ def built(name):
   config = load(name)
   if name not in OWN.values():
     config.model.name = "wide_resnet_10_1"
+  config.adversary.steps = min(config.adversary.steps, 1)  # written out, all steps are the same
   size, classes = DATA[name.partition("_")[0]]
   train = ArrayData(np.zeros((2, size, size, 3), np.uint8), np.zeros(2, np.int32), classes, "zeros")
   config = experiment.resolve(config, train)
@@ -53,7 +56,7 @@ def test_the_step_traces(name):
   update_rule = optimizer.make_optimizer(config.optimizer, lambda step: config.optimizer.learning_rate)
   state = jax.eval_shape(functools.partial(train_state.create, 0, parts.model, parts.image_size, update_rule))
   step = functools.partial(train_step, model=parts.model, augment=parts.augment, loss=parts.loss,
-                           optimizer=update_rule)
+                           optimizer=update_rule, adversary=make_adversary(config.adversary))
   # One device's share: its images and labels carry the mapped axis.
   images = jax.ShapeDtypeStruct((1, 4, *parts.image_size, 3), jnp.uint8)
   labels, shard = jax.ShapeDtypeStruct((1, 4), jnp.int32), jax.ShapeDtypeStruct((1,), jnp.int32)

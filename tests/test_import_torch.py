@@ -97,7 +97,8 @@ def test_export_gives_back_what_was_imported(imported, twin, tmp_path):
 def test_a_contrastive_network_is_exported_without_its_projection(tmp_path):
   config = base.get_config()
   config.model.name, config.augment.simclr.views = SMALL, 2
-  config = experiment.resolve(config, ArrayData(np.zeros((1, 32, 32, 3), np.uint8), np.zeros(1, np.int32), 10, "zeros"))
+  train = ArrayData(np.zeros((1, 32, 32, 3), np.uint8), np.zeros(1, np.int32), 10, "zeros")
+  config = experiment.resolve(config, train)
   model = experiment.build(config).model
   shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3))))
   random = np.random.default_rng(0)
@@ -233,6 +234,7 @@ def test_the_configuration_is_complete_and_fits_the_network(file, tmp_path, mode
   assert config.to_dict().keys() == base.get_config().to_dict().keys() | {"imported_from"}
   assert (config.data.name, config.model.std, config.model.image_size, config.evaluation.ood_sets) == expected
   assert (config.model.name, config.model.num_classes) == (model, classes)
+  assert (config.data.image_size, config.data.resize) == ((224, 256) if model == "resnet50" else (32, 0))
   assert checkpoint.exists(tmp_path / "run")
 
 

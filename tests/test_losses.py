@@ -117,7 +117,8 @@ def contrastive_loops(embeddings, labels, temperature):
     others = [a for a in range(len(z)) if a != i]
     denominator = sum(np.exp(z[i] @ z[a] / temperature) for a in others)
     positives = [p for p in others if labels[p] == labels[i]]
-    total += sum(-np.log(np.exp(z[i] @ z[p] / temperature) / denominator) for p in positives) / max(len(positives), 1)
+    costs = [-np.log(np.exp(z[i] @ z[p] / temperature) / denominator) for p in positives]
+    total += np.mean(costs) if costs else 0
   return total / len(z)
 
 

@@ -1,7 +1,8 @@
 """From a batch of uint8 images to the float views that the network sees, inside the compiled step.
 
-    uint8 → APR-S, HA-S or AutoAugment → crop → flip
-      → float in [0, 1] → Cutout → APR-P, HA-P, Mixup or CutMix → views [V, B, H, W, 3] and targets [B, K]
+    uint8 → APR-S, HA-S or (Random) AutoAugment → crop → flip
+      → float in [0, 1] → Cutout or Patch Uniform → APR-P, HA-P, Mixup or CutMix
+      → views [V, B, H, W, 3] and targets [B, K]
       → or AugMix or SimCLR → views and targets
 
 What is off leaves no trace in the program. `experiment` refuses combinations that nobody has defined.
@@ -14,12 +15,12 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from apr_jax.augment import apr, augmix, autoaugment, crop_flip, cutout, hybrid, mix, simclr
+from apr_jax.augment import apr, augmix, autoaugment, crop_flip, cutout, hybrid, mix, patch_uniform, simclr
 
 Augment = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
-# Continues the numbers of the five keys that are split off the step's key.
-_CUTOUT_KEY = 5
+# Continue the numbers of the five keys that are split off the step's key.
+_CUTOUT_KEY, _PATCH_KEY = 5, 6
 
 
 def make_augment(settings, num_classes: int, mean: Sequence[float] = (0.0, 0.0, 0.0),
@@ -68,6 +69,10 @@ def make_augment(settings, num_classes: int, mean: Sequence[float] = (0.0, 0.0, 
     if settings.cutout.size > 0:
       cutout_key = jax.random.fold_in(key, _CUTOUT_KEY)
       clean = cutout.cutout(cutout_key, clean, settings.cutout.size, mean, positions=positions)
+    if settings.patch_uniform.size > 0:
+      chosen = settings.patch_uniform
+      clean = patch_uniform.patch_uniform(
+          jax.random.fold_in(key, _PATCH_KEY), clean, chosen.size, chosen.scale, positions=positions)
     if settings.mixup.alpha > 0:
       mixed, targets = mix.mixup(partner_key, clean, targets, settings.mixup.alpha, shard=shard)
       return mixed[None], targets
@@ -105,7 +110,9 @@ def _augment_singles(settings, key: jax.Array, images: jax.Array, positions: jax
     return hybrid.ha_s(key, images, chosen.severity, chosen.overflow, chosen.plus, prob=chosen.prob,
                        positions=positions)
   if settings.autoaugment:
-    return autoaugment.autoaugment(key, images, positions=positions)
+    return autoaugment.autoaugment(key, images, settings.autoaugment, positions=positions)
+  if settings.random_autoaugment:
+    return autoaugment.random_autoaugment(key, images, positions=positions)
   return images
 
 

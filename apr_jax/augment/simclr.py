@@ -98,23 +98,25 @@ def random_box(key: jax.Array, height: int, width: int, min_area: float) -> jax.
   Its share of the area is uniform in min_area..1 and its ratio of sides log-uniform in 3/4..4/3, given that it fits;
   should none of ten draws fit, it is the whole image.
   """
-  area_key, ratio_key, top_key, left_key = jax.random.split(key, 4)
-  area = jax.random.uniform(area_key, (TRIALS,), minval=min_area) * height * width
-  ratio = jnp.exp(jax.random.uniform(ratio_key, (TRIALS,), minval=-LOG_RATIO, maxval=LOG_RATIO))
+  trial_key, place_key = jax.random.split(key)
+  uniform = jax.random.uniform(trial_key, (2, TRIALS))
+  area = (min_area + (1 - min_area) * uniform[0]) * height * width
+  ratio = jnp.exp(LOG_RATIO * (2 * uniform[1] - 1))
   heights, widths = jnp.round(jnp.sqrt(area / ratio)), jnp.round(jnp.sqrt(area * ratio))
   fits = (heights > 0) & (heights <= height) & (widths > 0) & (widths <= width)
-  first = fits.argmax()
-  high, wide = jnp.where(fits[first], jnp.stack([heights[first], widths[first]]), jnp.array([height, width]))
-  place = lambda key, free: jax.random.randint(key, (), 0, 2 * free.astype(jnp.int32) + 1) / 2
-  return jnp.stack([place(top_key, height - high), place(left_key, width - wide), high, wide])
+  first, whole = fits.argmax(), jnp.array([height, width], jnp.float32)
+  size = jnp.where(fits[first], jnp.stack([heights[first], widths[first]]), whole)
+  halves = 2 * (whole - size) + 1  # places to choose from
+  return jnp.concatenate([jnp.floor(jax.random.uniform(place_key, (2,)) * halves) / 2, size])
 
 
 def _view(key: jax.Array, image: jax.Array, min_area: float) -> jax.Array:
-  flip_key, coin_key, order_key, factor_key, turn_key, grey_key, box_key = jax.random.split(key, 7)
-  image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
-  contrast, saturation, value = jax.random.uniform(factor_key, (3,), minval=1 - STRENGTH, maxval=1 + STRENGTH)
-  turn = jax.random.uniform(turn_key, minval=-TURN, maxval=TURN)
-  jittered = jitter(image, jax.random.bernoulli(order_key), contrast, turn, saturation, value)
-  image = jnp.where(jax.random.bernoulli(coin_key, JITTER_PROB), jittered, image)
-  image = jnp.where(jax.random.bernoulli(grey_key, GREY_PROB), grey(image), image)
+  coin_key, jitter_key, box_key = jax.random.split(key, 3)
+  mirrored, jittered, contrast_first, greyed = jax.random.uniform(coin_key, (4,)) < jnp.array(
+      [0.5, JITTER_PROB, 0.5, GREY_PROB])
+  *shifts, turn = jax.random.uniform(jitter_key, (4,), minval=-1)
+  contrast, saturation, value = (1 + STRENGTH * shift for shift in shifts)
+  image = jnp.where(mirrored, image[:, ::-1], image)
+  image = jnp.where(jittered, jitter(image, contrast_first, contrast, TURN * turn, saturation, value), image)
+  image = jnp.where(greyed, grey(image), image)
   return resized_crop(image, random_box(box_key, *image.shape[:2], min_area))

@@ -81,8 +81,8 @@ def load(name: str, split: str, *, data_dir: str = "", image_size: int = 0, resi
   return _FILES[kind](path, split, image_size, resize)
 
 
-def open_stream(name: str, *, data_dir: str = "", image_size: int, limit: int = 0, extra_folders: Sequence[str] = (),
-                shuffle_buffer: int, min_crop_area: float, download: bool = False, process: int = 0,
+def open_stream(name: str, *, data_dir: str = "", image_size: int, shuffle_buffer: int, min_crop_area: float,
+                limit: int = 0, extra_folders: Sequence[str] = (), download: bool = False, process: int = 0,
                 processes: int = 1) -> ImageStream:
   """Opens the training split of a data set to be read from disk as it is needed.
 
@@ -90,10 +90,10 @@ def open_stream(name: str, *, data_dir: str = "", image_size: int, limit: int = 
     name: "folder:DIR", "folder" with DIR in `data_dir`, or a TFDS name.
     data_dir, download: as of `load`.
     image_size: side of the random crops in pixels.
-    limit: use the first so many images of the data set, before `extra_folders`; 0 = all.
-    extra_folders: more training images; see `folder.find_extra`. Relative paths lie in `data_dir`.
     shuffle_buffer: encoded images held to shuffle those of TFDS.
     min_crop_area: smallest share of an image that a crop may have, in (0, 1].
+    limit: use the first so many images of the data set, before `extra_folders`; 0 = all.
+    extra_folders: more training images; see `folder.find_extra`. Relative paths lie in `data_dir`.
     process, processes: this process and their number; each reads its own share.
 
   Raises:
@@ -106,7 +106,8 @@ def open_stream(name: str, *, data_dir: str = "", image_size: int, limit: int = 
     files = folder.find_split(_path(name, data_dir), "train")
     sources, classes = [FileSource(files, limit)], files.classes
   elif kind in SOURCES:
-    raise UserError(f"data.stream reads folder:DIR and TFDS names; {name!r} is held in memory: set data.stream=False")
+    raise UserError(
+        f"data.stream reads folder:DIR and TFDS names; {name!r} is held in memory: set data.stream=False")
   else:
     found = tfds_reader.open_split(name, "train", data_dir=data_dir, download=download, sources=SOURCES)
     sources, classes = [RecordSource(found, limit, shuffle_buffer)], found.classes

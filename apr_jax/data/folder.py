@@ -74,8 +74,9 @@ def find_extra(root: str, classes: tuple[str, ...]) -> ImageFiles:
   present, wanted = set(class_names(folder)), set(classes)
   if present != wanted:
     name = min(present ^ wanted)
-    raise UserError(f"{folder}: its {len(present)} class folders are not the {len(wanted)} classes of the data set: "
-                    f"{name!r} is {'not one of these' if name in present else 'missing'}; name the folders alike")
+    raise UserError(
+        f"{folder}: its {len(present)} class folders are not the {len(wanted)} classes of the data set: "
+        f"{name!r} is {'not one of these' if name in present else 'missing'}; name the folders alike")
   return _labelled(folder, classes)
 
 

@@ -1,4 +1,4 @@
-"""TensorFlow, imported by those who read with it and only then; it never gets to see a GPU, whose memory JAX needs."""
+"""TensorFlow, imported where something is read with it; it never gets to see a GPU, whose memory JAX needs."""
 
 import contextlib
 import os

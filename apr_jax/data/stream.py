@@ -1,8 +1,8 @@
 """Training images that are read from disk, decoded and cropped as they are needed, by tf.data.
 
-Everything drawn is a function of the run's key, the epoch and the place in the epoch, so a stream that begins in the
-middle of an epoch gives, to the bit, what a stream from its start would have given there. Until an image's turn comes
-it is a path or encoded bytes; those that a continued run has seen already are passed over in that form.
+Everything drawn is a function of the run's key, the epoch and the place in the epoch, so a stream that begins in
+the middle of an epoch gives, to the bit, what a stream from its start would have given there. Until an image's turn
+comes it is a path or encoded bytes; those that a continued run has seen already are passed over in that form.
 """
 
 from collections.abc import Iterator, Sequence
@@ -117,7 +117,8 @@ class ImageStream:
         try:
           decode(index, element)
         except tf.errors.OpError as found:
-          return f"{element[1].numpy().decode()}: cannot be read as an image ({op_reason(found)}); repair or remove it"
+          place = element[1].numpy().decode()
+          return f"{place}: cannot be read as an image ({op_reason(found)}); repair or remove it"
     except tf.errors.OpError as found:
       error = found
     return f"{self._where}: the files are damaged ({op_reason(error)}); prepare the data set again"

@@ -20,7 +20,8 @@ _CONFIG_REQUIRED = {
     "cifar10_corrupted": "cifar10_corrupted/gaussian_noise_3",
     "imagenet2012_corrupted": "imagenet2012_corrupted/gaussian_noise_3",
 }
-_UNLABELLED_TEST = ("places365_small",)
+# Their "test" split, where it is prepared, has no labels.
+_UNLABELLED_TEST = ("imagenet2012", "places365_small")
 _BATCH = 1000
 
 
@@ -74,7 +75,7 @@ def open_split(name: str, split: str, *, data_dir: str, download: bool, sources:
       f"which cannot be imported", "or save it as npz arrays")
   builder = _builder(tf, tfds, name, os.path.expanduser(data_dir), download, sources)
   folder = str(builder.data_path)
-  use_validation = "test" not in builder.info.splits or builder.info.name in _UNLABELLED_TEST
+  use_validation = "test" not in builder.info.splits or builder.name in _UNLABELLED_TEST
   stored = "validation" if split == "test" and use_validation else split
   if stored not in builder.info.splits:
     raise UserError(

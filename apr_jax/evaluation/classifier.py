@@ -1,5 +1,6 @@
 """A trained network as a function of images."""
 
+import functools
 import pathlib
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from apr_jax import experiment, parallel
 from apr_jax.errors import UserError, one_line
+from apr_jax.evaluation.grad_cam import enlarge, grad_cam
 from apr_jax.training import checkpoint, workdir as workdirs
 
 
@@ -47,7 +49,9 @@ class LoadedClassifier:
     with checkpoint.Checkpoints(workdir) as checkpoints:
       self.step = checkpoints.latest_step()
       variables = checkpoints.restore_variables(create)
-    self._predictor = parts.predictor(batch_size or self.config.evaluation.batch_size, devices)
+    self._batch_size = batch_size or self.config.evaluation.batch_size
+    self._predictor = parts.predictor(self._batch_size, devices)
+    self._maps = jax.jit(functools.partial(grad_cam, parts.model.apply))
     self._variables = self._predictor.place(parallel.to_host(variables))
 
   @property
@@ -73,3 +77,26 @@ class LoadedClassifier:
   def predict_proba(self, images: np.ndarray) -> np.ndarray:
     """Images uint8 `[N, H, W, 3]` → probabilities float32 `[N, num_classes]`."""
     return np.asarray(jax.nn.softmax(self.logits(images), axis=-1))
+
+  def grad_cam(self, images: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
+    """Where the network sees a class: Grad-CAM at the size of the images; see `evaluation.grad_cam`.
+
+    Args:
+      images: uint8 `[N, H, W, 3]`.
+      classes: int `[N]`, the class to look for in each image; default: the predicted one.
+
+    Returns:
+      float32 `[N, H, W]` in [0, 1].
+
+    Raises:
+      UserError: images or classes do not fit, or the network does not mark its last feature map.
+    """
+    predicted = self.logits(images).argmax(1)
+    classes = predicted if classes is None else np.asarray(classes)
+    if classes.shape != predicted.shape or classes.dtype.kind not in "iu" or not (
+        0 <= classes.min() and classes.max() < self.num_classes):
+      raise UserError(f"classes must be {len(images)} integers in 0..{self.num_classes - 1}, one per image, got "
+                      f"{classes.dtype} {list(classes.shape)} {one_line(str(classes))}")
+    batches = [slice(start, start + self._batch_size) for start in range(0, len(images), self._batch_size)]
+    maps = [self._maps(self._variables, images[batch], classes[batch]) for batch in batches]
+    return np.asarray(enlarge(jnp.concatenate(maps), self.image_size))

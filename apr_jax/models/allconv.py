@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from apr_jax.errors import UserError
-from apr_jax.models.layers import BatchNorm, conv, head
+from apr_jax.models.layers import BatchNorm, conv, head, mark_last_map
 
 SIZE = 32
 _WINDOW = 8  # of the average pool, in pixels
@@ -54,4 +54,5 @@ class AllConv(nn.Module):
     x = layer(x, 7, 192, padding=0)
     for number in (8, 9):
       x = layer(x, number, 192, kernel=1)
+    x = mark_last_map(self, x, margin=1)  # of the two paddings one puts back what conv7 has cut off
     return head(x[:, :_WINDOW, :_WINDOW], self.num_classes)

@@ -82,6 +82,29 @@ def global_average_pool(x: jax.Array) -> jax.Array:
   return x.astype(jnp.float32).mean((1, 2))
 
 
+def mark_last_map(module: nn.Module, x: jax.Array, margin: int = 0) -> jax.Array:
+  """Lets `apply` read the network's last feature map, and differentiate with respect to it, as Grad-CAM does.
+
+  With `mutable=["intermediates"]` the map is among the intermediates, as "last_map"; what `apply` gets as
+  "perturbations", a tree of the same structure, is added to it. Otherwise this is nothing: no variable is made, and
+  the program is the same. (Flax's own `perturb` would make variables, of the batch's shape, in `init`.)
+
+  Args:
+    module: the network that calls.
+    x: `[B, h, w, C]`, before pooling.
+    margin: how many of the outermost rows and columns lie outside the image; they are left out.
+
+  Returns:
+    x.
+  """
+  inside = x[:, margin:x.shape[1] - margin, margin:x.shape[2] - margin]
+  module.sow("intermediates", "last_map", inside, init_fn=lambda: None, reduce_fn=lambda _, new: new)
+  perturbation = module.get_variable("perturbations", "last_map")
+  if perturbation is None:
+    return x
+  return x + jnp.pad(perturbation, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+
+
 def head(x: jax.Array, num_classes: int, *, kernel_init=torch_uniform, bias_init=nn.initializers.zeros) -> jax.Array:
   """The end of every network: the mean over height and width, then the calling module's linear layer "fc".
 

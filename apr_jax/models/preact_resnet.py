@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models.layers import BatchNorm, conv, head, torch_bias, torch_uniform
+from apr_jax.models.layers import BatchNorm, conv, head, mark_last_map, torch_bias, torch_uniform
 
 
 class PreActBlock(nn.Module):
@@ -55,4 +55,4 @@ class PreActResNet(nn.Module):
         x = PreActBlock(64 * 2**stage, stride, self.dtype, self.axis_name,
                         name=f"stage{stage + 1}_block{block + 1}")(x, train)
     x = nn.relu(BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name="bn")(x, train))
-    return head(x, self.num_classes, bias_init=torch_bias(x.shape[-1]))
+    return head(mark_last_map(self, x), self.num_classes, bias_init=torch_bias(x.shape[-1]))

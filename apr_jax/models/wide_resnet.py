@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models.layers import BatchNorm, conv, head
+from apr_jax.models.layers import BatchNorm, conv, head, mark_last_map
 
 
 class WideBlock(nn.Module):
@@ -53,4 +53,4 @@ class WideResNet(nn.Module):
         x = WideBlock(16 * 2**stage * self.widen, stride, self.dtype, self.axis_name,
                       name=f"stage{stage + 1}_block{block + 1}")(x, train)
     x = nn.relu(BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name="bn")(x, train))
-    return head(x, self.num_classes)
+    return head(mark_last_map(self, x), self.num_classes)

@@ -1,7 +1,7 @@
 """Networks by name, each behind its input normalisation.
 
 To add a network: write its module in a file of its own, taking `num_classes`, `dtype` and `axis_name`, ending in
-`layers.head`, and add a line to `NETWORKS`.
+`layers.head` of `layers.mark_last_map`, and add a line to `NETWORKS`.
 """
 
 import functools

@@ -40,7 +40,7 @@ class Logs:
 
   def __init__(self, workdir: pathlib.Path, step: int, total_steps: int, batch_size: int, *, quiet: bool = False,
                primary: bool = True):
-    self._file = self._tensorboard = self._bar = None
+    self._file = self._tensorboard = self._bar = self._input_wait = None
     self._total_steps, self._batch_size = total_steps, batch_size
     self._quiet = quiet or not primary
     if primary:
@@ -61,7 +61,8 @@ class Logs:
 
   def restart_clock(self, step: int) -> None:
     """Starts the time of the next images/s here, so that compilation, evaluation and saving do not count."""
-    self._since, self._since_step, self._input_wait = time.perf_counter(), step, None
+    self._since, self._since_step = time.perf_counter(), step
+    self._input_wait = None if self._input_wait is None else 0.0
 
   def add_input_wait(self, seconds: float | None) -> None:
     """Counts time that the devices waited for images; None for data that lie on them."""

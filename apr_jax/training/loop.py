@@ -14,6 +14,7 @@ from apr_jax.augment.samples import sample_grid
 from apr_jax.data import resident
 from apr_jax.errors import UserError
 from apr_jax.training import checkpoint, optimizer, state as train_state, workdir as workdirs
+from apr_jax.training.adversary import make_adversary
 from apr_jax.training.logs import Logs
 from apr_jax.training.resident_steps import ResidentSteps
 from apr_jax.training.step import train_step
@@ -66,7 +67,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
   update_rule = optimizer.make_optimizer(config.optimizer, schedule)
   create = functools.partial(train_state.create, config.seed, parts.model, parts.image_size, update_rule)
   step = functools.partial(train_step, model=parts.model, augment=parts.augment, loss=parts.loss,
-                           optimizer=update_rule)
+                           optimizer=update_rule, adversary=make_adversary(config.adversary))
 
   jax.eval_shape(create)  # a network that cannot take these images says so before anything is written
   primary = jax.process_index() == 0  # of several processes, the one that writes and prints

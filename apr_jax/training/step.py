@@ -1,4 +1,4 @@
-"""The training step: augment, forward, backward, update, as one pure function.
+"""The training step: augment, attack if wanted, forward, backward, update, as one pure function.
 
 It is written for one device's share of the batch; `parallel.parallel_step` runs it on all of them, and reductions
 over `AXIS` make the results equal everywhere.
@@ -13,14 +13,18 @@ from apr_jax.augment.pipeline import Augment
 from apr_jax.losses import Loss
 from apr_jax.models import Classifier
 from apr_jax.parallel import AXIS
+from apr_jax.training.adversary import Adversary
 from apr_jax.training.state import TrainState
 
 Sums = dict[str, jax.Array]
 
+# Continues the numbers of the two keys that are split off the step's key.
+_ADVERSARY_KEY = 2
+
 
 def train_step(state: TrainState, images: jax.Array, labels: jax.Array, key: jax.Array, shard: jax.Array, *,
-               model: Classifier, augment: Augment, loss: Loss,
-               optimizer: optax.GradientTransformation) -> tuple[TrainState, Sums]:
+               model: Classifier, augment: Augment, loss: Loss, optimizer: optax.GradientTransformation,
+               adversary: Adversary | None = None) -> tuple[TrainState, Sums]:
   """One update on one global batch.
 
   Args:
@@ -31,18 +35,20 @@ def train_step(state: TrainState, images: jax.Array, labels: jax.Array, key: jax
     shard: index of this device.
     model, augment, loss, optimizer: what `experiment.build` makes; `augment` makes V views and targets `[b, K]`,
       `loss` takes what the model makes of the views, logits `[V, b, K]` or more, and the targets.
+    adversary: what `make_adversary` makes; it changes all views so that the loss rises, before the step lowers it.
 
   Returns:
     the next state, and sums over the global batch, float32 `[]`: "loss" (over examples), "correct" (predictions on
     the first view that are the label) and "examples". The first view is the clean image, but Mixup and CutMix mix
-    it: there a prediction of the partner's label counts as wrong, however large its share.
+    it: there a prediction of the partner's label counts as wrong, however large its share. SimCLR has views alone.
+    With an adversary it is the attacked image.
   """
   augment_key, dropout_key = jax.random.split(key)
   positions = shard * len(images) + jnp.arange(len(images))
   views, targets = augment(augment_key, images, labels, positions, shard)
   chex.assert_rank([images, labels, views, targets], [4, 1, 5, 2])
 
-  def loss_and_aux(params):
+  def loss_and_aux(params, views):
     # One forward pass over all views, so that batch normalisation sees them together.
     logits, updates = model.apply(
         {"params": params, "batch_stats": state.batch_stats}, views.reshape(-1, *views.shape[2:]), train=True,
@@ -50,7 +56,13 @@ def train_step(state: TrainState, images: jax.Array, labels: jax.Array, key: jax
     logits = logits.reshape(*views.shape[:2], -1)
     return loss(logits, targets), (logits[0], updates.get("batch_stats", {}))
 
-  (value, (logits, batch_stats)), gradients = jax.value_and_grad(loss_and_aux, has_aux=True)(state.params)
+  if adversary is not None:
+    # In training mode, as in the released codes; but the running statistics of its passes are not kept.
+    views = adversary(jax.random.fold_in(key, _ADVERSARY_KEY), views,
+                      lambda views: loss_and_aux(state.params, views)[0], positions=positions)
+
+  (value, (logits, batch_stats)), gradients = jax.value_and_grad(loss_and_aux, has_aux=True)(
+      state.params, views)
   gradients, batch_stats = jax.lax.pmean((gradients, batch_stats), AXIS)
   updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
   state = state.replace(step=state.step + 1, params=optax.apply_updates(state.params, updates),

@@ -172,6 +172,31 @@ def test_the_mixed_view_has_the_phase_of_the_clean_one_and_an_amplitude_of_its_s
   assert sorted(partners[:8]) == list(range(8)) and sorted(partners[8:]) == list(range(8, 16))
 
 
+def test_apr_p_of_normalised_images_is_that_of_numpy():
+  mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+  augment = jax.jit(make_augment(settings(apr_p=1.0, **{"apr_p.normalised": True}), CLASSES, mean, std))
+  views, _ = augment(jax.random.key(1), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0))
+  clean, mixed = np.asarray(views, np.float64)
+  np.testing.assert_allclose(clean, IMAGES / 255, rtol=1e-6)
+  spectrum = np.fft.fftn((IMAGES / 255 - mean) / std, axes=(1, 2, 3))
+  # What the network sees once its first layer has normalised the view, for every partner there may be.
+  seen = (mixed - mean) / std
+  candidates = np.real(np.fft.ifftn(
+      np.abs(spectrum)[None] * np.exp(1j * np.angle(spectrum))[:, None], axes=(2, 3, 4)))
+  distance = np.abs(seen[:, None] - candidates).max(axis=(2, 3, 4))
+  assert sorted(distance.argmin(axis=1)) == list(range(BATCH)) and distance.min(axis=1).max() < 1e-3
+  plain = jax.jit(make_augment(settings(apr_p=1.0), CLASSES, mean, std))(
+      jax.random.key(1), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0))[0][1]
+  assert np.abs(plain - mixed).max() > 0.01
+
+
+def test_apr_p_of_normalised_images_leaves_a_batch_alone_where_the_coin_fails():
+  augment = make_augment(settings(apr_p=1e-9, **{"apr_p.normalised": True}), CLASSES, (0.4,) * 3, (0.2,) * 3)
+  clean, view = jax.jit(augment)(
+      jax.random.key(1), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0))[0]
+  np.testing.assert_allclose(view, clean, atol=1e-6)
+
+
 def test_the_clean_view_of_apr_sp_is_that_of_apr_s(everything_but_apr_p):
   clean, mixed = augmenter(padding=2, flip=True, apr_s=0.7, apr_p=1.0)(3)
   np.testing.assert_array_equal(clean, everything_but_apr_p(3)[0])
@@ -205,10 +230,18 @@ def test_cutout_blanks_with_the_mean_and_leaves_the_other_draws_alone():
   np.testing.assert_array_equal(cut[~blank], whole[~blank])
 
 
-def test_the_draws_of_cutout_are_none_of_the_others():
+def test_patch_uniform_adds_noise_to_squares_and_leaves_the_other_draws_alone():
+  whole, noisy = (augmenter(padding=2, flip=True, **on)(2)[0] for on in ({}, {"patch_uniform.size": 4}))
+  changed = (noisy != whole).any(-1)
+  assert ((changed.sum((1, 2)) >= 1) & (changed.sum((1, 2)) <= 16)).all()
+  assert noisy.min() >= 0 and noisy.max() <= 1 and np.abs(noisy - whole).max() > 0.3
+
+
+def test_all_keys_of_the_step_differ():
   key = jax.random.key(7)
-  number = jax.random.key_data(jax.random.fold_in(key, pipeline._CUTOUT_KEY))
-  assert not (jax.random.key_data(jax.random.split(key, 5)) == number).all(1).any()
+  others = [jax.random.fold_in(key, number) for number in (pipeline._CUTOUT_KEY, pipeline._PATCH_KEY)]
+  numbers = [np.asarray(jax.random.key_data(other)) for other in (*jax.random.split(key, 5), *others)]
+  assert len({number.tobytes() for number in numbers}) == 7
 
 
 @pytest.mark.parametrize("plus", [False, True])
@@ -234,8 +267,8 @@ def test_hybrid_p_plus_recombines_the_low_part_with_its_own_coin():
 
 
 @pytest.mark.parametrize("on", [
-    {"hybrid_s.prob": 1.0}, {"autoaugment": True}, {"augmix.width": 1, "augmix.depth": 1},
-    {"simclr.views": 2}])
+    {"hybrid_s.prob": 1.0}, {"autoaugment": "cifar10"}, {"random_autoaugment": True}, {"patch_uniform.size": 8},
+    {"augmix.width": 1, "augmix.depth": 1}, {"simclr.views": 2}])
 def test_single_rivals_go_by_position_and_not_by_device(on):
   augment = jax.jit(make_augment(settings(**on), CLASSES))
   same = np.repeat(IMAGES[:1], 8, axis=0)

@@ -1,5 +1,6 @@
 """A trained run as a function of images."""
 
+import functools
 import pathlib
 import shutil
 
@@ -12,6 +13,7 @@ import apr_jax
 from apr_jax import data, experiment
 from apr_jax.errors import UserError
 from apr_jax.evaluation.classifier import LoadedClassifier
+from apr_jax.evaluation.grad_cam import enlarge, grad_cam
 from apr_jax.training import checkpoint, workdir
 
 
@@ -72,3 +74,22 @@ def test_a_workdir_without_run_or_checkpoint_is_refused(run, tmp_path):
   with pytest.raises(UserError, match="holds no checkpoint yet"):
     apr_jax.load_classifier(tmp_path)
   assert [entry.name for entry in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_grad_cam_is_that_of_the_network_at_the_size_of_the_images(run, loaded):
+  small = LoadedClassifier(run, devices=jax.devices()[:1], batch_size=4)
+  maps = small.grad_cam(IMAGES[:6])
+  assert maps.shape == (6, 32, 32) and maps.dtype == np.float32 and maps.min() >= 0 and maps.max() <= 1
+  assert maps.max() > 0.5
+  apply = experiment.build(workdir.read_config(run)).model.apply
+  expected = enlarge(jax.jit(functools.partial(grad_cam, apply))(
+      small.variables, IMAGES[:6], loaded.logits(IMAGES[:6]).argmax(1)), (32, 32))
+  np.testing.assert_allclose(maps, expected, atol=1e-4)
+  other = small.grad_cam(IMAGES[:4], (loaded.logits(IMAGES[:4]).argmax(1) + 1) % 10)
+  assert np.abs(other - maps[:4]).max() > 0.1
+
+
+@pytest.mark.parametrize("classes", [np.array([1, 10]), np.array([-1, 0]), np.array([1]), np.array([0.0, 1.0])])
+def test_grad_cam_refuses_classes_that_do_not_fit(loaded, classes):
+  with pytest.raises(UserError, match="classes must be 2 integers in 0..9, one per image"):
+    loaded.grad_cam(IMAGES[:2], classes)

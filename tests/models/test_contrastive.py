@@ -11,7 +11,7 @@ from flax import linen as nn
 
 from apr_jax import models
 from apr_jax.models import contrastive
-from apr_jax.models.layers import BatchNorm, conv, head
+from apr_jax.models.layers import BatchNorm, conv, head, mark_last_map
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 FEATURES = {"allconv": 192, "densenet_40_12": 456, "densenet_bc_100_12": 342, "preact_resnet18": 512,
@@ -27,7 +27,7 @@ class Small(nn.Module):
   @nn.compact
   def __call__(self, images, train):
     x = nn.relu(BatchNorm(name="bn")(conv(64, 3, name="conv1", dtype=jnp.float32)(images), train))
-    return head(x, self.num_classes)
+    return head(mark_last_map(self, x), self.num_classes)
 
 
 def make(name, num_classes=7, **keywords):
@@ -71,7 +71,8 @@ def test_logits_are_the_last_layer_of_the_features():
   variables = jax.jit(lambda: model.init(jax.random.key(0), images))()
   features = small(0).apply(variables, images)  # the last layer's parameters are not asked for
   fc = variables["params"]["network"]["fc"]
-  np.testing.assert_allclose(features @ fc["kernel"] + fc["bias"], model.apply(variables, images), rtol=1e-5, atol=1e-6)
+  expected = model.apply(variables, images)
+  np.testing.assert_allclose(features @ fc["kernel"] + fc["bias"], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_training_returns_logits_and_the_projection_in_float64_numpy(trained):
@@ -123,5 +124,6 @@ def test_the_probe_leaves_the_network_alone_in_training_and_inference_has_its_gr
 def test_a_projection_of_nothing_has_a_finite_gradient(trained):
   model, variables, images = trained
   zeros = jax.tree.map(jnp.zeros_like, variables)
-  score = lambda params: model.apply({**zeros, "params": params}, images, train=True, mutable=["batch_stats"])[0].sum()
+  outputs = lambda params: model.apply({**zeros, "params": params}, images, train=True, mutable=["batch_stats"])[0]
+  score = lambda params: outputs(params).sum()
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(jax.jit(jax.grad(score))(zeros["params"])))

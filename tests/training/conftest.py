@@ -1,5 +1,6 @@
 """A network that compiles in a moment, and short runs on the digits with it."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -65,6 +66,25 @@ def digits(tiny_network, compiled_programs) -> Callable[..., Any]:
     return config
 
   return make
+
+
+@pytest.fixture
+def signal_in(monkeypatch):
+  """Sends this process a signal in the third call of a method."""
+
+  def arrange(owner, method, number):
+    original = getattr(owner, method)
+    calls = []
+
+    def interrupted(self, *arguments):
+      calls.append(arguments)
+      if len(calls) == 3:
+        os.kill(os.getpid(), number)
+      return original(self, *arguments)
+
+    monkeypatch.setattr(owner, method, interrupted)
+
+  return arrange
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -73,25 +72,6 @@ def uninterrupted(digits, tmp_path):
   """A run of two epochs, four steps each."""
   loop.train(digits(), tmp_path / "whole", quiet=True)
   return tmp_path / "whole"
-
-
-@pytest.fixture
-def signal_in(monkeypatch):
-  """Sends this process a signal in the third call of a method."""
-
-  def arrange(owner, method, number):
-    original = getattr(owner, method)
-    calls = []
-
-    def interrupted(self, *arguments):
-      calls.append(arguments)
-      if len(calls) == 3:
-        os.kill(os.getpid(), number)
-      return original(self, *arguments)
-
-    monkeypatch.setattr(owner, method, interrupted)
-
-  return arrange
 
 
 def test_metrics_jsonl(digits, tmp_path):
@@ -203,6 +183,18 @@ def test_a_signal_saves_and_the_same_command_continues(
   loop.train(config(), tmp_path / "run", quiet=True)
   assert_same_parameters(tmp_path / "run", uninterrupted)
   assert [entry["step"] for entry in lines(tmp_path / "run") if entry["kind"] == "train"] == list(range(1, 9))
+
+
+def test_an_adversarial_run_continues_bitwise(digits, tmp_path, signal_in):
+  config = lambda: digits(adversary__steps=1, log_every_steps=1)
+  loop.train(config(), tmp_path / "whole", quiet=True)
+  signal_in(ResidentSteps, "run", signal.SIGTERM)
+  with pytest.raises(loop.Interrupted):
+    loop.train(config(), tmp_path / "run", quiet=True)
+  loop.train(config(), tmp_path / "run", quiet=True)
+  assert_same_parameters(tmp_path / "run", tmp_path / "whole")
+  losses = [[line["loss"] for line in lines(tmp_path / name) if "loss" in line] for name in ("run", "whole")]
+  assert losses[0] == losses[1] and len(losses[0]) == 8
 
 
 def test_a_diverging_run_is_one_line_and_leaves_no_ruined_checkpoint(digits, tmp_path):

@@ -1,6 +1,7 @@
 """One step against NumPy in float64, and the same step on 1, 2 and 4 devices."""
 
 import functools
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -9,16 +10,19 @@ import optax
 import pytest
 from flax import linen as nn
 
-from apr_jax import losses, models, parallel
+from apr_jax import data, losses, models, parallel
 from apr_jax.augment.pipeline import make_augment
 from apr_jax.models.contrastive import Contrastive
 from apr_jax.training import state as train_state
 from apr_jax.training import step as step_module
+from apr_jax.training.adversary import pgd
 from configs import base
 
 RANDOM = np.random.default_rng(0)
+SHARED = pathlib.Path(__file__).parents[2] / ".." / "shared" / "tfds"
 IMAGES = RANDOM.integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
 LABELS = RANDOM.integers(0, 5, 8).astype(np.int32)
+ATTACK = functools.partial(pgd, steps=2, epsilon=8 / 255, step_size=5 / 255)
 
 
 class Linear(nn.Module):
@@ -137,7 +141,7 @@ def test_running_statistics_are_averaged_over_devices(tiny_network, on_devices):
   np.testing.assert_allclose(statistics["var"], 0.9, rtol=1e-5)  # each device sees one colour
 
 
-def test_a_plain_image_set_is_learnt(tiny_network, on_devices):
+def test_a_plain_image_set_is_learnt_and_an_attack_on_it_raises_the_loss(tiny_network, on_devices):
   random = np.random.default_rng(1)
   labels = np.arange(16, dtype=np.int32) % 2
   images = random.integers(0, 128, (16, 8, 8, 3), dtype=np.uint8)
@@ -154,12 +158,81 @@ def test_a_plain_image_set_is_learnt(tiny_network, on_devices):
   assert history[-1]["loss"] < 0.5 * history[0]["loss"]
   assert history[-1]["correct"] == 16
 
+  @jax.jit
+  def loss_of(views):
+    logits = model.apply(state.variables, views[0], train=True, mutable=["batch_stats"])[0]
+    return losses.cross_entropy(logits, jax.nn.one_hot(labels, 2))
+
+  views = images[None] / np.float32(255)
+  assert float(loss_of(ATTACK(jax.random.key(0), views, loss_of))) > 1.5 * float(loss_of(views))
+
+
+def test_the_update_is_that_of_the_attacked_views(tiny_network, on_devices):
+  # The step's own pieces by hand, on one device: the attack's passes leave no trace but the views.
+  optimizer = optax.sgd(0.1)
+  model = models.Classifier(tiny_network(5), (0.5,) * 3, (0.25,) * 3)
+  state = train_state.create(0, model, (8, 8), optimizer)
+  key = jax.random.key(4)
+  parts = {"model": model, "loss": losses.apr_loss, "optimizer": optimizer}
+  after, sums = on_devices(1, augment=two_views, adversary=ATTACK, **parts)(state, IMAGES, LABELS, key)
+  views, targets = two_views(None, IMAGES, LABELS, None, None)
+
+  def loss_of(views):
+    logits, _ = model.apply(state.variables, views.reshape(-1, 8, 8, 3), train=True, mutable=["batch_stats"])
+    return losses.apr_loss(logits.reshape(2, 8, 5), targets)
+
+  attacked = ATTACK(jax.random.fold_in(key, step_module._ADVERSARY_KEY), views, loss_of)
+  plain = on_devices(1, augment=lambda *_: (attacked, targets), **parts)
+  expected, expected_sums = plain(state, IMAGES, LABELS, key)
+  for name in ("params", "batch_stats"):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+                 after.variables[name], expected.variables[name])
+  assert sums["loss"] == pytest.approx(float(expected_sums["loss"]), rel=1e-5)
+  assert float(sums["loss"]) > 1.02 * float(loss_of(views)) * len(LABELS)
+
+
+def test_devices_do_not_matter_to_the_attack_with_synchronised_batch_norm(tiny_network, on_devices):
+  optimizer = optax.sgd(0.1)
+  model = models.Classifier(tiny_network(5, axis_name=parallel.AXIS), (0.5,) * 3, (0.25,) * 3)
+  results = []
+  for devices, unroll in ((1, True), (2, False), (4, True)):
+    state = train_state.create(0, model, (8, 8), optimizer)
+    step = on_devices(devices, model=model, augment=augmentation(flip=True), loss=losses.apr_loss,
+                      optimizer=optimizer, adversary=functools.partial(ATTACK, unroll=unroll))
+    results.append(step(state, IMAGES, LABELS, jax.random.key(0))[0].variables)
+  for other in results[1:]:
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), other, results[0])
+
+
+def test_the_keys_of_the_step_differ():
+  key = jax.random.key(3)
+  number = jax.random.key_data(jax.random.fold_in(key, step_module._ADVERSARY_KEY))
+  assert not (jax.random.key_data(jax.random.split(key)) == number).all(1).any()
+
 
 RIVALS = {
-    "cutout": {"cutout.size": 4}, "mixup": {"mixup.alpha": 1.0}, "cutmix": {"cutmix.alpha": 1.0},
-    "autoaugment": {"autoaugment": True}, "augmix": {"augmix.width": 1, "augmix.depth": 1},
-    "hybrid_p": {"hybrid_p.prob": 0.6},
+    "adversarial": {}, "cutout": {"cutout.size": 4}, "patch_uniform": {"patch_uniform.size": 8},
+    "mixup": {"mixup.alpha": 1.0}, "cutmix": {"cutmix.alpha": 1.0}, "autoaugment": {"autoaugment": "cifar10"},
+    "random_autoaugment": {"random_autoaugment": True}, "augmix": {"augmix.width": 1, "augmix.depth": 1},
+    "hybrid_p": {"hybrid_p.prob": 0.6}, "hybrid_s": {"hybrid_s.prob": 1.0},
+    "hybrid_ps": {"hybrid_p.prob": 0.6, "hybrid_s.prob": 1.0},
     "hybrid_plus_ps": {"hybrid_p.prob": 0.6, "hybrid_p.plus": True, "hybrid_s.prob": 1.0, "hybrid_s.plus": True}}
+
+
+def losses_with(rival, on_devices, network, images, labels, steps):
+  """The losses of training on these images of two classes."""
+  optimizer = optax.sgd(0.05, 0.9)
+  model = models.Classifier(network, (0.5,) * 3, (0.25,) * 3)
+  state = train_state.create(0, model, images.shape[1:3], optimizer)
+  step = on_devices(1, model=model, augment=augmentation(2, **RIVALS[rival]), optimizer=optimizer,
+                    loss=losses.augmix_loss if rival == "augmix" else losses.apr_loss,
+                    adversary=ATTACK if rival == "adversarial" else None)
+  history = []
+  for number in range(steps):
+    state, sums = step(state, images, labels, jax.random.key(number))
+    history.append(float(sums["loss"]))
+  assert np.isfinite(history).all()
+  return history
 
 
 @pytest.mark.parametrize("rival", RIVALS)
@@ -167,17 +240,26 @@ def test_photographs_are_learnt_with_every_rival(rival, tiny_network, on_devices
   # The first eight patches are of one photograph, the others of the other.
   labels = np.repeat(np.arange(2, dtype=np.int32), 8)
   images = np.ascontiguousarray(photographs[:, ::2, ::2])
-  optimizer = optax.sgd(0.05, 0.9)
-  model = models.Classifier(tiny_network(2), (0.5,) * 3, (0.25,) * 3)
-  state = train_state.create(0, model, (16, 16), optimizer)
-  loss = losses.augmix_loss if rival == "augmix" else losses.apr_loss
-  step = on_devices(1, model=model, augment=augmentation(2, **RIVALS[rival]), loss=loss, optimizer=optimizer)
-  history = []
-  for number in range(30):
-    state, sums = step(state, images, labels, jax.random.key(number))
-    history.append(float(sums["loss"]))
+  history = losses_with(rival, on_devices, tiny_network(2), images, labels, 30)
   # Averages, since the mixed shares make single steps easier or harder.
-  assert np.isfinite(history).all()
+  assert np.mean(history[-8:]) < 0.8 * np.mean(history[:3]), history
+
+
+@pytest.fixture(scope="module")
+def cifar_images():
+  """Eight airplanes, then eight frogs."""
+  if not (SHARED / "cifar10").is_dir():
+    pytest.skip("the slices of real data sets are not here")
+  train = data.load("cifar10", "train", data_dir=str(SHARED))
+  return train.images[np.concatenate([np.flatnonzero(train.labels == label)[:8] for label in (0, 6)])]
+
+
+# One of each kind: an attack, mixed labels, three views, two views of augmented images.
+@pytest.mark.slow
+@pytest.mark.parametrize("rival", ["adversarial", "cutmix", "augmix", "hybrid_plus_ps"])
+def test_cifar_images_are_learnt(rival, on_devices, cifar_images):
+  network = models.NETWORKS["wide_resnet_10_1"](num_classes=2)
+  history = losses_with(rival, on_devices, network, cifar_images, np.repeat(np.arange(2, dtype=np.int32), 8), 20)
   assert np.mean(history[-8:]) < 0.8 * np.mean(history[:3]), history
 
 
