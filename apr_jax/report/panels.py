@@ -12,8 +12,9 @@ from apr_jax import corruptions, experiment
 from apr_jax.augment.samples import sample_grid
 from apr_jax.corruptions.whole_sets import regenerate
 from apr_jax.data import ArrayData
-from apr_jax.evaluation.classifier import LoadedClassifier
+from apr_jax.evaluation import ood_protocols
 from apr_jax.evaluation import swap as swap_suite
+from apr_jax.evaluation.classifier import LoadedClassifier
 from apr_jax.evaluation.suite import Task
 from apr_jax.report import html
 
@@ -58,8 +59,9 @@ def swapped(classifier: LoadedClassifier, task: Task, results: dict) -> str:
     return ""
   section = results["swap"]
   blocks = [_swap_gallery(task.test, task.test, section["in_distribution"]["examples"], "two test images")]
+  sources = ood_protocols.present(task)
   for name, result in section["out_of_distribution"].items():
-    blocks.append(_swap_gallery(task.test, task.load_test(name), result["examples"],
+    blocks.append(_swap_gallery(task.test, task.load_test(sources[name]), result["examples"],
                                 f"a test image and one of {name}"))
   return html.section("Amplitude and phase by eye", *blocks)
 
@@ -68,12 +70,12 @@ def grad_cam(classifier: LoadedClassifier, task: Task, results: dict) -> str:
   """Where the network looks, on clean and on corrupted images."""
   if "corruptions" not in results:
     return ""
-  chosen = one_per_class(task.test.labels)
-  rows = [*_looked_at(classifier, task.test.images[chosen], "clean")]
-  for name in _LOOKED_AT:
-    # The first images of the set alone: those have been corrupted.
-    shown = [index for index in chosen if index < len(_under(task.test, name, _LOOKED_AT_SEVERITY))]
-    rows += _looked_at(classifier, _under(task.test, name, _LOOKED_AT_SEVERITY)[shown], name.replace("_", " "))
+  # The corrupted images are the first of the test split, and the same ones are shown clean.
+  corrupted_sets = {name: _under(task.test, name, _LOOKED_AT_SEVERITY) for name in _LOOKED_AT}
+  chosen = one_per_class(task.test.labels[:min(map(len, corrupted_sets.values()))])
+  rows = _looked_at(classifier, task.test.images[chosen], "clean")
+  for name, images in corrupted_sets.items():
+    rows += _looked_at(classifier, images[chosen], name.replace("_", " "))
   return html.section("Where the network looks", html.strips(
       rows, f"Grad-CAM of the predicted class on the last feature map: the brighter, the more it speaks for the class. "
       f"Clean images, and the same at severity {_LOOKED_AT_SEVERITY}.", _scale(task.test.images)))

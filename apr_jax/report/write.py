@@ -1,49 +1,65 @@
-"""The report of one evaluation, `report.html`, and the page that puts several beside each other."""
+"""The report of one evaluation, `report.html`, and the page that puts several beside each other.
+
+A page is one file: nothing to load, nothing that runs.
+"""
 
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Sequence
 
+import numpy as np
+
+from apr_jax.comparison import table
+from apr_jax.comparison.scores import Scores
 from apr_jax.evaluation.classifier import LoadedClassifier
+from apr_jax.evaluation.fourier import fourier_map
 from apr_jax.evaluation.suite import Task
 from apr_jax.report import html, training
 from apr_jax.report.panels import PANELS
 from apr_jax.report.scores import SECTIONS, Runs
 from apr_jax.training.workdir import write_text
 
-REPORT = "report.html"
+REPORT, FOURIER_MAP = "report.html", "fourier.npy"
 
 
-def write_report(folder: pathlib.Path, title: str, results: dict, headline: str, workdir: pathlib.Path,
-                 classifier: LoadedClassifier, task: Task) -> pathlib.Path:
-  """Writes `folder/report.html`: one file, with nothing to load and nothing that runs.
+def write_report(folder: pathlib.Path, workdir: pathlib.Path, results: dict, classifier: LoadedClassifier,
+                 task: Task) -> None:
+  """Writes `folder/report.html` and, if the suite was run, `folder/fourier.npy`.
+
+  The array is the error under each frequency in percent, float64 `[rows, columns]`, the zero frequency in the centre.
 
   Args:
     folder: of the results.
-    title: of the run.
+    workdir: of the run; its training curves are shown.
     results: as in `results.json`.
-    headline: the table of the headline scores, HTML.
-    workdir: of the run, for its training curves.
     classifier: the network.
     task: what it was evaluated on.
-
-  Returns:
-    the path of the page.
   """
-  sections = [html.section("Scores", headline), *(section({title: results}) for section in SECTIONS),
-              *(panel(classifier, task, results) for panel in PANELS), training.curves(workdir),
-              _about({title: results})]
-  write_text(folder / REPORT, html.page(f"{title}: evaluation", sections))
-  return folder / REPORT
+  scores = Scores(workdir, results)
+  runs = {scores.title: results}
+  write_text(folder / REPORT, html.page(f"{scores.title}: evaluation", [
+      _headline([scores]), *(section(runs) for section in SECTIONS),
+      *(panel(classifier, task, results) for panel in PANELS), training.curves(workdir), _about(runs)]))
+  if "fourier" in results:
+    np.save(folder / FOURIER_MAP, fourier_map(results))
 
 
-def comparison_page(runs: Runs, headline: str) -> str:
-  """The page of several runs: their scores side by side."""
-  return html.page(" and ".join(runs) if len(runs) < 4 else f"{len(runs)} runs",
-                   [html.section("Scores", headline), *(section(runs) for section in SECTIONS), _about(runs)])
+def comparison_page(all_scores: Sequence[Scores]) -> str:
+  """The page of several runs, side by side."""
+  titles = [scores.title for scores in all_scores]
+  runs = {title if titles.count(title) == 1 else f"{title} ({scores.folder})": scores.results
+          for title, scores in zip(titles, all_scores)}
+  return html.page(f"Comparison of {len(runs)} runs", [
+      _headline(all_scores), *(section(runs) for section in SECTIONS), _about(runs)])
 
 
-def _about(runs: Mapping[str, dict]) -> str:
+def _headline(all_scores: Sequence[Scores]) -> str:
+  """The scores beside the published ones."""
+  header, *rows = table.to_lines(table.make_rows(table.entries_of(all_scores)))
+  return html.section("Scores", html.table(header, rows))
+
+
+def _about(runs: Runs) -> str:
   """What the results depend on."""
   return html.section("Configuration and versions", *(
       html.details(name, json.dumps(results["meta"], indent=2)) for name, results in runs.items()))
