@@ -1,4 +1,4 @@
-"""Scores a trained run: `python evaluate.py --workdir DIR [--suites clean,corruptions,ood] [--data_dir D]`.
+"""Scores a trained run: `python evaluate.py --workdir DIR [--suites clean,corruptions,calibration,ood] [--data_dir D]`.
 
 Needs only the workdir, where training stored its configuration, and the data to score on. Writes `results.json`.
 """
@@ -6,7 +6,7 @@ Needs only the workdir, where training stored its configuration, and the data to
 from absl import flags
 
 from apr_jax import cli
-from apr_jax.evaluation import runner
+from apr_jax.evaluation import ood_protocols, runner
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
 _SUITES = flags.DEFINE_list(
@@ -17,7 +17,9 @@ _LIMIT = flags.DEFINE_integer("limit", 0, "Evaluate on the first so many images 
 _OUT = flags.DEFINE_string("out", None, "Folder of the results; default: WORKDIR/eval.")
 _CORRUPTIONS = flags.DEFINE_string(
     "corruptions", "auto", "Source of corrupted images: published, tfds, regenerated; auto = the first there is.")
-_OOD_SETS = flags.DEFINE_list("ood_sets", None, "Out-of-distribution sets; default: the run's evaluation.ood_sets.")
+_OOD_SETS = flags.DEFINE_list(
+    "ood_sets", None, "Out-of-distribution sets: data set names, images:PATH, or a protocol, of "
+    f"{', '.join(ood_protocols.PROTOCOLS)}; default: the run's evaluation.ood_sets.")
 flags.mark_flag_as_required("workdir")
 
 

@@ -5,7 +5,7 @@ The augmentations and metrics are plain functions, for use in any training code:
   amplitude_phase, recombine    the discrete Fourier transform in polar form, and back
   apr_p, apr_s                  Amplitude-Phase Recombination of a batch, and of single images
   corruptions.corrupt           the common corruptions of CIFAR-C and ImageNet-C
-  metrics                       accuracy, corruption errors, out-of-distribution detection
+  metrics                       accuracy, corruption errors, calibration, out-of-distribution detection
   load_classifier               a trained run as a function of images
 
 Importing this package imports neither Flax nor TensorFlow.

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from apr_jax import data, losses, models, parallel
 from apr_jax.augment.apr import OVERFLOWS
 from apr_jax.augment.pipeline import Augment, make_augment
-from apr_jax.data import ArrayData
+from apr_jax.data import ArrayData, ImageStream
 from apr_jax.errors import UserError, lookup
 from apr_jax.losses import Loss
 
@@ -24,7 +24,7 @@ class Experiment:
   Attributes:
     model: the network behind its input normalisation.
     augment: uint8 batch and labels → float views and targets, inside the training step.
-    loss: logits of the views and targets → scalar.
+    loss: what the model makes of the views in training, and targets → scalar.
     num_classes: number of logits.
     image_size: (H, W) in pixels.
   """
@@ -43,11 +43,26 @@ class Experiment:
 def load_data(settings, split: str, *, name: str | None = None, image_size: int | None = None) -> ArrayData:
   """A split of the configured data set, or of another one by `name`, with the settings of `config.data`."""
   size = settings.image_size if image_size is None else image_size
-  return data.load(name or settings.name, split, data_dir=settings.data_dir, image_size=size,
+  # Runs of earlier versions, which can still be evaluated, do not have the key.
+  resize = settings.resize if "resize" in settings else 0
+  return data.load(name or settings.name, split, data_dir=settings.data_dir, image_size=size, resize=resize,
                    download=settings.download)
 
 
-def resolve(config, train: ArrayData):
+def load_train(settings) -> ArrayData | ImageStream:
+  """The training images of `config.data`: in memory, or with `data.stream` to be read as they are needed."""
+  if settings.stream:
+    return data.open_stream(
+        settings.name, data_dir=settings.data_dir, image_size=settings.image_size, limit=settings.limit,
+        extra_folders=settings.extra_folders, shuffle_buffer=settings.shuffle_buffer,
+        min_crop_area=settings.min_crop_area, download=settings.download, process=jax.process_index(),
+        processes=jax.process_count())
+  if settings.extra_folders:
+    raise UserError("data.extra_folders needs data.stream=True: images in memory have no class names to match")
+  return load_data(settings, "train").take(settings.limit)
+
+
+def resolve(config, train: ArrayData | ImageStream):
   """A copy of the configuration in which everything that depends on the data set is filled in.
 
   Raises:
@@ -77,16 +92,23 @@ def build(config) -> Experiment:
   if dtype is None:
     dtype = jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
   model = models.make(settings.name, settings.num_classes, mean=settings.mean, std=settings.std, dtype=dtype,
-                      axis_name=parallel.AXIS if settings.sync_batch_norm else None)
-  augment = make_augment(config.augment, settings.num_classes, settings.mean)
+                      axis_name=parallel.AXIS if settings.sync_batch_norm else None,
+                      contrastive=_is_on(config, "simclr", "views"))
+  augment = make_augment(config.augment, settings.num_classes, settings.mean, settings.std)
   return Experiment(model, augment, _loss(config), settings.num_classes, tuple(settings.image_size))
 
 
 def _loss(config: Any) -> Loss:
-  # Runs of earlier versions, which can still be evaluated, do not have the key.
-  if "augmix" in config.augment and config.augment.augmix.width > 0:
+  if _is_on(config, "augmix", "width"):
     return functools.partial(losses.augmix_loss, weight=config.loss.jsd_weight)
+  if _is_on(config, "simclr", "views"):
+    return functools.partial(losses.supclr_loss, temperature=config.loss.temperature, axis_name=parallel.AXIS)
   return losses.apr_loss
+
+
+def _is_on(config: Any, name: str, count: str) -> bool:
+  # Runs of earlier versions, which can still be evaluated, do not have the key.
+  return name in config.augment and config.augment[name][count] > 0
 
 
 def _check(config: Any) -> None:
@@ -100,6 +122,9 @@ def _check(config: Any) -> None:
       ("checkpoint.every_steps", config.checkpoint.every_steps, config.checkpoint.every_steps >= 0, "0 or more"),
       ("checkpoint.keep", config.checkpoint.keep, config.checkpoint.keep > 0, "above 0"),
       ("evaluation.batch_size", config.evaluation.batch_size, config.evaluation.batch_size > 0, "above 0"),
+      ("data.shuffle_buffer", config.data.shuffle_buffer, config.data.shuffle_buffer > 0, "above 0"),
+      ("data.min_crop_area", config.data.min_crop_area, 0 < config.data.min_crop_area <= 1,
+       "above 0 and at most 1"),
       ("augment.crop_padding", augment.crop_padding, augment.crop_padding >= 0, "0 or more"),
       ("augment.crop_fill", augment.crop_fill, 0 <= augment.crop_fill <= 255, "in 0..255"),
       *((f"augment.{name}.prob", augment[name].prob, 0 <= augment[name].prob <= 1, "in 0..1")
@@ -113,6 +138,10 @@ def _check(config: Any) -> None:
       ("augment.cutout.size", augment.cutout.size, augment.cutout.size >= 0, "0 or more"),
       ("augment.augmix.width", augment.augmix.width, augment.augmix.width >= 0, "0 or more"),
       ("augment.augmix.depth", augment.augmix.depth, augment.augmix.depth > 0, "above 0"),
+      ("augment.simclr.views", augment.simclr.views, augment.simclr.views == 0 or augment.simclr.views >= 2,
+       "0, or 2 or more"),
+      ("augment.simclr.min_area", augment.simclr.min_area, 0 < augment.simclr.min_area <= 1, "above 0 and at most 1"),
+      ("loss.temperature", config.loss.temperature, config.loss.temperature > 0, "above 0"),
       ("loss.jsd_weight", config.loss.jsd_weight, config.loss.jsd_weight >= 0, "0 or more"),
       ("seed", config.seed, 0 <= config.seed < 2**32, "in 0..2^32-1"),
       ("model.mean", config.model.mean, _are_numbers(config.model.mean, 3), "three numbers, one per channel"),
@@ -140,11 +169,11 @@ def _check_combination(augment: Any) -> None:
   """Refuses augmentations that exclude each other: two of one kind, or what is not defined together."""
   strength = {
       "apr_s": augment.apr_s.prob, "hybrid_s": augment.hybrid_s.prob, "autoaugment": augment.autoaugment,
-      "augmix": augment.augmix.width,
+      "augmix": augment.augmix.width, "simclr": augment.simclr.views,
       "apr_p": augment.apr_p.prob, "hybrid_p": augment.hybrid_p.prob, "mixup": augment.mixup.alpha,
       "cutmix": augment.cutmix.alpha, "cutout": augment.cutout.size}
-  for exclusive in (("apr_s", "hybrid_s", "autoaugment", "augmix"),
-                    ("apr_p", "hybrid_p", "mixup", "cutmix", "augmix"), ("cutout", "augmix")):
+  for exclusive in (("apr_s", "hybrid_s", "autoaugment", "augmix", "simclr"),
+                    ("apr_p", "hybrid_p", "mixup", "cutmix", "augmix", "simclr"), ("cutout", "augmix", "simclr")):
     on = [f"augment.{name}" for name in exclusive if strength[name]]
     if len(on) > 1:
       raise UserError(f"{' and '.join(on)} exclude each other; switch all but one of them off")

@@ -4,6 +4,7 @@
 
 The names are those of `apr_jax/models/torch_names.py`, so that the released networks, and torchvision's ResNet-50,
 load the file with `load_state_dict(torch.load("F.pth"))`. They take normalised images: mean and std are printed.
+Of a network trained by contrast the projection stays behind; the logits are the same without it.
 """
 
 import os
@@ -16,7 +17,7 @@ from apr_jax import cli
 from apr_jax.errors import UserError, one_line
 from apr_jax.evaluation.classifier import LoadedClassifier
 from apr_jax.import_torch import import_library
-from apr_jax.models import torch_names
+from apr_jax.models import contrastive, torch_names
 
 
 def export_checkpoint(workdir: str, file: str) -> ml_collections.ConfigDict:
@@ -37,7 +38,7 @@ def export_checkpoint(workdir: str, file: str) -> ml_collections.ConfigDict:
     raise UserError(f"{file} exists already and is not overwritten; use another --checkpoint")
   classifier = LoadedClassifier(workdir)
   config = classifier.config
-  state = torch_names.to_state_dict(config.model.name, classifier.variables)
+  state = torch_names.to_state_dict(config.model.name, contrastive.as_plain(classifier.variables))
   partial = f"{file}.partial"  # until it is whole: a killed export leaves no file that looks finished
   try:
     # Copies, since the arrays of a checkpoint are read-only, which PyTorch warns of.

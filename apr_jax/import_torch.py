@@ -30,7 +30,7 @@ _PREFIX = "module."  # what DataParallel puts before its names
 _CIFAR = {10: "cifar10", 100: "cifar100"}  # data set by number of classes
 _CIFAR_SIZE = 32  # pixels
 _IMAGENET_NETWORKS = ("resnet50", "resnet50_max_blur")
-_IMAGENET, _IMAGENET_SIZE = "imagenet2012", 224
+_IMAGENET, _IMAGENET_SIZE, _IMAGENET_RESIZE = "imagenet2012", 224, 256
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -130,6 +130,7 @@ def _config(model: str, num_classes: int, file: str, data: str | None, mean: Seq
   with config.unlocked():
     config.imported_from = file
     config.data.name, config.data.image_size = data, size
+    config.data.resize = _IMAGENET_RESIZE if imagenet else 0
     config.model.name, config.model.num_classes, config.model.image_size = model, num_classes, (size, size)
     config.model.mean, config.model.std = tuple(mean), tuple(std)
     config.model.dtype = "float32"

@@ -9,7 +9,10 @@ import jax
 import jax.numpy as jnp
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
-"""(logits `[V, B, K]` of V views, targets `[B, K]`) → the loss of a training step."""
+"""(logits `[V, B, K]` of V views, targets `[B, K]`) → the loss of a training step.
+
+A contrastive network's logits are followed by its projections, `[V, B, K + D]`.
+"""
 
 
 def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
@@ -64,3 +67,52 @@ def jensen_shannon(logits: jax.Array) -> jax.Array:
   p = jnp.exp(log_p)
   log_mixture = jnp.log(jnp.clip(p.mean(0), 1e-7, 1))
   return (p * (log_p - log_mixture)).sum(-1).mean()
+
+
+def supclr_loss(outputs: jax.Array, targets: jax.Array, temperature: float = 0.07,
+                axis_name: str | None = None) -> jax.Array:
+  """Supervised contrastive loss of the projections plus the mean cross-entropy of the linear probe over the views.
+
+  The two train different parameters, as `models.contrastive` stops the probe's gradient before the network.
+
+  Args:
+    outputs: float `[V, B, K + D]`: K logits of the probe, then D numbers of the projection, of length 1.
+    targets: float `[B, K]`, one-hot.
+    temperature, axis_name: see `supervised_contrastive`.
+  """
+  classes = targets.shape[-1]
+  probe = apr_loss(outputs[..., :classes], targets) / len(outputs)
+  return probe + supervised_contrastive(outputs[..., classes:], targets, temperature, axis_name)
+
+
+def supervised_contrastive(embeddings: jax.Array, targets: jax.Array, temperature: float = 0.07,
+                           axis_name: str | None = None) -> jax.Array:
+  """Draws views of the same class together and the others apart:
+
+      mean_i −1/|P(i)| Σ_{p∈P(i)} log (exp(z_i·z_p/τ) / Σ_{a≠i} exp(z_i·z_a/τ))
+
+  over all views i, with P(i) the other views of i's class. A view without any counts with loss 0.
+
+  Args:
+    embeddings: float `[V, B, D]` of length 1.
+    targets: float `[B, K]`, one-hot.
+    temperature: τ; 0.07 in CSI's released code, 0.1 in the paper.
+    axis_name: mapped axis whose devices' views are all compared with each other; None compares this device's.
+      The mean stays that over this device's views.
+
+  Reference: Khosla et al., Supervised Contrastive Learning, NeurIPS 2020 (https://arxiv.org/abs/2004.11362),
+  Equation 2. CSI's released code (https://github.com/alinlab/CSI) counts i itself into P(i), with a constant
+  logarithm; that makes the gradient smaller by |P| / (|P| + 1).
+  """
+  anchors = embeddings.reshape(-1, embeddings.shape[-1]).astype(jnp.float32)
+  labels = jnp.tile(targets.argmax(-1), len(embeddings))
+  others, other_labels, first = anchors, labels, 0
+  if axis_name is not None:
+    others, other_labels = jax.lax.all_gather((anchors, labels), axis_name, tiled=True)
+    first = jax.lax.axis_index(axis_name) * len(anchors)
+  different = jnp.arange(len(others)) != first + jnp.arange(len(anchors))[:, None]
+  positive = (labels[:, None] == other_labels) & different
+  similarity = jnp.matmul(anchors, others.T, precision=jax.lax.Precision.HIGHEST) / temperature
+  log_share = similarity - jax.nn.logsumexp(similarity, axis=1, where=different, keepdims=True)
+  of_anchor = jnp.where(positive, log_share, 0).sum(1) / jnp.maximum(positive.sum(1), 1)
+  return -of_anchor.mean()

@@ -56,6 +56,20 @@ def replicate(tree: Tree, devices: list[jax.Device] | None = None) -> Tree:
   return jax.device_put(tree, _replicated(devices))
 
 
+def split(batch: Tree) -> Tree:
+  """Puts on each device of this process its part of the process's share of a batch.
+
+  Args:
+    batch: arrays `[b, ...]`, b a multiple of the number of local devices D.
+
+  Returns:
+    arrays `[D, b / D, ...]` for `parallel_step`; the transfer goes on while the caller does.
+  """
+  devices = jax.local_devices()
+  sharding = NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec(AXIS))
+  return jax.device_put(jax.tree.map(lambda x: x.reshape(len(devices), -1, *x.shape[1:]), batch), sharding)
+
+
 def call_replicated(function: Callable[[], Tree]) -> Tree:
   """The result of `function`, compiled and run by every process, on each device."""
   return jax.jit(function, out_shardings=_replicated(None))()
@@ -84,19 +98,20 @@ def to_host(tree: Tree) -> Tree:
   return jax.tree.map(lambda x: np.asarray(x.addressable_data(0)), tree)
 
 
-def parallel_step(step: Callable[..., Any], num_inputs: int) -> Callable[..., Any]:
+def parallel_step(step: Callable[..., Any], num_inputs: int, *, split_inputs: bool = False) -> Callable[..., Any]:
   """Runs a training step on every device.
 
   Args:
     step: `(state, *inputs, shard)` → `(state, sums)`, where `shard` is the index of the device. It must return the
       same values on every device: reduce over `AXIS` inside.
-    num_inputs: number of `inputs`, all of them replicated.
+    num_inputs: number of `inputs`.
+    split_inputs: whether `split` made the inputs, so that each device sees its part; else they are replicated.
 
   Returns:
     `(state, *inputs)` → `(state, sums)`. The state passed in is donated: its buffers are gone after the call.
   """
-  mapped = jax.pmap(step, axis_name=AXIS, in_axes=(None,) * (1 + num_inputs) + (0,), out_axes=None,
-                    donate_argnums=0)
+  in_axes = (None, *(0 if split_inputs else None,) * num_inputs, 0)
+  mapped = jax.pmap(step, axis_name=AXIS, in_axes=in_axes, out_axes=None, donate_argnums=0)
   first = jax.process_index() * jax.local_device_count()
   shards = np.arange(first, first + jax.local_device_count(), dtype=np.int32)
   return lambda *arguments: mapped(*arguments, shards)

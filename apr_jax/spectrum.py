@@ -1,4 +1,4 @@
-"""Amplitude and phase of images, and their recombination (APR, Section 3).
+"""Amplitude and phase of images, their recombination (APR, Section 3), and the images of single frequencies.
 
 For a real image x with discrete Fourier transform F, the amplitude is A = |F| and the phase P = angle(F), so that
 F = A exp(iP). Recombination takes A from one image and P from another and transforms back.
@@ -107,6 +107,37 @@ def from_half_spectrum(amplitude: jax.Array, phase: jax.Array, shape: Sequence[i
   in_chw = (shape[-1], shape[-3], shape[-2])
   image = jnp.fft.irfftn(amplitude * phase, s=[in_chw[axis] for axis in chw_axes], axes=chw_axes)
   return jnp.moveaxis(image, -3, -1)
+
+
+def fourier_basis(row: int | jax.Array, column: int | jax.Array, height: int, width: int) -> jax.Array:
+  """The real image of unit norm whose transform over height and width is zero but at one frequency and its mirror.
+
+  √(2/HW) · cos(2π(row·y/H + column·x/W) + π/4), and cos(...)/√(HW) without π/4 where a frequency is its own mirror.
+  A frequency and its mirror share one image, that of the one that comes first, row by row, in a map with the zero
+  frequency in the centre. This is the basis of the released code of Yin et al. 2019
+  (https://arxiv.org/abs/1906.08988).
+
+  Args:
+    row, column: whole numbers, in cycles per image height and width; modulo H and W.
+    height, width: H and W in pixels.
+
+  Returns:
+    float32 `[H, W]`.
+  """
+  row, mirrored_row = _centred(row, height), _centred(-row, height)
+  column, mirrored_column = _centred(column, width), _centred(-column, width)
+  own_mirror = (row == mirrored_row) & (column == mirrored_column)
+  second = (row > mirrored_row) | ((row == mirrored_row) & (column > mirrored_column))
+  row, column = jnp.where(second, -row, row), jnp.where(second, -column, column)
+  # Whole turns are dropped in integers: a large angle would cost float32 its digits.
+  turns = (row * jnp.arange(height) % height / height)[:, None] + column * jnp.arange(width) % width / width
+  return jnp.where(own_mirror, jnp.cos(2 * jnp.pi * turns),
+                   jnp.sqrt(2.0) * jnp.cos(2 * jnp.pi * turns + jnp.pi / 4)) / jnp.sqrt(height * width)
+
+
+def _centred(frequency: int | jax.Array, size: int) -> int | jax.Array:
+  """The frequency modulo `size`, from -(size // 2) to (size - 1) // 2."""
+  return (frequency + size // 2) % size - size // 2
 
 
 def _axes_in_chw(axes: Sequence[int]) -> tuple[int, ...]:

@@ -22,6 +22,11 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.data_dir = ""  # where TFDS keeps its data sets; "" = TFDS's own default
   config.data.limit = 0  # use the first N training images; 0 = all; class folders are sorted by class
   config.data.image_size = 0  # pixels; resize and centre-crop to this square; 0 = as stored
+  config.data.resize = 0  # pixels of the short side before that crop; 0 = image_size; ImageNet: 256 for 224
+  config.data.stream = False  # read training images from disk as they are needed, in random resized crops
+  config.data.min_crop_area = 0.08  # of those: smallest share of an image; 1 = the whole; torchvision's default
+  config.data.shuffle_buffer = 10_000  # of streams from TFDS: encoded images that each process holds to shuffle
+  config.data.extra_folders = ()  # of streams: roots of class folders mixed in; in data_dir, or whole paths
   config.data.download = False  # let TFDS download a data set that is not prepared
 
   config.model = ml_collections.ConfigDict()
@@ -34,7 +39,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.model.image_size = (0, 0)  # height and width in pixels; (0, 0) = the data set's
 
   config.optimizer = ml_collections.ConfigDict()
-  config.optimizer.name = "sgd"
+  config.optimizer.name = "sgd"  # sgd or lars
   config.optimizer.learning_rate = 0.1  # the schedule's peak
   config.optimizer.momentum = 0.9
   config.optimizer.nesterov = True
@@ -52,6 +57,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.augment.flip = True  # random horizontal flip
   config.augment.apr_p = ml_collections.ConfigDict()
   config.augment.apr_p.prob = 0.0  # of recombining amplitudes within the batch; 0 = off; the paper: 0.6
+  config.augment.apr_p.normalised = False  # recombine after the input normalisation, as released for ImageNet
   config.augment.apr_p.per_image = False  # one coin per image instead of one per batch
   config.augment.apr_s = ml_collections.ConfigDict()
   config.augment.apr_s.prob = 0.0  # of augmenting an image; 0 = off; the paper: 1
@@ -78,9 +84,13 @@ def get_config() -> ml_collections.ConfigDict:
   config.augment.augmix.width = 0  # chains per view; 0 = off; the paper: 3
   config.augment.augmix.depth = 3  # operations in the longest chain; each chain's number is drawn from 1..depth
   config.augment.augmix.severity = 3.0  # as apr_s.severity
+  config.augment.simclr = ml_collections.ConfigDict()  # SimCLR's views, for supervised contrastive training
+  config.augment.simclr.views = 0  # per image; 0 = off; the papers: 2
+  config.augment.simclr.min_area = 0.08  # smallest share of an image that a crop shows; SimCLR's and CSI's
 
   config.loss = ml_collections.ConfigDict()
   config.loss.jsd_weight = 12.0  # with augmix: of the Jensen-Shannon divergence; AugMix's
+  config.loss.temperature = 0.07  # with simclr: of the supervised contrastive loss; CSI's
 
   config.checkpoint = ml_collections.ConfigDict()
   config.checkpoint.every_steps = 0  # 0 = at the end of each epoch
@@ -88,6 +98,7 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.evaluation = ml_collections.ConfigDict()
   config.evaluation.batch_size = 500  # images per step over all devices; does not change any result
-  config.evaluation.ood_sets = ("cifar100",)  # out-of-distribution sets: names as in data.name
+  config.evaluation.ood_sets = ("cifar100",)  # out-of-distribution sets: names as in data.name, images:PATH, or a
+  # protocol of apr_jax/evaluation/ood_protocols.py: apr, openood
 
   return config.lock()

@@ -24,7 +24,13 @@ METHODS = {
     "cutmix": {"cutmix.alpha": 1.0}, "autoaugment": {"autoaugment": True}, "augmix": {"augmix.width": 3},
     "hybrid_p": HYBRID_P, "hybrid_s": HYBRID_S,
     "hybrid_ps": HYBRID_P | HYBRID_S, "hybrid_plus_p": PLUS_P, "hybrid_plus_s": PLUS_S,
-    "hybrid_plus_ps": PLUS_P | PLUS_S}
+    "hybrid_plus_ps": PLUS_P | PLUS_S, "supclr": {"simclr.views": 2, "crop_padding": 0, "flip": False}}
+# On ImageNet APR-P has another probability and AugMix another severity, and there are methods of its own.
+IMAGENET_METHODS = {
+    "standard": {}, "apr_p": {"apr_p.prob": 0.5}, "apr_s": METHODS["apr_s"],
+    "apr_sp": {"apr_p.prob": 0.5, "apr_s.prob": 1.0}, "augmix": {"augmix.width": 3, "augmix.severity": 1.0},
+    "max_blur": {}, "stylized": {}, "deepaugment": {}, "hybrid_plus_ps": METHODS["hybrid_plus_ps"],
+    "deepaugment_apr_sp": {"apr_p.prob": 0.5, "apr_s.prob": 1.0}}
 KEYS = {
     "seed", "epochs", "batch_size", "log_every_steps", "eval_every_epochs", "data.name", "data.data_dir",
     "data.limit", "model.name", "model.dtype", "model.sync_batch_norm", "optimizer.name", "optimizer.learning_rate",
@@ -35,7 +41,7 @@ KEYS = {
     "augment.hybrid_p.per_image", "augment.hybrid_s.prob", "augment.hybrid_s.severity", "augment.hybrid_s.overflow",
     "augment.hybrid_s.plus", "augment.cutout.size", "augment.mixup.alpha", "augment.cutmix.alpha",
     "augment.cutmix.prob", "augment.autoaugment", "augment.augmix.width", "augment.augmix.depth",
-    "augment.augmix.severity", "loss.jsd_weight", "checkpoint.every_steps", "checkpoint.keep"}
+    "augment.augmix.severity", "augment.simclr.views", "augment.simclr.min_area", "loss.jsd_weight", "loss.temperature", "checkpoint.every_steps", "checkpoint.keep"}
 # Mean corruption error of AllConvNet, DenseNet, WideResNet-40-2 and ResNeXt-29 (APR, Table 1).
 TABLE_1 = {
     "cifar10_standard": (30.8, 30.7, 26.9, 27.5), "cifar10_apr_p": (21.5, 20.3, 18.3, 18.5),
@@ -61,6 +67,10 @@ HYBRID = {
     "cifar100_hybrid_plus_s": (38.9, 37.3, 33.9, 31.1, 32.1),
     "cifar10_hybrid_plus_ps": (10.7, 9.5, 8.3, 7.9, 8.2),
     "cifar100_hybrid_plus_ps": (34.4, 33.4, 31.2, 28.8, 29.9)}
+# mCE of ResNet-50 on ImageNet-C (APR, Table 4).
+TABLE_4 = {
+    "standard": 80.6, "max_blur": 73.4, "stylized": 73.3, "augmix": 68.4, "apr_s": 70.5, "apr_p": 69.3,
+    "apr_sp": 65.0, "deepaugment": 63.1, "deepaugment_apr_sp": 57.5}
 NETWORKS = ("AllConvNet", "DenseNet", "WideResNet-40-2", "ResNeXt-29", "ResNet-18")
 
 
@@ -108,21 +118,28 @@ def test_the_docstring_gives_the_published_errors(name):
   assert {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C"}[name.split("_")[0]] in text
 
 
-@pytest.mark.parametrize("name", [name for name in RUNS if name.partition("_")[2] in METHODS])
+@pytest.mark.parametrize("method", TABLE_4)
+def test_the_docstring_gives_the_published_mce(method):
+  text = " ".join(docstring(f"imagenet_{method}").split())
+  assert f"mCE on ImageNet-C in percent, published (APR, Table 4): ResNet-50 {TABLE_4[method]}" in text
+  assert "Measured here, error and cost: not run." in text
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if name.partition("_")[2] in METHODS | IMAGENET_METHODS])
 def test_the_name_says_the_augmentation(name):
   data, method = name.split("_", 1)
   config = load(name)
-  assert config.data.name == data
+  assert config.data.name == {"imagenet": "imagenet2012"}.get(data, data)
   augment = flatten(config.augment.to_dict())
-  plain = flatten(load("digits_base" if data == "digits" else "base").augment.to_dict())
+  plain = flatten(load(f"{data}_base" if data in ("digits", "imagenet") else "base").augment.to_dict())
   changed = {key: value for key, value in augment.items() if value != plain[key] and not key.endswith("overflow")}
-  assert changed == METHODS[method]
+  assert changed == (IMAGENET_METHODS if data == "imagenet" else METHODS)[method]
   for single in ("apr_s", "hybrid_s"):
-    if data.startswith("cifar") and augment[f"{single}.prob"]:
+    if data != "digits" and augment[f"{single}.prob"]:
       assert augment[f"{single}.overflow"] == "wrap"  # as the published numbers were made
 
 
-@pytest.mark.parametrize("name", [name for name in RUNS if name.startswith("cifar")])
+@pytest.mark.parametrize("name", [name for name in RUNS if name.startswith("cifar") and "supclr" not in name])
 def test_the_cifar_recipe_is_the_published_one(name):
   config = load(name)
   assert (config.epochs, config.batch_size, config.model.name) == (200, 128, "wide_resnet_40_2")
@@ -135,6 +152,42 @@ def test_the_cifar_recipe_is_the_published_one(name):
           augment.apr_p.per_image) == (4, 128, True, 3, False)
   assert (config.model.mean, config.model.std) == ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
   assert config.evaluation.ood_sets == (("cifar100",) if config.data.name == "cifar10" else ("cifar10",))
+
+
+@pytest.mark.parametrize("name", ["cifar10_supclr", "cifar100_supclr"])
+def test_supclrs_recipe_is_that_of_csis_released_code(name):
+  config = load(name)
+  assert (config.epochs, config.batch_size, config.model.name) == (700, 512, "resnet18_cifar")
+  assert config.optimizer.to_dict() == {
+      "name": "lars", "learning_rate": 1.0, "momentum": 0.9, "nesterov": False, "weight_decay": 1e-6}
+  assert (config.schedule.name, config.schedule.warmup_epochs) == ("cosine", 10)
+  assert (config.loss.temperature, config.augment.simclr.min_area) == (0.07, 0.08)
+  assert config.model.mean == config.model.std == (0.5, 0.5, 0.5) and config.model.sync_batch_norm
+  assert config.evaluation.ood_sets == (("cifar100",) if config.data.name == "cifar10" else ("cifar10",))
+
+
+def test_supclrs_docstring_gives_the_published_auroc():
+  assert "published (APR, Table 2): ResNet-18 92.0" in docstring("cifar10_supclr")
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if name.startswith("imagenet")])
+def test_the_imagenet_recipe_is_the_published_one(name):
+  config, method = load(name), name.partition("_")[2]
+  assert (config.epochs, config.batch_size) == (100, 256)
+  assert config.model.name == ("resnet50_max_blur" if method == "max_blur" else "resnet50")
+  assert config.optimizer.to_dict() == {
+      "name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": False, "weight_decay": 1e-4}
+  assert (config.schedule.name, config.schedule.boundaries_epochs, config.schedule.factor,
+          config.schedule.warmup_epochs) == ("step", (30, 60, 90), 0.1, 0)
+  assert (config.data.image_size, config.data.resize, config.data.stream, config.data.min_crop_area) == (
+      224, 256, True, 0.08)
+  augment = config.augment
+  assert (augment.crop_padding, augment.flip, augment.apr_p.normalised, augment.apr_s.severity) == (
+      0, True, True, 3)
+  assert (config.model.mean, config.model.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+  assert config.data.extra_folders == {
+      "stylized": ("Stylized-ImageNet",), "deepaugment": ("EDSR", "CAE"),
+      "deepaugment_apr_sp": ("EDSR", "CAE")}.get(method, ())
 
 
 @pytest.mark.parametrize("name", RUNS)

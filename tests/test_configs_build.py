@@ -16,18 +16,35 @@ from apr_jax.training.step import train_step
 
 NAMES = sorted(path.stem for path in (pathlib.Path(__file__).parents[1] / "configs").glob("*.py"))
 VIEWS = {"standard": 1, "apr_s": 1, "hybrid_s": 1, "hybrid_plus_s": 1, "cutout": 1, "mixup": 1, "cutmix": 1,
-         "autoaugment": 1, "apr_p": 2, "apr_sp": 2, "hybrid_p": 2, "hybrid_ps": 2, "hybrid_plus_p": 2,
-         "hybrid_plus_ps": 2, "augmix": 3}
+         "autoaugment": 1, "max_blur": 1, "stylized": 1, "deepaugment": 1, "apr_p": 2, "apr_sp": 2, "hybrid_p": 2,
+         "hybrid_ps": 2, "hybrid_plus_p": 2, "hybrid_plus_ps": 2, "deepaugment_apr_sp": 2, "supclr": 2, "augmix": 3}
+# (pixels, classes) by the first word of a configuration's name; "base" is CIFAR's.
+DATA = {"digits": (8, 10), "cifar10": (32, 10), "base": (32, 10), "cifar100": (32, 100), "imagenet": (224, 1000)}
+
+
+def load(name):
+  return importlib.import_module(f"configs.{name}").get_config()
+
+
+# Each network is traced once, with the first configuration that names it; large ones take seconds.
+OWN = {}
+for config_name in NAMES:
+  OWN.setdefault(load(config_name).model.name, config_name)
 
 
 def built(name):
-  """The configuration with a network of its own size, and its parts; what differs between the files is the step."""
-  config = importlib.import_module(f"configs.{name}").get_config()
-  config.model.name = "wide_resnet_10_1"
-  size = 8 if "digits" in name else 32
-  train = ArrayData(np.zeros((2, size, size, 3), np.uint8), np.zeros(2, np.int32), 10, "zeros")
+  """The configuration and its parts: with the network it names where that is its turn, else with a small one."""
+  config = load(name)
+  if name not in OWN.values():
+    config.model.name = "wide_resnet_10_1"
+  size, classes = DATA[name.partition("_")[0]]
+  train = ArrayData(np.zeros((2, size, size, 3), np.uint8), np.zeros(2, np.int32), classes, "zeros")
   config = experiment.resolve(config, train)
   return config, experiment.build(config)
+
+
+def test_the_networks_are_among_those_traced():
+  assert {"wide_resnet_40_2", "resnet50", "resnet50_max_blur", "wide_resnet_10_1"} <= OWN.keys()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -51,8 +68,9 @@ def test_the_step_traces(name):
 @pytest.mark.parametrize("name", [name for name in NAMES if name.partition("_")[2] in VIEWS])
 def test_number_of_views(name):
   _, parts = built(name)
+  classes = DATA[name.partition("_")[0]][1]
   images = jax.ShapeDtypeStruct((4, *parts.image_size, 3), jnp.uint8)
   views, targets = jax.eval_shape(parts.augment, jax.random.key(0), images, jnp.zeros(4, jnp.int32), jnp.arange(4),
                                   jnp.int32(0))
   assert views.shape == (VIEWS[name.partition("_")[2]], *images.shape) and views.dtype == jnp.float32
-  assert targets.shape == (4, 10) and targets.dtype == jnp.float32
+  assert targets.shape == (4, classes) and targets.dtype == jnp.float32

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from apr_jax import experiment, losses, parallel
+from apr_jax import data, experiment, losses, parallel
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
+from apr_jax.models.contrastive import Contrastive
 
 TRAIN = ArrayData(np.zeros((6, 8, 12, 3), np.uint8), np.arange(6, dtype=np.int32), 7, "small")
 
@@ -55,6 +56,9 @@ def test_a_configuration_that_contradicts_the_data_is_refused(overrides, words):
     ("checkpoint.every_steps", -1, "0 or more"),
     ("checkpoint.keep", 0, "above 0"),
     ("evaluation.batch_size", 0, "above 0"),
+    ("data.shuffle_buffer", 0, "above 0"),
+    ("data.min_crop_area", 0.0, "above 0 and at most 1"),
+    ("data.min_crop_area", 1.5, "above 0 and at most 1"),
     ("augment.crop_padding", -1, "0 or more"),
     ("augment.crop_fill", 256, "in 0..255"),
     ("augment.crop_fill", -1, "in 0..255"),
@@ -80,6 +84,11 @@ def test_a_configuration_that_contradicts_the_data_is_refused(overrides, words):
     ("augment.augmix.depth", 0, "above 0"),
     ("augment.augmix.severity", 0.0, "above 0.1 and at most 10"),
     ("loss.jsd_weight", -12.0, "0 or more"),
+    ("augment.simclr.views", 1, "0, or 2 or more"),
+    ("augment.simclr.views", -2, "0, or 2 or more"),
+    ("augment.simclr.min_area", 0.0, "above 0 and at most 1"),
+    ("augment.simclr.min_area", 1.5, "above 0 and at most 1"),
+    ("loss.temperature", 0.0, "above 0"),
 ])
 def test_values_out_of_range_are_named_with_their_rule(key, value, rule):
   with pytest.raises(UserError) as error:
@@ -98,9 +107,10 @@ def test_values_at_the_edge_are_accepted(key, value):
     ("apr_p.prob", "mixup.alpha"), ("apr_p.prob", "hybrid_p.prob"), ("mixup.alpha", "cutmix.alpha"),
     ("hybrid_p.prob", "cutmix.alpha"), ("apr_s.prob", "hybrid_s.prob"), ("autoaugment", "apr_s.prob"),
     ("apr_s.prob", "augmix.width"), ("apr_p.prob", "augmix.width"), ("mixup.alpha", "augmix.width"),
-    ("cutout.size", "augmix.width")])
+    ("cutout.size", "augmix.width"), ("simclr.views", "augmix.width"), ("apr_s.prob", "simclr.views"),
+    ("apr_p.prob", "simclr.views"), ("cutout.size", "simclr.views")])
 def test_augmentations_that_exclude_each_other_are_refused_in_one_line(first, second):
-  values = {"width": 3, "size": 3, "autoaugment": True}
+  values = {"width": 3, "size": 3, "views": 3, "autoaugment": True}
   on = {f"augment__{key.replace('.', '__')}": values.get(key.split(".")[-1], 0.5) for key in (first, second)}
   with pytest.raises(UserError) as error:
     experiment.resolve(config(**on), TRAIN)
@@ -122,11 +132,22 @@ def test_augmix_brings_its_loss_with_the_configured_weight():
   assert parts.loss(logits, targets) == losses.augmix_loss(logits, targets, 3.0)
 
 
+def test_simclr_brings_its_loss_and_a_projection():
+  overrides = {"model__name": "wide_resnet_10_1", "augment__simclr__views": 2, "loss__temperature": 0.3}
+  parts = experiment.build(experiment.resolve(config(**overrides), TRAIN))
+  assert isinstance(parts.model.network, Contrastive)
+  assert parts.model.network.network.num_classes == 0 and parts.model.network.num_classes == parts.num_classes == 7
+  outputs = np.random.default_rng(0).normal(size=(2, 4, 7 + 3)).astype(np.float32)
+  shared = jax.vmap(parts.loss, axis_name=parallel.AXIS, in_axes=(0, None))
+  assert shared(outputs[None], np.eye(7)[:4])[0] == pytest.approx(
+      float(losses.supclr_loss(outputs, np.eye(7)[:4], 0.3)), rel=1e-6)
+
+
 def test_a_run_from_before_the_rivals_can_still_be_evaluated():
   stored = experiment.resolve(config(model__name="wide_resnet_10_1"), TRAIN)
   with stored.unlocked():
     del stored.loss
-    for name in ("hybrid_p", "hybrid_s", "cutout", "mixup", "cutmix", "augmix", "autoaugment"):
+    for name in ("hybrid_p", "hybrid_s", "cutout", "mixup", "cutmix", "augmix", "autoaugment", "simclr"):
       del stored.augment[name]
   assert experiment.build(stored).num_classes == 7
 
@@ -178,3 +199,31 @@ def test_load_data_takes_the_settings_and_another_name():
   patches = experiment.load_data(settings, "test", name="photo_patches")
   assert patches.name == "photo_patches" and patches.image_size == (16, 16)
   assert experiment.load_data(settings, "test", image_size=24).image_size == (24, 24)
+  assert experiment.load_data(config(data__name="digits", data__image_size=16, data__resize=20).data,
+                              "test", name="uniform_noise").image_size == (16, 16)
+
+
+def test_resize_reaches_every_set_and_runs_from_before_it_have_none():
+  settings = config(data__name="digits", data__image_size=16, data__resize=20).data
+  for name in ("digits", "photo_patches"):
+    np.testing.assert_array_equal(experiment.load_data(settings, "test", name=name).images,
+                                  data.load(name, "test", image_size=16, resize=20).images)
+  with settings.unlocked():
+    for key in ("resize", "stream", "min_crop_area", "shuffle_buffer", "extra_folders"):
+      del settings[key]
+  np.testing.assert_array_equal(experiment.load_data(settings, "test").images,
+                                data.load("digits", "test", image_size=16).images)
+
+
+def test_training_images_are_held_in_memory_or_streamed(tmp_path):
+  assert experiment.load_train(config(data__name="digits", data__limit=9).data).num_examples == 9
+  with pytest.raises(UserError, match="data.extra_folders needs data.stream=True"):
+    experiment.load_train(config(data__name="digits", data__extra_folders=("x",)).data)
+  for name in ("a", "b"):
+    (tmp_path / "train" / name).mkdir(parents=True)
+    (tmp_path / "train" / name / "0.png").write_bytes(b"read when it is needed")
+  settings = config(data__name=f"folder:{tmp_path}", data__image_size=24, data__stream=True).data
+  stream = experiment.load_train(settings)
+  assert isinstance(stream, data.ImageStream)
+  resolved = experiment.resolve(config(), stream)
+  assert (resolved.model.num_classes, resolved.model.image_size) == (2, (24, 24))

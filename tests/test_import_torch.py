@@ -6,13 +6,16 @@ import pathlib
 import subprocess
 import sys
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 import apr_jax
-from apr_jax import experiment
+from apr_jax import experiment, parallel
+from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.evaluation import runner
 from apr_jax.export_torch import export_checkpoint
@@ -89,6 +92,27 @@ def test_export_gives_back_what_was_imported(imported, twin, tmp_path):
   import_checkpoint(SMALL, 10, str(tmp_path / "out.pth"), str(tmp_path / "again"))
   export_checkpoint(str(tmp_path / "again"), str(tmp_path / "again.pth"))
   assert_same(arrays(torch.load(tmp_path / "again.pth", weights_only=True)), arrays(state))
+
+
+def test_a_contrastive_network_is_exported_without_its_projection(tmp_path):
+  config = base.get_config()
+  config.model.name, config.augment.simclr.views = SMALL, 2
+  config = experiment.resolve(config, ArrayData(np.zeros((1, 32, 32, 3), np.uint8), np.zeros(1, np.int32), 10, "zeros"))
+  model = experiment.build(config).model
+  shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3))))
+  random = np.random.default_rng(0)
+  variables = jax.tree.map(lambda x: random.uniform(0.05, 0.2, x.shape).astype(np.float32), shapes)
+  adopt_config(tmp_path / "run", config)
+  with checkpoint.Checkpoints(tmp_path / "run") as writer:
+    writer.save_variables(3, parallel.replicate(variables))
+  export_checkpoint(str(tmp_path / "run"), str(tmp_path / "out.pth"))
+  twin = make_twin(SMALL, 10)
+  twin.load_state_dict(torch.load(tmp_path / "out.pth", weights_only=True), strict=True)
+  images = random.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+  with torch.no_grad():
+    expected = twin(normalised(images.astype(np.float32) / 255, config.model.mean, config.model.std)).numpy()
+  logits = apr_jax.load_classifier(tmp_path / "run").logits(images)
+  np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("wrap", [
@@ -209,6 +233,7 @@ def test_the_configuration_is_complete_and_fits_the_network(file, tmp_path, mode
   assert config.to_dict().keys() == base.get_config().to_dict().keys() | {"imported_from"}
   assert (config.data.name, config.model.std, config.model.image_size, config.evaluation.ood_sets) == expected
   assert (config.model.name, config.model.num_classes) == (model, classes)
+  assert (config.data.image_size, config.data.resize) == ((224, 256) if model == "resnet50" else (32, 0))
   assert checkpoint.exists(tmp_path / "run")
 
 

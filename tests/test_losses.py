@@ -106,3 +106,74 @@ def test_the_mixture_is_at_least_1e_7_under_the_logarithm():
   assert losses.jensen_shannon(logits) == pytest.approx(p * (-20 - np.log(1e-7)), rel=0.02)
   loss, gradient = jax.value_and_grad(losses.augmix_loss)(1e4 * jnp.array(LOGITS), TARGETS)
   assert np.isfinite(loss) and np.isfinite(gradient).all()
+
+
+def contrastive_loops(embeddings, labels, temperature):
+  """Equation 2 of the paper as it is written, view by view in float64."""
+  z = np.asarray(embeddings, np.float64).reshape(-1, embeddings.shape[-1])
+  labels = np.tile(labels, len(embeddings))
+  total = 0
+  for i in range(len(z)):
+    others = [a for a in range(len(z)) if a != i]
+    denominator = sum(np.exp(z[i] @ z[a] / temperature) for a in others)
+    positives = [p for p in others if labels[p] == labels[i]]
+    total += sum(-np.log(np.exp(z[i] @ z[p] / temperature) / denominator) for p in positives) / max(len(positives), 1)
+  return total / len(z)
+
+
+def unit_vectors(*shape):
+  vectors = np.random.default_rng(1).normal(size=shape)
+  return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize("views, labels", [
+    (2, [0, 2, 1, 2, 2]), (3, [0, 1]), (1, [0, 2, 1, 2, 2])])  # of one view, the 0 and the 1 have no positives
+@pytest.mark.parametrize("temperature", [0.07, 0.5])
+def test_the_contrastive_loss_is_the_papers_double_loop(views, labels, temperature):
+  embeddings, targets = unit_vectors(views, len(labels), 6), np.eye(3, dtype=np.float32)[labels]
+  loss = jax.jit(losses.supervised_contrastive)(embeddings, targets, temperature)
+  assert loss.dtype == jnp.float32 and loss.shape == ()
+  assert loss == pytest.approx(contrastive_loops(embeddings, np.array(labels), temperature), rel=1e-5)
+
+
+def test_the_contrastive_loss_by_hand():
+  # Two views of two classes, each class at its own end of an axis: of the three others one is at similarity 1.
+  ends = np.array([[[1., 0], [-1, 0]], [[1, 0], [-1, 0]]])
+  targets = np.eye(2)
+  share = np.e**2 / (np.e**2 + 2 * np.e**-2)
+  assert losses.supervised_contrastive(ends, targets, 0.5) == pytest.approx(-np.log(share), rel=1e-5)
+  # All in one place: every other view gets a third, whatever the labels.
+  assert losses.supervised_contrastive(np.ones((2, 2, 1)), targets) == pytest.approx(np.log(3), rel=1e-6)
+  # Nobody has a partner.
+  assert losses.supervised_contrastive(unit_vectors(1, 3, 4), np.eye(3)) == 0
+
+
+def test_the_contrastive_loss_and_its_gradient_are_finite_at_a_low_temperature():
+  embeddings = np.array([[[1., 0], [-1, 0], [0, 1]]])
+  targets = np.eye(2)[[0, 0, 1]]
+  loss, gradient = jax.jit(jax.value_and_grad(losses.supervised_contrastive))(embeddings, targets, 1e-3)
+  # The first two are positives at similarity -1, with a negative at 0.
+  assert loss == pytest.approx(2 / 3 * 1000, rel=1e-5) and np.isfinite(gradient).all()
+
+
+def test_over_devices_the_mean_loss_and_gradient_are_those_of_the_whole_batch():
+  devices = 4
+  embeddings, labels = unit_vectors(2, 8, 5), np.array([0, 1, 2, 1, 0, 0, 2, 1])
+  targets = np.eye(3, dtype=np.float32)[labels]
+  cut = lambda x, axis: np.stack(np.split(x, devices, axis))
+
+  def mean_loss(shares):
+    share_of = lambda z, t: losses.supervised_contrastive(z, t, 0.1, "devices")
+    return jax.vmap(share_of, axis_name="devices")(shares, cut(targets, 0)).mean()
+
+  loss, gradient = jax.jit(jax.value_and_grad(mean_loss))(cut(embeddings, 1))
+  expected, whole = jax.jit(jax.value_and_grad(losses.supervised_contrastive))(embeddings, targets, 0.1)
+  assert loss == pytest.approx(float(expected), rel=1e-5)
+  np.testing.assert_allclose(gradient, cut(np.asarray(whole), 1), atol=1e-6)
+
+
+def test_supclr_loss_adds_the_probes_cross_entropy_over_the_views():
+  projection = unit_vectors(2, 4, 5)
+  loss = jax.jit(losses.supclr_loss)(np.concatenate([LOGITS, projection], -1), TARGETS, 0.2)
+  probe = np.mean([negative_log_softmax(view, LABELS).mean() for view in LOGITS])
+  assert loss == pytest.approx(probe + contrastive_loops(projection, LABELS, 0.2), rel=1e-5)

@@ -73,6 +73,23 @@ def test_parallel_step_donates_the_state_and_nothing_else():
   assert state.is_deleted() and not x.is_deleted() and not new.is_deleted()
 
 
+def test_split_inputs_reach_the_devices_in_order():
+  images, labels = parallel.split((np.arange(48, dtype=np.uint8).reshape(8, 2, 3), np.arange(8, dtype=np.int32)))
+  assert (images.shape, images.dtype, labels.shape) == ((4, 2, 2, 3), np.uint8, (4, 2))
+  assert [shard.data.shape for shard in images.addressable_shards] == [(1, 2, 2, 3)] * 4
+  assert {shard.device for shard in images.addressable_shards} == set(jax.devices())
+
+  def step(state, images, labels, shard):
+    return state + 1, {name: jax.lax.psum(jnp.zeros((4, *x.shape), x.dtype).at[shard].set(x), parallel.AXIS)
+                       for name, x in (("images", images.astype(np.int32)), ("labels", labels))}
+
+  mapped = parallel.parallel_step(step, num_inputs=2, split_inputs=True)
+  _, seen = mapped(parallel.replicate(np.float32(0)), images, labels)
+  np.testing.assert_array_equal(seen["images"].reshape(-1), np.arange(48))
+  np.testing.assert_array_equal(seen["labels"].reshape(-1), np.arange(8))
+  assert not images.is_deleted()
+
+
 @pytest.mark.parametrize("devices, batch_size", [(1, 1), (1, 4), (1, 11), (1, 500), (2, 5), (3, 4), (4, 8), (4, 3)])
 def test_logits_do_not_depend_on_batches_and_devices(devices, batch_size):
   expected = (IMAGES.astype(np.float64) / 255).reshape(11, -1) @ WEIGHT

@@ -64,7 +64,7 @@ def test_the_five_networks_average_to_the_means_that_hybrid_augment_prints(metho
     ("cifar10_standard", "resnet18_cifar", "mean_error", 25.4, "HybridAugment++ (ICCV 2023), Table 1"),
     ("cifar10_hybrid_plus_s", "wide_resnet_40_2", "clean_error", 4.6, "HybridAugment++ (ICCV 2023), Table 2"),
     ("cifar10_apr_sp", "resnet18_cifar", "ood_auroc", 94.7, "APR (ICCV 2021), Table 2"),
-    ("cifar10_apr_sp", "resnet18_cifar", "ood_auroc/svhn_cropped", 97.7, "HybridAugment++ (ICCV 2023), Table 5"),
+    ("cifar10_apr_sp", "resnet18_cifar", "ood_auroc/svhn", 97.7, "HybridAugment++ (ICCV 2023), Table 5"),
     ("cifar10_apr_sp", "resnet18_cifar", "ood_auroc/lsun_fix", 93.7, "HybridAugment++ (ICCV 2023), Table 5"),
     ("cifar10_fgsm_apr_sp", "preact_resnet18", "robust_accuracy", 45.7, "APR (ICCV 2021), Table 3"),
     ("cifar10_fgsm_apr_p", "preact_resnet18", "clean_error", 14.7, "APR (ICCV 2021), Table 3"),

@@ -2,7 +2,7 @@
 
     uint8 → APR-S, HA-S or AutoAugment → crop → flip
       → float in [0, 1] → Cutout → APR-P, HA-P, Mixup or CutMix → views [V, B, H, W, 3] and targets [B, K]
-      → or AugMix → views and targets
+      → or AugMix or SimCLR → views and targets
 
 What is off leaves no trace in the program. `experiment` refuses combinations that nobody has defined.
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from apr_jax.augment import apr, augmix, autoaugment, crop_flip, cutout, hybrid, mix
+from apr_jax.augment import apr, augmix, autoaugment, crop_flip, cutout, hybrid, mix, simclr
 
 Augment = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
@@ -22,13 +22,15 @@ Augment = Callable[[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], tupl
 _CUTOUT_KEY = 5
 
 
-def make_augment(settings, num_classes: int, mean: Sequence[float] = (0.0, 0.0, 0.0)) -> Augment:
+def make_augment(settings, num_classes: int, mean: Sequence[float] = (0.0, 0.0, 0.0),
+                 std: Sequence[float] = (1.0, 1.0, 1.0)) -> Augment:
   """The augmentation of the training step.
 
   Args:
     settings: `config.augment`; see `configs/base.py` for its keys.
     num_classes: K.
-    mean: of the model's input normalisation, in units of [0, 1]; Cutout blanks with it.
+    mean, std: of the model's input normalisation, in units of [0, 1]; Cutout blanks with the mean, and APR-P
+      recombines normalised images where `apr_p.normalised` says so.
 
   Returns:
     `augment(key, images, labels, positions, shard)` → views and targets.
@@ -39,8 +41,8 @@ def make_augment(settings, num_classes: int, mean: Sequence[float] = (0.0, 0.0, 
     are paired, partners come from the same device, so that no image crosses between devices.
 
     Views are float32 `[V, B, H, W, 3]` in [0, 1] (those of APR-P and HA-P are not clipped); V is 3 with AugMix, 2
-    with APR-P or HA-P, else 1. The first view is the clean one, except that Mixup and CutMix mix it. Targets are
-    float32 `[B, K]`, one-hot except with Mixup and CutMix.
+    with APR-P or HA-P, as configured with SimCLR, else 1. The first view is the clean one, except that Mixup and
+    CutMix mix it, and SimCLR has none. Targets are float32 `[B, K]`, one-hot except with Mixup and CutMix.
   """
 
   def augment(key: jax.Array, images: jax.Array, labels: jax.Array, positions: jax.Array,
@@ -58,6 +60,10 @@ def make_augment(settings, num_classes: int, mean: Sequence[float] = (0.0, 0.0, 
       return augmix.augmix(single_key, images, chosen.width, chosen.depth, chosen.severity,
                            positions=positions), targets
 
+    if settings.simclr.views > 0:
+      chosen = settings.simclr
+      return simclr.simclr(single_key, images, chosen.views, chosen.min_area, positions=positions), targets
+
     clean = images.astype(jnp.float32) / 255
     if settings.cutout.size > 0:
       cutout_key = jax.random.fold_in(key, _CUTOUT_KEY)
@@ -71,7 +77,12 @@ def make_augment(settings, num_classes: int, mean: Sequence[float] = (0.0, 0.0, 
       return mixed[None], targets
 
     if settings.apr_p.prob > 0:
-      view = apr.swap_amplitudes(clean, *_partners(settings.apr_p, coin_key, partner_key, positions, shard))
+      partners = _partners(settings.apr_p, coin_key, partner_key, positions, shard)
+      if settings.apr_p.normalised:  # and back again: the model normalises its input itself
+        centre, scale = jnp.float32(mean), jnp.float32(std)
+        view = apr.swap_amplitudes((clean - centre) / scale, *partners) * scale + centre
+      else:
+        view = apr.swap_amplitudes(clean, *partners)
     elif settings.hybrid_p.prob > 0:
       # The second pair of draws is that of the APR-P in HybridAugment++.
       high, low = (_partners(settings.hybrid_p, *pair, positions, shard)

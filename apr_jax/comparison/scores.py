@@ -137,5 +137,6 @@ def _as_tuple(value: Any) -> tuple:
 
 
 def _plain_set(name: str) -> str:
-  """The name in `OOD_SETS` of a set given by name or as "folder:PATH/LSUN_fix"."""
-  return name.rpartition(":")[2].rstrip("/").rpartition("/")[2].lower()
+  """The name in `OOD_SETS` of a set given by name, as TFDS calls it, or as "images:PATH/LSUN_fix.npz"."""
+  plain = name.rpartition(":")[2].rstrip("/").rpartition("/")[2].lower().removesuffix(".npz").removesuffix(".npy")
+  return "svhn" if plain == "svhn_cropped" else plain

@@ -35,13 +35,7 @@ def load_npz(path: str, split: str) -> ArrayData:
   """
   if not os.path.isfile(path):
     raise UserError(f"{path}: no such file; give the .npz file as data.name=npz:PATH or in data.data_dir")
-  with _reading(path):
-    archive = np.load(path, allow_pickle=False)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-      archive = None
-  if archive is None:
-    raise UserError(f"{path}: holds a single array, not an .npz archive; save it with numpy.savez")
-  with archive:
+  with _open_npz(path) as archive:
     def read(key):
       with _reading(f"{path}: {key}"):
         return archive[key]
@@ -62,6 +56,28 @@ def load_npy(folder: str, split: str) -> ArrayData:
   return _assemble(keys, read, split, folder, f"npy:{folder}")
 
 
+def read_images(path: str) -> np.ndarray:
+  """The images of an .npy file, or of an .npz file: its test_images, x_test or images, or its only array.
+
+  Returns:
+    uint8 [N, H, W, 3].
+
+  Raises:
+    UserError: the file is missing or damaged, or holds no images or unusable ones.
+  """
+  if path.endswith(".npy"):
+    return _rgb_copy(_with_channels(read_npy(path), path), path)
+  with _open_npz(path) as archive:
+    named = [key for key in ("test_images", "x_test", "images") if key in archive.files] or archive.files
+    if not named or (len(archive.files) > 1 and named is archive.files):
+      raise UserError(f"{path}: has no array test_images, x_test or images, only "
+                      f"{', '.join(archive.files) or 'none at all'}; rename the one with the images")
+    where = f"{path}: {named[0]}"
+    with _reading(where):
+      images = archive[named[0]]
+  return _rgb_copy(_with_channels(images, where), where)
+
+
 def read_npy(path: str | os.PathLike) -> np.ndarray:
   """Maps a .npy file into memory, so that an array of the wrong kind can be refused before its bytes are read.
 
@@ -72,16 +88,18 @@ def read_npy(path: str | os.PathLike) -> np.ndarray:
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
+def _open_npz(path: str) -> np.lib.npyio.NpzFile:
+  with _reading(path):
+    archive = np.load(path, allow_pickle=False)
+  if not isinstance(archive, np.lib.npyio.NpzFile):
+    raise UserError(f"{path}: holds a single array, not an .npz archive; save it with numpy.savez")
+  return archive
+
+
 def _assemble(
     found: list[str], read: Callable[[str], np.ndarray], split: str, where: str, name: str) -> ArrayData:
   images_key, labels_key = _keys(found, split, where)
-  images = read(images_key)
-  check_uint8(images, f"{where}: {images_key}")
-  if images.ndim == 3:
-    images = images[..., None]
-  if images.ndim != 4:
-    raise UserError(
-        f"{where}: {images_key} must have shape [N, H, W, 3] or [N, H, W], got {list(images.shape)}; reshape it")
+  images = _with_channels(read(images_key), f"{where}: {images_key}")
   labels = _labels(read(labels_key), f"{where}: {labels_key}")
   check_lengths(images, labels, f"{where}: {images_key}, {labels_key}")
   train_key = labels_key.replace("test", "train")
@@ -90,8 +108,22 @@ def _assemble(
     raise UserError(f"{where}: {labels_key if not len(labels) else train_key} is empty; save arrays with examples")
   num_classes = int(train_labels.max()) + 1
   check_labels(labels, num_classes, f"{where}: {labels_key}")
-  images = np.array(rgb(images, f"{where}: {images_key}"), order="C")
-  return ArrayData(images, labels.astype(np.int32), num_classes, name)
+  return ArrayData(_rgb_copy(images, f"{where}: {images_key}"), labels.astype(np.int32), num_classes, name)
+
+
+def _with_channels(images: np.ndarray, where: str) -> np.ndarray:
+  """uint8 images [N, H, W, C]; grey ones may come as [N, H, W]."""
+  check_uint8(images, where)
+  if images.ndim == 3:
+    images = images[..., None]
+  if images.ndim != 4:
+    raise UserError(f"{where} must have shape [N, H, W, 3] or [N, H, W], got {list(images.shape)}; reshape it")
+  return images
+
+
+def _rgb_copy(images: np.ndarray, where: str) -> np.ndarray:
+  """uint8 [N, H, W, 3] in memory, no longer mapped from a file."""
+  return np.array(rgb(images, where), order="C")
 
 
 def _keys(found: list[str], split: str, where: str) -> tuple[str, str]:

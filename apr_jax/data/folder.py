@@ -1,5 +1,6 @@
 """Data sets saved as image files in class folders: DIR/train/CLASS/*.png and DIR/test/CLASS/*.png (or DIR/val)."""
 
+import dataclasses
 import os
 import struct
 
@@ -14,41 +15,98 @@ EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
 
-def load_folder(folder: str, split: str, image_size: int) -> ArrayData:
-  """One split of an image folder.
+@dataclasses.dataclass(frozen=True)
+class ImageFiles:
+  """Labelled image files.
+
+  Attributes:
+    paths: the files, by class and then by name.
+    labels: int32 [N], positions in `classes`.
+    classes: names of the classes.
+    where: their folder, for messages.
+  """
+
+  paths: list[str]
+  labels: np.ndarray
+  classes: tuple[str, ...]
+  where: str
+
+
+def find_split(folder: str, split: str) -> ImageFiles:
+  """The files of one split of an image folder.
 
   Classes are the sub-folders of DIR/train in alphabetical order, for both splits; files are taken in alphabetical
-  order within a class. Hidden folders and files with other extensions are skipped. An alpha channel is dropped.
+  order within a class. Hidden folders and files with other extensions are skipped.
 
   Args:
     folder: DIR.
     split: "train" or "test"; "test" reads DIR/test, or DIR/val where there is no DIR/test.
-    image_size: side to resize and crop to in pixels; 0 keeps the stored size.
-
-  Returns:
-    images uint8 [N, H, W, 3]; labels are positions in the list of classes.
 
   Raises:
-    UserError: a folder or its images are missing, a test class is not a training class, an image cannot be read
-      or has more than 8 bits per channel, or images differ in size while `image_size` is 0.
+    UserError: a folder or its images are missing, or a test class is not a training class.
   """
   if not os.path.isdir(folder):
     raise UserError(f"{folder}: no such folder; give the image folder as data.name=folder:DIR or in data.data_dir")
   train = _split_folder(folder, "train")
   classes = class_names(train)
   chosen = train if split == "train" else _split_folder(folder, "test", "val")
-  present = class_names(chosen)
-  for name in present:
+  for name in class_names(chosen):
     if name not in classes:
       raise UserError(
           f"{os.path.join(chosen, name)}: class {name!r} is not in {train}; add it there or remove it here")
-  files, labels = [], []
-  for name in present:
-    in_class = image_files(os.path.join(chosen, name))
-    files += in_class
+  return _labelled(chosen, tuple(classes))
+
+
+def find_extra(root: str, classes: tuple[str, ...]) -> ImageFiles:
+  """More training images of the same classes: ROOT/train/CLASS/*, or ROOT/CLASS/* where there is no ROOT/train.
+
+  Args:
+    root: ROOT.
+    classes: names of the classes of the data set, in the order of its labels.
+
+  Raises:
+    UserError: a folder or its images are missing, or the class folders are not those of the data set.
+  """
+  if not os.path.isdir(root):
+    raise UserError(f"{root}: no such folder; data.extra_folders names folders with one folder per class, which "
+                    f"lie in data.data_dir unless the whole path is given")
+  folder = os.path.join(root, "train") if os.path.isdir(os.path.join(root, "train")) else root
+  present, wanted = set(class_names(folder)), set(classes)
+  if present != wanted:
+    name = min(present ^ wanted)
+    raise UserError(
+        f"{folder}: its {len(present)} class folders are not the {len(wanted)} classes of the data set: "
+        f"{name!r} is {'not one of these' if name in present else 'missing'}; name the folders alike")
+  return _labelled(folder, classes)
+
+
+def load_folder(folder: str, split: str, image_size: int, resize: int = 0) -> ArrayData:
+  """One split of an image folder, in memory. An alpha channel is dropped.
+
+  Args:
+    folder, split: as of `find_split`.
+    image_size, resize: as of `stack.stack_images`.
+
+  Returns:
+    images uint8 [N, H, W, 3]; labels are positions in the list of classes.
+
+  Raises:
+    UserError: as `find_split`; an image cannot be read or has more than 8 bits per channel, or images differ in
+      size while `image_size` is 0.
+  """
+  files = find_split(folder, split)
+  named = ((path, read_image(path)) for path in files.paths)
+  images = stack_images(named, len(files.paths), image_size, files.where, resize)
+  return ArrayData(images, files.labels, len(files.classes), name=f"folder:{folder}")
+
+
+def _labelled(folder: str, classes: tuple[str, ...]) -> ImageFiles:
+  paths, labels = [], []
+  for name in class_names(folder):
+    in_class = image_files(os.path.join(folder, name))
+    paths += in_class
     labels += [classes.index(name)] * len(in_class)
-  images = stack_images(((path, read_image(path)) for path in files), len(files), image_size, chosen)
-  return ArrayData(images, np.array(labels, np.int32), len(classes), name=f"folder:{folder}")
+  return ImageFiles(paths, np.array(labels, np.int32), classes, folder)
 
 
 def _split_folder(folder: str, *names: str) -> str:

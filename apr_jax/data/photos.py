@@ -1,12 +1,12 @@
 """Two small out-of-distribution test sets that need no download: pieces of photographs, and pure noise.
 
-Neither has classes: every label is 0 and num_classes is 1. Both have a "test" split only.
+Neither has classes: every label is 0, and there is a "test" split only.
 """
 
 import numpy as np
 
 from apr_jax.data.spec import ArrayData
-from apr_jax.errors import UserError
+from apr_jax.data.unlabelled import test_only, unlabelled
 
 _SIDE = 32
 _NOISE_EXAMPLES = 500
@@ -24,10 +24,10 @@ def load_photo_patches(split: str) -> ArrayData:
   Raises:
     UserError: `split` is not "test".
   """
-  _test_only(split, "photo_patches")
+  test_only(split, "photo_patches")
   from sklearn.datasets import load_sample_images
 
-  return _unlabelled(np.concatenate([_tiles(photo) for photo in load_sample_images().images]), "photo_patches")
+  return unlabelled(np.concatenate([_tiles(photo) for photo in load_sample_images().images]), "photo_patches")
 
 
 def load_uniform_noise(split: str) -> ArrayData:
@@ -42,10 +42,10 @@ def load_uniform_noise(split: str) -> ArrayData:
   Raises:
     UserError: `split` is not "test".
   """
-  _test_only(split, "uniform_noise")
+  test_only(split, "uniform_noise")
   # RandomState, because NumPy promises that its stream never changes; default_rng's may.
   noise = np.random.RandomState(0).randint(0, 256, (_NOISE_EXAMPLES, _SIDE, _SIDE, 3), dtype=np.uint8)
-  return _unlabelled(noise, "uniform_noise")
+  return unlabelled(noise, "uniform_noise")
 
 
 def _tiles(photo: np.ndarray) -> np.ndarray:
@@ -53,12 +53,3 @@ def _tiles(photo: np.ndarray) -> np.ndarray:
   whole = photo[:rows * _SIDE, :columns * _SIDE]
   grid = whole.reshape(rows, _SIDE, columns, _SIDE, 3).swapaxes(1, 2)
   return grid.reshape(-1, _SIDE, _SIDE, 3)
-
-
-def _unlabelled(images: np.ndarray, name: str) -> ArrayData:
-  return ArrayData(images, np.zeros(len(images), np.int32), num_classes=1, name=name)
-
-
-def _test_only(split: str, name: str) -> None:
-  if split != "test":
-    raise UserError(f"data set {name!r} has no {split!r} split, only 'test'; train on a data set with classes")

@@ -42,6 +42,10 @@ class ArrayData:
     check_labels(labels, self.num_classes, where)
 
   @property
+  def num_examples(self) -> int:
+    return len(self.images)
+
+  @property
   def image_size(self) -> tuple[int, int]:
     """(H, W) in pixels."""
     return self.images.shape[1:3]
@@ -54,11 +58,20 @@ class ArrayData:
     """
     if n == 0:
       return self
-    if not 0 < n <= len(self.images):
-      raise UserError(
-          f"data set {self.name!r}: cannot take {n} of its {len(self.images)} examples; "
-          f"use a limit between 1 and {len(self.images)}, or 0 for all")
+    n = limited(len(self.images), n, self.name)
     return dataclasses.replace(self, images=self.images[:n], labels=self.labels[:n])
+
+
+def limited(count: int, limit: int, name: str) -> int:
+  """How many of `count` examples a limit leaves: the limit, or with 0 all of them.
+
+  Raises:
+    UserError: the limit is negative or above `count`.
+  """
+  if not 0 <= limit <= count:
+    raise UserError(f"data set {name!r}: cannot take {limit} of its {count} examples; "
+                    f"use a limit between 1 and {count}, or 0 for all")
+  return limit or count
 
 
 def check_uint8(images: np.ndarray, where: str) -> None:

@@ -36,8 +36,8 @@ def rgb(images: np.ndarray, where: str) -> np.ndarray:
   return images
 
 
-def resize_crop(image: np.ndarray, size: int) -> np.ndarray:
-  """Short side resized to `size`, then the central square cut out.
+def resize_crop(image: np.ndarray, size: int, resize: int = 0) -> np.ndarray:
+  """Short side resized to `resize`, then the central square of `size` cut out.
 
   Bilinear with antialiasing (Pillow widens the filter when it shrinks). The long side is rounded down and the
   crop offset rounded half to even, as torchvision's Resize and CenterCrop do, so that evaluations agree.
@@ -45,21 +45,23 @@ def resize_crop(image: np.ndarray, size: int) -> np.ndarray:
   Args:
     image: uint8 [H, W, 3].
     size: side of the result in pixels.
+    resize: short side before the crop in pixels, at least `size`; 0 = the same as `size`.
 
   Returns:
     uint8 [size, size, 3].
   """
   height, width = image.shape[:2]
-  short = min(height, width)
-  if short != size:
-    height, width = size * height // short, size * width // short
+  short, target = min(height, width), resize or size
+  if short != target:
+    height, width = target * height // short, target * width // short
     image = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
   top, left = round((height - size) / 2), round((width - size) / 2)
   return image[top:top + size, left:left + size]
 
 
 def stack_images(
-    named_images: Iterable[tuple[str, np.ndarray]], count: int, image_size: int, source: str) -> np.ndarray:
+    named_images: Iterable[tuple[str, np.ndarray]], count: int, image_size: int, source: str,
+    resize: int = 0) -> np.ndarray:
   """Collects images into one array, allocated once.
 
   Args:
@@ -67,6 +69,7 @@ def stack_images(
     count: how many images follow.
     image_size: side to resize and crop to; 0 keeps the stored size, which must then be the same for all.
     source: what the images together are called in messages.
+    resize: short side before the crop, as of `resize_crop`.
 
   Returns:
     uint8 [count, H, W, 3].
@@ -80,7 +83,7 @@ def stack_images(
   for position, (where, image) in enumerate(named_images, start=1):
     image = rgb(image, where)
     if image_size:
-      image = resize_crop(image, image_size)
+      image = resize_crop(image, image_size, resize)
     if stacked is None:
       stacked = np.empty((count, *_affordable(image.shape, count, source)), np.uint8)
     if image.shape != stacked.shape[1:]:
@@ -93,6 +96,15 @@ def stack_images(
   if position != count or stacked is None:
     raise UserError(f"{source}: has {position} of the {count} images announced; prepare the data set again")
   return stacked
+
+
+def resize_all(images: np.ndarray, image_size: int, name: str, resize: int = 0) -> np.ndarray:
+  """Images uint8 [N, H, W, 3] as `resize_crop` makes them; as they are where `image_size` is 0, or is their size and
+  `resize` does not enlarge them first."""
+  if not image_size or (resize in (0, image_size) and images.shape[1:3] == (image_size, image_size)):
+    return images
+  named = ((f"{name}, image {index}", image) for index, image in enumerate(images))
+  return stack_images(named, len(images), image_size, name, resize)
 
 
 def _affordable(shape: tuple[int, ...], count: int, source: str) -> tuple[int, ...]:

@@ -1,16 +1,14 @@
-"""Data sets of TensorFlow Datasets (TFDS), decoded into memory once.
+"""Data sets of TensorFlow Datasets (TFDS): opened where they are prepared, and decoded into memory once."""
 
-TensorFlow is imported inside the functions only, and never gets to see a GPU: it would reserve memory JAX needs.
-"""
-
-import contextlib
+import dataclasses
 import difflib
 import os
-import sys
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
+from apr_jax.data.lazy_tensorflow import import_tensorflow
 from apr_jax.data.spec import ArrayData, check_labels
 from apr_jax.data.stack import stack_images
 from apr_jax.errors import UserError, one_line, unknown
@@ -22,91 +20,114 @@ _CONFIG_REQUIRED = {
     "cifar10_corrupted": "cifar10_corrupted/gaussian_noise_3",
     "imagenet2012_corrupted": "imagenet2012_corrupted/gaussian_noise_3",
 }
+# Their "test" split, where it is prepared, has no labels.
+_UNLABELLED_TEST = ("imagenet2012", "places365_small")
 _BATCH = 1000
 
 
-def load_tfds(
-    name: str, split: str, *, data_dir: str, image_size: int, download: bool, sources: Iterable[str]) -> ArrayData:
-  """One split of a TFDS image classification data set, in stored order.
+@dataclasses.dataclass(frozen=True)
+class PreparedSplit:
+  """One split of a TFDS image classification data set that is prepared on disk.
+
+  Attributes:
+    name: of the data set, as the user gave it.
+    builder: TFDS's.
+    split: TFDS's name of the split.
+    image_key, label_key: names of the image and of the label among the features.
+    where: folder and split, for messages.
+  """
+
+  name: str
+  builder: Any
+  split: str
+  image_key: str
+  label_key: str
+  where: str
+
+  @property
+  def num_examples(self) -> int:
+    return self.builder.info.splits[self.split].num_examples
+
+  @property
+  def classes(self) -> tuple[str, ...]:
+    """The names of the labels, in their order; "0", "1", ... where the data set has none."""
+    label = self.builder.info.features[self.label_key]
+    return tuple(label.int2str(number) for number in range(label.num_classes))
+
+
+def open_split(name: str, split: str, *, data_dir: str, download: bool, sources: Iterable[str]) -> PreparedSplit:
+  """Opens one split of a TFDS image classification data set.
 
   Args:
     name: "name", "name/config", either with ":version".
-    split: "train" or "test"; "test" reads the "validation" split of a set that has no "test" split.
+    split: "train" or "test"; "test" is the "validation" split of a set that has no "test" split, or one without
+      labels.
     data_dir: the TFDS folder; "" is TFDS' own default (~/tensorflow_datasets).
-    image_size: side to resize and crop to in pixels; 0 keeps the stored size.
     download: whether to download and prepare the data set when it is not there.
     sources: the names that are not TFDS', for the message about an unknown name.
+
+  Raises:
+    UserError: TFDS is not installed, the name is unknown, the data set is not prepared or not an image
+      classification set.
+  """
+  tf, tfds = import_tensorflow(
+      f"data set {name!r} is none of {', '.join(sorted(sources))} and would be read with TensorFlow Datasets, "
+      f"which cannot be imported", "or save it as npz arrays")
+  builder = _builder(tf, tfds, name, os.path.expanduser(data_dir), download, sources)
+  folder = str(builder.data_path)
+  use_validation = "test" not in builder.info.splits or builder.name in _UNLABELLED_TEST
+  stored = "validation" if split == "test" and use_validation else split
+  if stored not in builder.info.splits:
+    raise UserError(
+        f"{folder}: has no {split!r} split, only {', '.join(sorted(builder.info.splits))}; choose another data set")
+  image_key, label_key = _feature_keys(tfds, builder.info.features, folder)
+  return PreparedSplit(name, builder, stored, image_key, label_key, f"{folder}, split {stored!r}")
+
+
+def load_tfds(name: str, split: str, *, data_dir: str, image_size: int, resize: int, download: bool,
+              sources: Iterable[str]) -> ArrayData:
+  """One split of a TFDS image classification data set, in stored order.
+
+  Args:
+    name, split, data_dir, download, sources: as of `open_split`.
+    image_size, resize: as of `stack.stack_images`.
 
   Returns:
     images uint8 [N, H, W, 3]; labels of the feature "label", or of the only ClassLabel.
 
   Raises:
-    UserError: TFDS is not installed, the name is unknown, the data set is not prepared, damaged, not an image
-      classification set, or too large for memory.
+    UserError: as `open_split`; the data set is damaged, or too large for memory.
   """
-  tf, tfds = _import(name, sources)
-  builder = _builder(tf, tfds, name, os.path.expanduser(data_dir), download, sources)
-  folder = str(builder.data_path)
-  stored = "validation" if split == "test" and "test" not in builder.info.splits else split
-  if stored not in builder.info.splits:
-    raise UserError(
-        f"{folder}: has no {split!r} split, only {', '.join(sorted(builder.info.splits))}; choose another data set")
-  features = builder.info.features
-  image_key, label_key = _feature_keys(tfds, features, folder)
+  found = open_split(name, split, data_dir=data_dir, download=download, sources=sources)
+  tf, tfds = import_tensorflow()
+  features = found.builder.info.features
   read_config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)  # one file after the other
-  examples = builder.as_dataset(split=stored, shuffle_files=False, read_config=read_config).map(
-      lambda example: (example[image_key], example[label_key]))
+  examples = found.builder.as_dataset(split=found.split, shuffle_files=False, read_config=read_config).map(
+      lambda example: (example[found.image_key], example[found.label_key]))
   # Only images of one static shape can be batched; batches read several times faster.
-  examples = examples.batch(_BATCH if None not in features[image_key].shape else 1)
-  where = f"{folder}, split {stored!r}"
+  examples = examples.batch(_BATCH if None not in features[found.image_key].shape else 1)
   labels = []
 
   def named_images() -> Iterator[tuple[str, np.ndarray]]:
     for images, batch_labels in examples.as_numpy_iterator():
       for image, label in zip(images, batch_labels):
         labels.append(label)
-        yield f"{where}, image {len(labels) - 1}", image
+        yield f"{found.where}, image {len(labels) - 1}", image
 
   try:
-    images = stack_images(named_images(), builder.info.splits[stored].num_examples, image_size, where)
+    images = stack_images(named_images(), found.num_examples, image_size, found.where, resize)
   except tf.errors.OpError as error:
-    reason = error.message.rpartition("}} ")[2]  # without the name of a graph node
-    raise UserError(
-        f"{where}: the files are damaged ({one_line(reason)}); delete the folder and prepare the data set again"
-    ) from error
+    raise UserError(f"{found.where}: the files are damaged ({op_reason(error)}); delete the folder and prepare the "
+                    f"data set again") from error
   labels = np.array(labels)
-  num_classes = features[label_key].num_classes
-  check_labels(labels, num_classes, where)
+  num_classes = features[found.label_key].num_classes
+  check_labels(labels, num_classes, found.where)
   return ArrayData(images, labels.astype(np.int32), num_classes, name)
 
 
-@contextlib.contextmanager
-def _without_notices():
-  """Keeps what TensorFlow's C++ code prints at start-up, at any log level, from burying the one line of an error."""
-  sys.stderr.flush()
-  kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-  os.dup2(nowhere, 2)
-  try:
-    yield
-  finally:
-    os.dup2(kept, 2)
-    os.close(kept)
-    os.close(nowhere)
-
-
-def _import(name: str, sources: Iterable[str]):
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-  try:
-    with _without_notices():
-      import tensorflow as tf
-      tf.config.set_visible_devices([], "GPU")
-      import tensorflow_datasets as tfds
-  except ImportError as error:
-    raise UserError(
-        f"data set {name!r} is none of {', '.join(sorted(sources))} and would be read with TensorFlow Datasets, "
-        f"which cannot be imported ({one_line(error)}): pip install apr_jax[tensorflow], or save it as npz arrays"
-    ) from error
-  return tf, tfds
+def op_reason(error) -> str:
+  """What a TensorFlow operation complains of, in one line without the names of graph nodes."""
+  return one_line(error.message.rpartition("}} ")[2])
 
 
 def _builder(tf, tfds, name: str, data_dir: str, download: bool, sources: Iterable[str]):

@@ -12,3 +12,8 @@ def parts(task: Task) -> Parts:
 def summarise(results: dict) -> dict:
   """"accuracy" and "error" in percent, "examples"."""
   return results["clean"]
+
+
+def lines(summary: dict) -> list[str]:
+  """The error."""
+  return [f"clean error            {summary['error']:6.2f} %   ({summary['examples']} images)"]

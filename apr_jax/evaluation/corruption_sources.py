@@ -5,7 +5,6 @@
     regenerated    made here from the test images by `apr_jax.corruptions`; not comparable with published scores
 """
 
-import os
 import pathlib
 from collections.abc import Callable, Iterator
 
@@ -42,10 +41,31 @@ def open_source(task: Task, names: tuple[str, ...]) -> tuple[str, Load]:
   return "regenerated" if source == "published" and _made_here(task) else source, load
 
 
+def logits_of(task: Task, load: Load, name: str, severity: int) -> tuple[np.ndarray, np.ndarray]:
+  """The network's logits of one corrupted set, float32 `[N, K]`, and the labels, int32 `[N]`; N up to the limit.
+
+  They are kept until another set is asked for, so that several evaluators can look at them.
+  """
+  return task.once(f"{name}/{severity}", lambda: _predict(task, load(name, severity)))
+
+
 def describe(task: Task) -> str:
   """The source and, if it is one, the folder that `open_source` would open now."""
   source = _choose(task, corruptions.CORRUPTIONS)
   return f"{source}: {_published_folder(task)}" if source == "published" else source
+
+
+def _predict(task: Task, chunks: Iterator[ArrayData]) -> tuple[np.ndarray, np.ndarray]:
+  logits, labels, seen = [], [], 0
+  for data in chunks:
+    if task.limit:
+      data = data.take(min(task.limit - seen, len(data.labels)))
+    logits.append(task.logits(data.images))
+    labels.append(data.labels)
+    seen += len(data.labels)
+    if seen == task.limit:
+      break
+  return np.concatenate(logits), np.concatenate(labels)
 
 
 def _choose(task: Task, names: tuple[str, ...]) -> str:
@@ -132,6 +152,5 @@ def _check_labels(task: Task, labels: np.ndarray, folder: pathlib.Path) -> None:
 def _tfds_folder(task: Task, names: tuple[str, ...]) -> pathlib.Path | None:
   if task.data_name not in _TFDS or not set(names) <= set(corruptions.CORRUPTIONS):
     return None
-  default = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
-  folder = pathlib.Path(task.data_dir or default).expanduser() / _TFDS[task.data_name]
+  folder = task.data_folder / _TFDS[task.data_name]
   return folder if folder.is_dir() else None

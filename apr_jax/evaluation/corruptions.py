@@ -1,10 +1,8 @@
 """Errors under the 15 corruptions of the benchmarks, and their mean."""
 
-from collections.abc import Iterable
-
 from apr_jax import corruptions, metrics
-from apr_jax.data import ArrayData
-from apr_jax.evaluation.corruption_sources import open_source
+from apr_jax.corruptions import SEVERITIES
+from apr_jax.evaluation.corruption_sources import Load, logits_of, open_source
 from apr_jax.evaluation.suite import Parts, Task
 
 
@@ -16,8 +14,8 @@ def parts_of(task: Task, names: tuple[str, ...]) -> Parts:
   """One part per corruption and severity, "name/severity"."""
   source, load = open_source(task, names)
   for name in names:
-    for severity in corruptions.SEVERITIES:
-      yield f"{name}/{severity}", lambda name=name, severity=severity: _score_set(task, load(name, severity)) | {
+    for severity in SEVERITIES:
+      yield f"{name}/{severity}", lambda name=name, severity=severity: _score_set(task, load, name, severity) | {
           "source": source}
 
 
@@ -38,19 +36,16 @@ def summarise(results: dict) -> dict:
   return summary
 
 
-def _score_set(task: Task, chunks: Iterable[ArrayData]) -> dict:
-  wrong = examples = 0
-  for data in chunks:
-    data = _up_to_limit(data, task.limit, examples)
-    if data is None:
-      break
-    wrong += int((task.logits(data.images).argmax(1) != data.labels).sum())
-    examples += len(data.labels)
-  return {"error": 100 * wrong / examples, "examples": examples, "data": task.data_name}
+def lines(summary: dict, title: str = "mean corruption error") -> list[str]:
+  """The mean error and, where it is defined, the mCE."""
+  text = [f"{title:<22} {summary['mean_error']:6.2f} %   ({summary['source']}, {len(summary['by_corruption'])} × "
+          f"{len(SEVERITIES)} sets of {summary['examples']} images)"]
+  if "mce" in summary:
+    text.append(f"mCE                    {summary['mce']:6.2f} %   (errors relative to AlexNet's)")
+  return text
 
 
-def _up_to_limit(data: ArrayData, limit: int, seen: int) -> ArrayData | None:
-  """What of a chunk is scored when `seen` images were before it; None when no more are."""
-  if not limit:
-    return data
-  return data.take(min(limit - seen, len(data.labels))) if seen < limit else None
+def _score_set(task: Task, load: Load, name: str, severity: int) -> dict:
+  logits, labels = logits_of(task, load, name, severity)
+  error = metrics.accuracy_and_error(logits, labels)["error"]
+  return {"error": error, "examples": len(labels), "data": task.data_name}

@@ -12,3 +12,8 @@ def parts(task: Task) -> Parts:
 def summarise(results: dict) -> dict:
   """As for the 15 corruptions."""
   return corruptions.summarise(results)
+
+
+def lines(summary: dict) -> list[str]:
+  """As for the 15 corruptions."""
+  return corruptions.lines(summary, "extra corruptions")

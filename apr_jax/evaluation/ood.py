@@ -1,16 +1,18 @@
 """Detection of out-of-distribution images by the network's confidence.
 
-The headline score is the maximum softmax probability, as in the paper; the released code's maximum logit stands
-beside it. Both are higher for in-distribution images.
+The headline score is the maximum softmax probability, as in the paper; the released code's maximum logit and the
+energy stand beside it. All are higher for in-distribution images.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
 from apr_jax import metrics
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
+from apr_jax.evaluation import ood_protocols
 from apr_jax.evaluation.suite import Parts, Task
-
 
 
 def max_softmax(logits: np.ndarray) -> np.ndarray:
@@ -23,26 +25,98 @@ def max_logit(logits: np.ndarray) -> np.ndarray:
   return logits.max(1)
 
 
-SCORES = {"max_softmax": max_softmax, "max_logit": max_logit}
+def energy(logits: np.ndarray) -> np.ndarray:
+  """ln Σ_k exp(z_k), float64 `[N]`: minus the energy of Liu et al., NeurIPS 2020 (https://arxiv.org/abs/2010.03759)."""
+  return logits.max(1) - np.log(max_softmax(logits))
+
+
+SCORES = {"max_softmax": max_softmax, "max_logit": max_logit, "energy": energy}
 HEADLINE = "max_softmax"
 
 
 def parts(task: Task) -> Parts:
+  """One part per set, and one per mean of a protocol, which says over which sets.
+
+  A part's name holds where its set was found, so that a set that was missing is scored once it is there.
+  """
   if not task.ood_sets:
     raise UserError("no out-of-distribution sets are named; give --ood_sets, or leave ood out of --suites")
   for name in task.ood_sets:
-    outside = task.load_test(name)
-    yield name, lambda outside=outside: _score_set(task, outside)
+    yield from _of_protocol(task, name) if name in ood_protocols.PROTOCOLS else _named(task, name)
 
 
 def summarise(results: dict) -> dict:
-  """Per set its metrics by the headline score in percent, "max_logit" and "examples"; "mean_auroc"; "score"."""
-  return results | {"mean_auroc": float(np.mean([result["auroc"] for result in results.values()])),
-                    "score": HEADLINE}
+  """The scores of each set that is there, under its name, and their mean. The values that are dicts are the sets.
+
+  Per set, by the headline score: "auroc", "tnr95", "dtacc", "aupr_in", "aupr_out", "oscr" in percent; the same in
+  "max_logit" and "energy"; "roc" (see `metrics.roc`); "examples"; "source", the data set's name or path. Then
+    mean_auroc: over the sets in percent, null if a protocol's set is missing.
+    score: the headline score.
+    protocols: if one was named, a list of {"name", "sets", "missing" {set: where it was looked for}, "mean_auroc"
+      (null if one is missing), "mean_over_present" (of AUROC; null if none is), "present" (how many are)}.
+  """
+  of_kind = lambda kind: {result["name"]: result[kind] for result in results.values() if kind in result}
+  scored, absent = of_kind("scores"), of_kind("missing")
+  summary = scored | {"mean_auroc": None if absent else _mean_auroc(scored), "score": HEADLINE}
+  protocols = []
+  for name, sets in of_kind("sets").items():
+    present = {member: scored[member] for member in sets if member in scored}
+    gone = {member: absent[member] for member in sets if member in absent}
+    mean = _mean_auroc(present)
+    protocols.append({"name": name, "sets": sets, "missing": gone, "mean_auroc": None if gone else mean,
+                      "mean_over_present": mean, "present": len(present)})
+  return summary | ({"protocols": protocols} if protocols else {})
 
 
-def _score_set(task: Task, outside: ArrayData) -> dict:
+def lines(section: dict) -> list[str]:
+  """The summary for a terminal."""
+  percent = lambda value: "incomplete" if value is None else f"{value:6.2f} %"
+  text = [f"mean OOD AUROC         {percent(section['mean_auroc'])}   ({section['score']})"]
+  text += [f"  {name:<20} {result['auroc']:6.2f} %   ({result['examples']} images)"
+           for name, result in section.items() if isinstance(result, dict)]
+  protocols = section.get("protocols", [])
+  for protocol in protocols:
+    over = f"{protocol['present']} of {len(protocol['sets'])} sets"
+    if protocol["missing"] and protocol["present"]:
+      over += f", mean over those {protocol['mean_over_present']:.2f} %"
+    text.append(f"  {'mean of ' + protocol['name']:<20} {percent(protocol['mean_auroc'])}   ({over})")
+  gone = {name: where for protocol in protocols for name, where in protocol["missing"].items()}
+  return text + [f"  missing: {name}: {where}" for name, where in gone.items()]
+
+
+def _named(task: Task, name: str) -> Parts:
+  """A set that the user names must be there, which is found out at once."""
+  source = ood_protocols.find(task, name)
+  outside = task.load_test(source)
+  yield name, lambda: _score_set(task, name, source, outside)
+
+
+def _of_protocol(task: Task, protocol: str) -> Parts:
+  for group, names in ood_protocols.expand(protocol, task.data_name).items():
+    for name in names:
+      source = ood_protocols.locate(task, name)
+      yield f"{name}: {source or 'missing'}", _member(task, name, source)
+    yield f"mean of {group}", lambda group=group, names=names: {"name": group, "sets": list(names)}
+
+
+def _member(task: Task, name: str, source: str | None) -> Callable[[], dict]:
+  if source is None:
+    return lambda: {"name": name, "missing": ood_protocols.missing(task, name)}
+  return lambda: _score_set(task, name, source, task.load_test(source))
+
+
+def _score_set(task: Task, name: str, source: str, outside: ArrayData) -> dict:
   out_logits = task.logits(outside.images)
-  by_score = {score: metrics.ood_metrics(function(task.test_logits), function(out_logits))
-              for score, function in SCORES.items()}
-  return by_score.pop(HEADLINE) | by_score | {"examples": len(outside.images)}
+  correct = task.test_logits.argmax(1) == task.test.labels
+  by_score = {}
+  for score, function in SCORES.items():
+    inner, outer = function(task.test_logits), function(out_logits)
+    by_score[score] = metrics.ood_metrics(inner, outer) | {"oscr": metrics.oscr(inner, correct, outer)}
+  roc = metrics.roc(SCORES[HEADLINE](task.test_logits), SCORES[HEADLINE](out_logits))
+  scores = by_score.pop(HEADLINE) | by_score | {"examples": len(outside.images), "source": source,
+                                                "roc": {axis: values.tolist() for axis, values in roc.items()}}
+  return {"name": name, "scores": scores}
+
+
+def _mean_auroc(scored: dict) -> float | None:
+  return float(np.mean([result["auroc"] for result in scored.values()])) if scored else None

@@ -14,14 +14,16 @@ import apr_jax
 from apr_jax import experiment
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError, lookup, one_line
-from apr_jax.evaluation import clean, corruption_sources, corruptions, extra_corruptions, ood
+from apr_jax.evaluation import (
+    calibration, clean, corruption_sources, corruptions, extra_corruptions, fourier, ood, swap)
 from apr_jax.evaluation.classifier import LoadedClassifier
 from apr_jax.evaluation.part_store import PartStore
 from apr_jax.evaluation.suite import Task
 from apr_jax.training.workdir import write_json
 
-SUITES = {"clean": clean, "corruptions": corruptions, "extra_corruptions": extra_corruptions, "ood": ood}
-DEFAULT_SUITES = ("clean", "corruptions", "ood")
+SUITES = {"clean": clean, "corruptions": corruptions, "extra_corruptions": extra_corruptions,
+          "calibration": calibration, "ood": ood, "fourier": fourier, "swap": swap}
+DEFAULT_SUITES = ("clean", "corruptions", "calibration", "ood")  # calibration looks at the sets of corruptions
 RESULTS = "results.json"
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -40,7 +42,8 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir
     limit: evaluate on the first so many images of each set; 0 = all.
     out: folder of the results; default `WORKDIR/eval`.
     corruption_source: "auto", or a key of `corruption_sources.SOURCES`.
-    ood_sets: names of out-of-distribution sets; default: the run's `evaluation.ood_sets`.
+    ood_sets: names of out-of-distribution sets, or of `ood_protocols.PROTOCOLS`; default: the run's
+      `evaluation.ood_sets`.
     batch_size: images per call; changes no result.
     devices: where to compute; changes no result.
     quiet: print nothing.
@@ -69,40 +72,25 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir
     raise UserError(f"the folder {folder} cannot be written: {one_line(error)}; use another --out") from error
 
   # All of them before the first is computed: what is missing for the last suite is said at once, not after hours.
-  parts = {suite: list(SUITES[suite].parts(task)) for suite in suites}
+  parts = {suite: dict(SUITES[suite].parts(task)) for suite in suites}
   meta = _meta(classifier, task)
   store = PartStore(folder, meta)
   results = _earlier_results(folder / RESULTS, store.digest) | {"meta": meta | {"parts": store.digest}}
   for suite in suites:
     progress = tqdm.tqdm(parts[suite], desc=suite, unit="set", disable=quiet or not sys.stderr.isatty())
-    by_part = {}
-    for name, compute in progress:
-      if store.get(suite, name) is None:
-        store.put(suite, name, compute())
-      by_part[name] = store.get(suite, name)
-    results[suite] = SUITES[suite].summarise(by_part)
+    for name in progress:
+      # Parts of the same name look at the same images: side by side, they share the network's answers.
+      for other in suites:
+        if name in parts[other] and store.get(other, name) is None:
+          store.put(other, name, parts[other][name]())
+    results[suite] = SUITES[suite].summarise({name: store.get(suite, name) for name in parts[suite]})
     write_json(folder / RESULTS, results)
   return results
 
 
 def summary_lines(results: dict) -> list[str]:
   """The headline of each suite in `results`, for a terminal."""
-  lines = []
-  if "clean" in results:
-    lines.append(f"clean error            {results['clean']['error']:6.2f} %   ({results['clean']['examples']} images)")
-  for suite, title in (("corruptions", "mean corruption error "), ("extra_corruptions", "extra corruptions     ")):
-    if suite in results:
-      section = results[suite]
-      lines.append(f"{title} {section['mean_error']:6.2f} %   ({section['source']}, "
-                   f"{len(section['by_corruption'])} × 5 sets of {section['examples']} images)")
-      if "mce" in section:
-        lines.append(f"mCE                    {section['mce']:6.2f} %   (errors relative to AlexNet's)")
-  if "ood" in results:
-    section = results["ood"]
-    lines.append(f"mean OOD AUROC         {section['mean_auroc']:6.2f} %   ({section['score']})")
-    lines += [f"  {name:<20} {result['auroc']:6.2f} %   ({result['examples']} images)"
-              for name, result in section.items() if isinstance(result, dict)]
-  return lines
+  return [line for suite, evaluator in SUITES.items() if suite in results for line in evaluator.lines(results[suite])]
 
 
 def _task(classifier: LoadedClassifier, data_dir: str | None, limit: int, corruption_source: str,
@@ -121,7 +109,7 @@ def _task(classifier: LoadedClassifier, data_dir: str | None, limit: int, corrup
   return Task(logits=classifier.logits, data_name=config.data.name, data_dir=config.data.data_dir,
               num_classes=classifier.num_classes, image_size=classifier.image_size, load_test=load_test, limit=limit,
               ood_sets=config.evaluation.ood_sets if ood_sets is None else ood_sets,
-              corruption_source=corruption_source)
+              corruption_source=corruption_source, download=config.data.download)
 
 
 def _load_at_size(settings, name: str, image_size: tuple[int, int]) -> ArrayData:

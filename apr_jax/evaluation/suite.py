@@ -1,16 +1,20 @@
 """What every evaluator is: parts that can be computed one by one, and a summary of their results.
 
-An evaluator is a module with two functions:
+An evaluator is a module with three functions:
 
     parts(task) -> Iterator[(name, compute)]     compute() -> a JSON value, the result of that part
     summarise(results) -> dict                   from {name: result of that part}, in order
+    lines(summary) -> list[str]                  the headline of the summary, for a terminal
 
-The runner skips the parts that an earlier, interrupted evaluation has finished. To add an evaluator: write such a
-module and add a line to `runner.SUITES`.
+The runner skips the parts that an earlier, interrupted evaluation has finished. Parts of several evaluators with the
+same name are computed one after the other, so that what they want of the same images is computed once (`Task.once`).
+To add an evaluator: write such a module and add a line to `runner.SUITES`.
 """
 
 import dataclasses
 import functools
+import os
+import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,6 +40,7 @@ class Task:
     limit: evaluate on the first so many images of each set; 0 = all.
     ood_sets: names of the out-of-distribution sets.
     corruption_source: "auto", "published", "tfds" or "regenerated".
+    download: whether `load_test` downloads a TFDS data set that is not prepared.
   """
 
   logits: Callable[[np.ndarray], np.ndarray]
@@ -47,6 +52,13 @@ class Task:
   limit: int
   ood_sets: tuple[str, ...]
   corruption_source: str
+  download: bool = False
+  _latest: dict[str, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
+
+  @property
+  def data_folder(self) -> pathlib.Path:
+    """`data_dir`, or where TFDS keeps its data sets if it is not given."""
+    return pathlib.Path(self.data_dir or os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
 
   @functools.cached_property
   def test(self) -> ArrayData:
@@ -57,3 +69,10 @@ class Task:
   def test_logits(self) -> np.ndarray:
     """float32 `[N, K]`, of the in-distribution test split."""
     return self.logits(self.test.images)
+
+  def once(self, name: str, compute: Callable[[], Any]) -> Any:
+    """`compute()`, kept until another name is asked for: one corrupted set's logits at a time bound the memory."""
+    if name not in self._latest:
+      self._latest.clear()
+      self._latest[name] = compute()
+    return self._latest[name]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from apr_jax.errors import UserError
-from apr_jax.models.layers import BatchNorm, conv, global_average_pool, torch_uniform
+from apr_jax.models.layers import BatchNorm, conv, head
 
 SIZE = 32
 _WINDOW = 8  # of the average pool, in pixels
@@ -54,5 +54,4 @@ class AllConv(nn.Module):
     x = layer(x, 7, 192, padding=0)
     for number in (8, 9):
       x = layer(x, number, 192, kernel=1)
-    x = global_average_pool(x[:, :_WINDOW, :_WINDOW])
-    return nn.Dense(self.num_classes, kernel_init=torch_uniform, name="fc")(x)
+    return head(x[:, :_WINDOW, :_WINDOW], self.num_classes)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models.layers import BatchNorm, conv, global_average_pool, torch_uniform
+from apr_jax.models.layers import BatchNorm, conv, head
 
 
 class DenseBlock(nn.Module):
@@ -69,4 +69,4 @@ class DenseNet(nn.Module):
         x = DenseBlock(self.growth, self.bottleneck, self.dtype, self.axis_name,
                        name=f"stage{stage}_block{block + 1}")(x, train)
     x = nn.relu(norm("bn")(x, train))
-    return nn.Dense(self.num_classes, kernel_init=torch_uniform, name="fc")(global_average_pool(x))
+    return head(x, self.num_classes)

@@ -80,3 +80,20 @@ class BatchNorm(nn.Module):
 def global_average_pool(x: jax.Array) -> jax.Array:
   """Mean over height and width in float32: `[B, H, W, C]` → `[B, C]`."""
   return x.astype(jnp.float32).mean((1, 2))
+
+
+def head(x: jax.Array, num_classes: int, *, kernel_init=torch_uniform, bias_init=nn.initializers.zeros) -> jax.Array:
+  """The end of every network: the mean over height and width, then the calling module's linear layer "fc".
+
+  Args:
+    x: the last feature map, `[B, H, W, C]`.
+    num_classes: number of logits; 0 leaves the linear layer out.
+    kernel_init, bias_init: of the linear layer.
+
+  Returns:
+    float32 logits `[B, num_classes]`, or features `[B, C]` without the linear layer.
+  """
+  features = global_average_pool(x)
+  if num_classes == 0:
+    return features
+  return nn.Dense(num_classes, kernel_init=kernel_init, bias_init=bias_init, name="fc")(features)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models.layers import BatchNorm, conv, global_average_pool, torch_bias, torch_uniform
+from apr_jax.models.layers import BatchNorm, conv, head, torch_bias, torch_uniform
 
 
 class PreActBlock(nn.Module):
@@ -55,5 +55,4 @@ class PreActResNet(nn.Module):
         x = PreActBlock(64 * 2**stage, stride, self.dtype, self.axis_name,
                         name=f"stage{stage + 1}_block{block + 1}")(x, train)
     x = nn.relu(BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name="bn")(x, train))
-    x = global_average_pool(x)
-    return nn.Dense(self.num_classes, kernel_init=torch_uniform, bias_init=torch_bias(x.shape[-1]), name="fc")(x)
+    return head(x, self.num_classes, bias_init=torch_bias(x.shape[-1]))

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models.layers import BatchNorm, conv, global_average_pool, torch_bias, torch_uniform
+from apr_jax.models.layers import BatchNorm, conv, head, torch_bias
 
 BLUR = (1 / 8, 3 / 8, 3 / 8, 1 / 8)  # the filter along one axis, Zhang's released default
 
@@ -83,5 +83,4 @@ class ImageNetResNet(nn.Module):
         stride = 2 if stage > 0 and block == 0 else 1
         x = Bottleneck(64 * 2**stage, stride, self.max_blur_pool, self.dtype, self.axis_name,
                        name=f"stage{stage + 1}_block{block + 1}")(x, train)
-    x = global_average_pool(x)
-    return nn.Dense(self.num_classes, kernel_init=torch_uniform, bias_init=torch_bias(x.shape[-1]), name="fc")(x)
+    return head(x, self.num_classes, bias_init=torch_bias(x.shape[-1]))

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models.layers import BatchNorm, conv, global_average_pool
+from apr_jax.models.layers import BatchNorm, conv, head
 
 # PyTorch's kaiming_normal_, for the last layer: normal(0, √(2 / fan_in)).
 _kaiming_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
@@ -67,4 +67,4 @@ class ResNeXt(nn.Module):
         stride = 2 if stage > 0 and block == 0 else 1
         x = ResNeXtBlock(256 * 2**stage, width, self.cardinality, stride, self.dtype, self.axis_name,
                          name=f"stage{stage + 1}_block{block + 1}")(x, train)
-    return nn.Dense(self.num_classes, kernel_init=_kaiming_normal, name="fc")(global_average_pool(x))
+    return head(x, self.num_classes, kernel_init=_kaiming_normal)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models.layers import BatchNorm, conv, global_average_pool, torch_uniform
+from apr_jax.models.layers import BatchNorm, conv, head
 
 
 class WideBlock(nn.Module):
@@ -53,4 +53,4 @@ class WideResNet(nn.Module):
         x = WideBlock(16 * 2**stage * self.widen, stride, self.dtype, self.axis_name,
                       name=f"stage{stage + 1}_block{block + 1}")(x, train)
     x = nn.relu(BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name="bn")(x, train))
-    return nn.Dense(self.num_classes, kernel_init=torch_uniform, name="fc")(global_average_pool(x))
+    return head(x, self.num_classes)

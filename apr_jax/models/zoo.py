@@ -1,7 +1,7 @@
 """Networks by name, each behind its input normalisation.
 
-To add a network: write its module in a file of its own, taking `num_classes`, `dtype` and `axis_name`, and add a
-line to `NETWORKS`.
+To add a network: write its module in a file of its own, taking `num_classes`, `dtype` and `axis_name`, ending in
+`layers.head`, and add a line to `NETWORKS`.
 """
 
 import functools
@@ -14,6 +14,7 @@ from flax import linen as nn
 
 from apr_jax.errors import lookup
 from apr_jax.models.allconv import AllConv
+from apr_jax.models.contrastive import Contrastive
 from apr_jax.models.densenet import DenseNet
 from apr_jax.models.preact_resnet import PreActResNet
 from apr_jax.models.resnet import ResNet
@@ -54,18 +55,22 @@ class Classifier(nn.Module):
 
 
 def make(name: str, num_classes: int, *, mean: Sequence[float], std: Sequence[float], dtype: Any = jnp.float32,
-         axis_name: str | None = None) -> Classifier:
+         axis_name: str | None = None, contrastive: bool = False) -> Classifier:
   """The named network with its input normalisation.
 
   Args:
     name: a key of `NETWORKS`.
-    num_classes: number of logits.
+    num_classes: number of logits; 0 leaves the linear layer out: the features `[B, C]` come instead.
     mean, std: of the training images per channel, in units of [0, 1].
     dtype: of the convolutions; parameters, statistics and logits are float32.
     axis_name: mapped axis over which batch statistics are averaged in training; None keeps them per device.
+    contrastive: give the network a projection, which training sees beside the logits; see `contrastive.Contrastive`.
 
   Raises:
     UserError: the name is unknown.
   """
-  network = lookup(NETWORKS, name, "model.name")(num_classes=num_classes, dtype=dtype, axis_name=axis_name)
+  network = lookup(NETWORKS, name, "model.name")(
+      num_classes=0 if contrastive else num_classes, dtype=dtype, axis_name=axis_name)
+  if contrastive:
+    network = Contrastive(network, num_classes)
   return Classifier(network, tuple(mean), tuple(std))

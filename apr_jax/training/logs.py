@@ -5,7 +5,8 @@
     {"kind": "train", "step", "epoch", "loss", "accuracy", "learning_rate", "images_per_second"}
     {"kind": "eval", "step", "epoch", "clean_error"}
 
-`step` counts finished steps, `epoch` is a fraction, accuracies and errors are in percent.
+`step` counts finished steps, `epoch` is a fraction, accuracies and errors are in percent. Runs on a stream have also
+"input_wait", the share of the window's time, in percent, in which the devices had nothing to do for want of images.
 """
 
 import json
@@ -37,7 +38,7 @@ class Logs:
 
   def __init__(self, workdir: pathlib.Path, step: int, total_steps: int, batch_size: int, *, quiet: bool = False,
                primary: bool = True):
-    self._file = self._tensorboard = self._bar = None
+    self._file = self._tensorboard = self._bar = self._input_wait = None
     self._total_steps, self._batch_size = total_steps, batch_size
     self._quiet = quiet or not primary
     if primary:
@@ -59,12 +60,19 @@ class Logs:
   def restart_clock(self, step: int) -> None:
     """Starts the time of the next images/s here, so that compilation, evaluation and saving do not count."""
     self._since, self._since_step = time.perf_counter(), step
+    self._input_wait = None if self._input_wait is None else 0.0
+
+  def add_input_wait(self, seconds: float | None) -> None:
+    """Counts time that the devices waited for images; None for data that lie on them."""
+    if seconds is not None:
+      self._input_wait = (self._input_wait or 0.0) + seconds
 
   def train(self, step: int, epoch: float, values: dict[str, float]) -> None:
     """Logs a window of training steps that ends at `step`."""
     seconds = time.perf_counter() - self._since
     rate = (step - self._since_step) * self._batch_size / seconds if step > self._since_step else 0.0
-    self._write("train", step, epoch, values | {"images_per_second": rate})
+    waited = {} if self._input_wait is None else {"input_wait": 100 * self._input_wait / seconds}
+    self._write("train", step, epoch, values | {"images_per_second": rate} | waited)
     if self._bar is not None:
       self._bar.update(step * self._batch_size - self._bar.n)
       self._bar.set_postfix_str(f"epoch {epoch:.1f}, loss {values['loss']:.3f}, accuracy {values['accuracy']:.1f} %")

@@ -16,6 +16,7 @@ from apr_jax.training import checkpoint, optimizer, state as train_state, workdi
 from apr_jax.training.logs import Logs
 from apr_jax.training.resident_steps import ResidentSteps
 from apr_jax.training.step import train_step
+from apr_jax.training.stream_steps import StreamSteps
 
 
 class Interrupted(Exception):
@@ -45,7 +46,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
 
   # ---- Data and configuration ----
   parallel.check_batch_size(config.batch_size, jax.device_count())
-  train_data = experiment.load_data(config.data, "train").take(config.data.limit)
+  train_data = experiment.load_train(config.data)
   config = experiment.resolve(config, train_data)
   test_data = experiment.load_data(config.data, "test")
   if (test_data.num_classes, test_data.image_size) != (train_data.num_classes, train_data.image_size):
@@ -55,7 +56,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
   parts = experiment.build(config)
 
   # ---- Optimizer and step ----
-  steps_per_epoch = resident.steps_per_epoch(len(train_data.images), config.batch_size)
+  steps_per_epoch = resident.steps_per_epoch(train_data.num_examples, config.batch_size)
   total_steps = config.epochs * steps_per_epoch
   schedule = optimizer.make_schedule(
       config.schedule, config.optimizer.learning_rate, steps_per_epoch, total_steps)
@@ -79,7 +80,10 @@ def train(config, workdir: str, quiet: bool = False) -> None:
   with checkpoint.Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
     # ---- State ----
     state = checkpoints.restore(create) if done else parallel.call_replicated(create)
-    steps = ResidentSteps(step, train_data, config.batch_size, state.key)
+    if config.data.stream:
+      steps = StreamSteps(step, train_data, config.batch_size, state.key, total_steps)
+    else:
+      steps = ResidentSteps(step, train_data, config.batch_size, state.key)
     predictor = parts.predictor(config.evaluation.batch_size)
 
     def clean_error(state) -> float:
@@ -90,7 +94,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
           _Signals() as signals):
       parameters = sum(x.size for x in jax.tree.leaves(state.params))
       logs.say(f"{config.model.name}, {parameters:,} parameters, on {jax.device_count()} "
-               f"{jax.default_backend()} device(s); {len(train_data.images)} images, {steps_per_epoch} steps per "
+               f"{jax.default_backend()} device(s); {train_data.num_examples} images, {steps_per_epoch} steps per "
                f"epoch; {'continues at step ' + str(done) if done else 'starts'} into {workdir}")
 
       # ---- Loop ----
@@ -102,6 +106,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
             config.log_every_steps, checkpoint_every, steps_per_epoch)))
         while done < target and not signals.received:
           state, done, sums = steps.run(state, done, target)
+          logs.add_input_wait(steps.input_wait)
           window.append(sums)
           if first:  # compilation is over
             jax.block_until_ready(sums)

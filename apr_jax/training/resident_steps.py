@@ -27,7 +27,10 @@ class ResidentSteps:
     batch_size: images per step over all devices.
     key: the run's key, the same as the state's.
     per_dispatch: steps per dispatch where as many are asked for; None chooses by the platform.
+    input_wait: None; the devices never wait for images.
   """
+
+  input_wait = None
 
   def __init__(self, step: Callable[..., tuple[TrainState, Sums]], data: ArrayData, batch_size: int,
                key: jax.Array, per_dispatch: int | None = None):

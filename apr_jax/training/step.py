@@ -30,7 +30,7 @@ def train_step(state: TrainState, images: jax.Array, labels: jax.Array, key: jax
     key: the step's key, the same on every device.
     shard: index of this device.
     model, augment, loss, optimizer: what `experiment.build` makes; `augment` makes V views and targets `[b, K]`,
-      `loss` takes logits `[V, b, K]` of the views, and the targets.
+      `loss` takes what the model makes of the views, logits `[V, b, K]` or more, and the targets.
 
   Returns:
     the next state, and sums over the global batch, float32 `[]`: "loss" (over examples), "correct" (predictions on
@@ -56,5 +56,7 @@ def train_step(state: TrainState, images: jax.Array, labels: jax.Array, key: jax
   state = state.replace(step=state.step + 1, params=optax.apply_updates(state.params, updates),
                         batch_stats=batch_stats, opt_state=opt_state)
 
-  sums = {"loss": value * len(labels), "correct": (logits.argmax(-1) == labels).sum(), "examples": len(labels)}
+  # A contrastive network's projection stands behind its logits.
+  predicted = logits[:, :targets.shape[1]].argmax(-1)
+  sums = {"loss": value * len(labels), "correct": (predicted == labels).sum(), "examples": len(labels)}
   return state, jax.lax.psum(jax.tree.map(jnp.float32, sums), AXIS)

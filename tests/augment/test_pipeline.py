@@ -54,7 +54,7 @@ def test_a_uint8_image_keeps_its_256_levels():
 
 @pytest.mark.parametrize("on, views", [
     ({}, 1), ({"apr_p.prob": 0.3}, 2), ({"hybrid_p.prob": 0.3}, 2), ({"mixup.alpha": 1.0}, 1),
-    ({"augmix.width": 2}, 3)])
+    ({"augmix.width": 2}, 3), ({"simclr.views": 2}, 2), ({"simclr.views": 4}, 4)])
 def test_number_of_views(on, views):
   augment = make_augment(settings(**on), CLASSES)
   made, targets = jax.eval_shape(
@@ -172,6 +172,31 @@ def test_the_mixed_view_has_the_phase_of_the_clean_one_and_an_amplitude_of_its_s
   assert sorted(partners[:8]) == list(range(8)) and sorted(partners[8:]) == list(range(8, 16))
 
 
+def test_apr_p_of_normalised_images_is_that_of_numpy():
+  mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+  augment = jax.jit(make_augment(settings(apr_p=1.0, **{"apr_p.normalised": True}), CLASSES, mean, std))
+  views, _ = augment(jax.random.key(1), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0))
+  clean, mixed = np.asarray(views, np.float64)
+  np.testing.assert_allclose(clean, IMAGES / 255, rtol=1e-6)
+  spectrum = np.fft.fftn((IMAGES / 255 - mean) / std, axes=(1, 2, 3))
+  # What the network sees once its first layer has normalised the view, for every partner there may be.
+  seen = (mixed - mean) / std
+  candidates = np.real(np.fft.ifftn(
+      np.abs(spectrum)[None] * np.exp(1j * np.angle(spectrum))[:, None], axes=(2, 3, 4)))
+  distance = np.abs(seen[:, None] - candidates).max(axis=(2, 3, 4))
+  assert sorted(distance.argmin(axis=1)) == list(range(BATCH)) and distance.min(axis=1).max() < 1e-3
+  plain = jax.jit(make_augment(settings(apr_p=1.0), CLASSES, mean, std))(
+      jax.random.key(1), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0))[0][1]
+  assert np.abs(plain - mixed).max() > 0.01
+
+
+def test_apr_p_of_normalised_images_leaves_a_batch_alone_where_the_coin_fails():
+  augment = make_augment(settings(apr_p=1e-9, **{"apr_p.normalised": True}), CLASSES, (0.4,) * 3, (0.2,) * 3)
+  clean, view = jax.jit(augment)(
+      jax.random.key(1), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0))[0]
+  np.testing.assert_allclose(view, clean, atol=1e-6)
+
+
 def test_the_clean_view_of_apr_sp_is_that_of_apr_s(everything_but_apr_p):
   clean, mixed = augmenter(padding=2, flip=True, apr_s=0.7, apr_p=1.0)(3)
   np.testing.assert_array_equal(clean, everything_but_apr_p(3)[0])
@@ -234,7 +259,8 @@ def test_hybrid_p_plus_recombines_the_low_part_with_its_own_coin():
 
 
 @pytest.mark.parametrize("on", [
-    {"hybrid_s.prob": 1.0}, {"autoaugment": True}, {"augmix.width": 1, "augmix.depth": 1}])
+    {"hybrid_s.prob": 1.0}, {"autoaugment": True}, {"augmix.width": 1, "augmix.depth": 1},
+    {"simclr.views": 2}])
 def test_single_rivals_go_by_position_and_not_by_device(on):
   augment = jax.jit(make_augment(settings(**on), CLASSES))
   same = np.repeat(IMAGES[:1], 8, axis=0)

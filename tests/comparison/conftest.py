@@ -13,8 +13,8 @@ def planted(name="cifar10_apr_sp", network="wide_resnet_40_2", seed=0, step=7800
   config = cifar10_apr_sp.get_config()
   config.update_from_flattened_dict({"name": name, "model.name": network, "seed": seed, "model.num_classes": 10,
                                      "model.image_size": (32, 32), **changes})
-  results = {"meta": {"config": config.to_dict(), "seed": seed, "step": step, "examples": examples, "git": "abc1234",
-                      "versions": {"apr_jax": "0.1", "jax": "0.10", "flax": "0.12"}, "device": "cpu"}}
+  results = {"meta": {"config": config.to_dict(), "seed": seed, "step": step, "examples": examples,
+                      "git": "abc1234", "versions": {"apr_jax": "0.1", "jax": "0.10", "flax": "0.12"}, "device": "cpu"}}
   if clean is not None:
     results["clean"] = {"error": clean, "accuracy": 100 - clean}
   if mean_error is not None:

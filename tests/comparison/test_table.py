@@ -31,7 +31,8 @@ def entries(write_results):
 def test_means_deviations_and_differences(entries):
   row, = make_rows(entries)
   clean, corrupted = row.cells["clean_error"], row.cells["mean_error"]
-  assert (clean.mean, clean.std) == (6.0, pytest.approx(7 ** 0.5)) and (corrupted.mean, corrupted.std) == (10.0, 1.0)
+  assert (clean.mean, clean.std) == (6.0, pytest.approx(7 ** 0.5))
+  assert (corrupted.mean, corrupted.std) == (10.0, 1.0)
   assert corrupted.figure.value == 9.1 and corrupted.difference == pytest.approx(0.9)
   shown, = cells(to_markdown([row]))
   assert shown == {

@@ -81,14 +81,33 @@ def test_image_size_is_applied_to_every_source():
   np.testing.assert_array_equal(small.labels, stored.labels)
 
 
+def test_resize_is_applied_to_every_source_even_at_the_stored_size(tmp_path):
+  stored = data.load("digits", "test")
+  expected = np.asarray(Image.fromarray(stored.images[7]).resize((40, 40), Image.BILINEAR))[4:36, 4:36]
+  found = data.load("digits", "test", image_size=32, resize=40)
+  np.testing.assert_array_equal(found.images[7], expected)
+  np.testing.assert_array_equal(data.load("digits", "test", image_size=32, resize=32).images, stored.images)
+  np.savez(tmp_path / "d.npz", test_images=stored.images[:9], test_labels=stored.labels[:9])
+  (tmp_path / "train" / "a").mkdir(parents=True)
+  Image.fromarray(stored.images[7]).save(tmp_path / "train" / "a" / "7.png")
+  for name, split, index in ((f"npz:{tmp_path}/d.npz", "test", 7), (f"folder:{tmp_path}", "train", 0)):
+    np.testing.assert_array_equal(data.load(name, split, image_size=32, resize=40).images[index], expected)
+
+
+@pytest.mark.parametrize("image_size, resize", [(32, 31), (0, 40), (32, -1)])
+def test_a_resize_that_does_not_fit_the_crop_is_refused(image_size, resize):
+  message = refusal("digits", "test", image_size=image_size, resize=resize)
+  assert "data.resize" in message and "data.image_size" in message and str(resize) in message
+
+
 def test_unusable_arguments():
   assert "'tset'" in refusal("digits", "tset") and "did you mean 'test'" in refusal("digits", "tset")
   assert "data.image_size" in refusal("digits", "test", image_size=-1)
   assert "no path" in refusal("digits:somewhere", "test")
-  for kind in ("npz", "npy", "folder"):
+  for kind in ("npz", "npy", "folder", "images"):
     message = refusal(kind, "train")
     assert f"{kind}:PATH" in message and "data.data_dir" in message
 
 
 def test_sources_name_every_source_that_is_not_tfds():
-  assert set(data.SOURCES) == {"digits", "photo_patches", "uniform_noise", "npz", "npy", "folder"}
+  assert set(data.SOURCES) == {"digits", "photo_patches", "uniform_noise", "npz", "npy", "folder", "images"}

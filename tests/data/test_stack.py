@@ -26,6 +26,27 @@ def test_resize_is_pillow_bilinear_on_the_short_side():
   np.testing.assert_array_equal(stack.resize_crop(image, 16), expected)
 
 
+# torchvision: the long side becomes int(256 * long / short), the crop begins at int(round((side - 224) / 2.0)).
+@pytest.mark.parametrize("height, width, resized, top, left", [
+    (375, 500, (256, 341), 16, 58),  # 341.33; 58.5 is rounded to the even 58
+    (500, 333, (384, 256), 80, 16),  # 384.38
+    (300, 300, (256, 256), 16, 16),
+    (256, 400, (256, 400), 16, 88),  # not resized
+    (100, 131, (256, 335), 16, 56),  # enlarged: 335.36; 55.5 is rounded to the even 56
+])
+def test_evaluation_of_imagenet_is_resize_256_and_central_224(height, width, resized, top, left):
+  image = RNG.randint(0, 256, (height, width, 3), dtype=np.uint8)
+  expected = np.asarray(Image.fromarray(image).resize(resized[::-1], Image.Resampling.BILINEAR))
+  found = stack.resize_crop(image, 224, 256)
+  np.testing.assert_array_equal(found, expected[top:top + 224, left:left + 224])
+
+
+def test_the_short_side_is_by_default_that_of_the_crop():
+  image = RNG.randint(0, 256, (40, 60, 3), dtype=np.uint8)
+  np.testing.assert_array_equal(stack.resize_crop(image, 16), stack.resize_crop(image, 16, 16))
+  assert (stack.resize_crop(image, 16) != stack.resize_crop(image, 16, 20)).any()
+
+
 def test_shrinking_averages():
   """Without antialiasing a fine checkerboard would come out black, white or striped instead of grey."""
   board = np.repeat((np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)[..., None], 3, axis=-1)

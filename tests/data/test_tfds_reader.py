@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from apr_jax import data
-from apr_jax.data import stack
+from apr_jax.data import stack, tfds_reader
 from apr_jax.errors import UserError
 
 tf = pytest.importorskip("tensorflow")
@@ -57,9 +57,22 @@ def test_validation_stands_in_for_a_missing_test_split(toy):
   np.testing.assert_array_equal(data.load("toy_set", "test", data_dir=toy).images, IMAGES[:2])
 
 
+def test_imagenets_test_split_has_no_labels_and_is_never_read(tmp_path, monkeypatch):
+  assert "imagenet2012" in tfds_reader._UNLABELLED_TEST
+  monkeypatch.setattr(tfds_reader, "_UNLABELLED_TEST", ("hidden_set",))
+  features = {"image": tfds.features.Image(shape=(6, 8, 3), encoding_format="png"),
+              "label": tfds.features.ClassLabel(num_classes=3)}
+  splits = {"test": {"image": IMAGES, "label": -np.ones(7, np.int64)},
+            "validation": {"image": IMAGES[:2], "label": LABELS[:2]}}
+  root = write(tmp_path, "hidden_set", features, splits)
+  np.testing.assert_array_equal(data.load("hidden_set", "test", data_dir=root).labels, LABELS[:2])
+
+
 def test_image_size(toy):
   resized = data.load("toy_set", "train", data_dir=toy, image_size=4)
   np.testing.assert_array_equal(resized.images[3], stack.resize_crop(IMAGES[3], 4))
+  larger = data.load("toy_set", "train", data_dir=toy, image_size=4, resize=5)
+  np.testing.assert_array_equal(larger.images[3], stack.resize_crop(IMAGES[3], 4, 5))
 
 
 def test_grey_images_of_varying_size_and_a_label_of_another_name(tmp_path):
@@ -126,6 +139,17 @@ def test_fewer_records_than_described(toy, tmp_path):
   info_file.write_text(json.dumps(info))
   message = refusal("toy_set", data_dir=str(root))
   assert str(root) in message
+
+
+def test_the_test_images_of_places_have_no_labels_so_its_validation_images_are_read(tmp_path, monkeypatch):
+  features = {"image": tfds.features.Image(shape=(6, 8, 3), encoding_format="png"),
+              "label": tfds.features.ClassLabel(num_classes=3)}
+  splits = {"test": {"image": IMAGES, "label": np.full(7, -1)},
+            "validation": {"image": IMAGES[:2], "label": LABELS[:2]}}
+  root = write(tmp_path, "places365_small", features, splits)
+  monkeypatch.setattr(tfds, "builder", lambda name, data_dir: tfds.builder_from_directory(f"{root}/{name}/1.0.0"))
+  test = data.load("places365_small", "test", data_dir=root)
+  assert test.labels.tolist() == LABELS[:2].tolist()
 
 
 def test_unknown_name_is_answered_briefly():

@@ -19,7 +19,7 @@ from apr_jax.corruptions import make
 from apr_jax.errors import UserError
 from apr_jax.evaluation import classifier, runner
 
-OOD = {"auroc", "tnr95", "dtacc", "aupr_in", "aupr_out"}
+OOD = {"auroc", "tnr95", "dtacc", "aupr_in", "aupr_out", "oscr"}
 LIMIT = 48
 ROOT = pathlib.Path(__file__).parents[2]
 CORRUPTIONS = ("gaussian_noise", "brightness")  # quick to compile, and one of them random
@@ -54,7 +54,7 @@ def results(run, first):
 def test_results_json(results, first):
   stored = json.loads((first / "results.json").read_text())
   assert stored == json.loads(json.dumps(results))
-  assert stored.keys() == {"clean", "corruptions", "ood", "meta"}
+  assert stored.keys() == {"clean", "corruptions", "calibration", "ood", "meta"}
   assert stored["clean"].keys() == {"accuracy", "error", "examples"}
   assert stored["corruptions"].keys() == {"mean_error", "by_corruption", "source", "examples"}
   by_corruption = stored["corruptions"]["by_corruption"]
@@ -65,6 +65,11 @@ def test_results_json(results, first):
   for name in ("photo_patches", "uniform_noise"):
     assert OOD <= stored["ood"][name].keys() and OOD == stored["ood"][name]["max_logit"].keys()
     assert stored["ood"][name]["examples"] == LIMIT
+    assert len(stored["ood"][name]["roc"]["fpr"]) <= 200 and stored["ood"][name]["source"] == name
+  assert stored["calibration"].keys() == {"clean", "corruptions", "temperature", "bins"}
+  assert list(stored["calibration"]["corruptions"]["by_corruption"]) == list(CORRUPTIONS)
+  assert stored["calibration"]["corruptions"]["same_order"] is True
+  assert stored["calibration"]["clean"]["examples"] == LIMIT
   meta = stored["meta"]
   assert meta.keys() == {
       "config", "seed", "step", "versions", "git", "device", "data_dir", "corruptions", "examples", "parts"}
@@ -72,6 +77,16 @@ def test_results_json(results, first):
   assert (meta["seed"], meta["step"], meta["examples"]) == (0, 50, f"the first {LIMIT} of each set")
   assert meta["config"]["model"]["num_classes"] == 10
   assert meta["versions"]["apr_jax"] == apr_jax.__version__ and meta["versions"].keys() >= {"jax", "flax", "python"}
+
+
+def test_calibration_is_that_of_the_classifiers_probabilities(run, results):
+  test = data.load("digits", "test")
+  probs = apr_jax.load_classifier(run).predict_proba(test.images[:LIMIT])
+  expected = metrics.calibration(probs, test.labels[:LIMIT])
+  found = results["calibration"]["clean"]
+  assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-5)
+  assert 0.01 < found["ece"] < 0.9
+  assert found["scored_half"]["after"]["nll"] < found["scored_half"]["before"]["nll"]
 
 
 def test_the_clean_error_is_that_of_the_test_images(run, results):
@@ -123,7 +138,8 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(run, results, tmp_pa
   with monkeypatch.context() as patch:
     calls = count_calls(patch)
     assert scores(evaluate(run, out)) == scores(results)
-    # Ten corrupted sets of which four are done; two sets for OOD, and the test images again for their scores.
+    # Ten corrupted sets of which four are done, for corruptions and calibration at once; two sets for OOD; and the
+    # test images again, for the temperature and the scores of OOD.
     assert len(calls) == 10 - 4 + 2 + 1
   with monkeypatch.context() as patch:
     calls = count_calls(patch)
@@ -133,6 +149,46 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(run, results, tmp_pa
     assert calls == [LIMIT - 1]
     assert scores(evaluate(run, out)) == scores(results)  # and the first is not forgotten
     assert len(calls) == 1
+
+
+def test_what_is_done_for_one_of_two_suites_is_not_repeated(run, results, tmp_path, monkeypatch):
+  """Killed between the two parts of one set, and corruptions alone before both suites."""
+  out = tmp_path / "out"
+  with monkeypatch.context() as patch:
+    calls = count_calls(patch)
+    evaluate(run, out, suites=("corruptions",))
+    assert len(calls) == 10
+    parts, = out.glob("parts-*.jsonl")
+    lines = parts.read_text().splitlines(keepends=True)
+    both = evaluate(run, out, suites=("calibration", "corruptions"))
+    assert len(calls) == 10 + 10 + 1
+  assert both["calibration"] == results["calibration"] and both["corruptions"] == results["corruptions"]
+  parts.write_text("".join(lines[:4]))  # three sets of corruptions, none of calibration
+  with monkeypatch.context() as patch:
+    calls = count_calls(patch)
+    assert scores(evaluate(run, out, suites=("corruptions", "calibration"))) == scores(both)
+    assert len(calls) == 10 + 1  # three for calibration, seven for both; the clean images
+  stored = [json.loads(line)[:2] for line in parts.read_text().splitlines()[1:]]
+  assert len(stored) == 10 + 11 and len({tuple(part) for part in stored}) == len(stored)
+
+
+def test_a_protocol_goes_on_when_its_sets_come_and_is_not_repeated(run, tmp_path, monkeypatch):
+  sets = tmp_path / "sets"
+  sets.mkdir()
+  np.savez(sets / "LSUN_fix.npz", images=data.load("uniform_noise", "test").images)
+  with monkeypatch.context() as patch:
+    calls = count_calls(patch)
+    arguments = {"suites": ("ood",), "ood_sets": ("apr",), "data_dir": str(sets)}
+    first = evaluate(run, tmp_path / "out", **arguments)["ood"]
+    assert len(calls) == 2 and first["mean_auroc"] is None and first["protocols"][0]["present"] == 1
+    assert evaluate(run, tmp_path / "out", **arguments)["ood"] == first and len(calls) == 2
+    np.savez(sets / "svhn.npz", images=data.load("photo_patches", "test").images)
+    second = evaluate(run, tmp_path / "out", **arguments)
+    assert len(calls) == 2 + 2  # the new set, and the test images for their scores
+  assert second["ood"]["lsun_fix"] == first["lsun_fix"] and second["ood"]["protocols"][0]["present"] == 2
+  text = "\n".join(runner.summary_lines(second))
+  assert "mean OOD AUROC         incomplete" in text and "missing: lsun_resize: looked in" in text
+  assert json.loads((tmp_path / "out" / "results.json").read_text())["ood"] == json.loads(json.dumps(second["ood"]))
 
 
 def test_suites_add_to_the_results_of_the_same_evaluation(run, tmp_path):
@@ -176,6 +232,32 @@ def test_outputs_that_are_not_finite_are_one_line(run, tmp_path):
     loaded.logits(np.zeros((1, 32, 32, 3), np.uint8))
 
 
+def test_an_interrupted_map_and_exchange_repeat_no_finished_part(run, tmp_path, monkeypatch):
+  few = {"suites": ("swap", "fourier"), "limit": 3, "batch_size": 96}
+  with monkeypatch.context() as patch:
+    calls = count_calls(patch)
+    whole = evaluate(run, tmp_path / "whole", **few)
+    # Pairs one way, out of distribution also the other way, and the four images of each example.
+    swap, fourier = [3, 12] + 2 * [3, 3, 12], [3] + [3 * 17] + 15 * [3 * 32] + [3 * 17]
+    assert calls == swap + fourier
+  with monkeypatch.context() as patch:
+    calls = count_calls(patch, fail_at=len(swap) + 6)
+    with pytest.raises(KeyboardInterrupt):
+      evaluate(run, tmp_path / "stopped", **few)
+    before = list(calls)
+  with monkeypatch.context() as patch:
+    calls = count_calls(patch)
+    again = evaluate(run, tmp_path / "stopped", **few, devices=jax.devices()[:2])
+    assert before + calls == swap + fourier
+  assert scores(again) == scores(whole)
+  assert json.loads((tmp_path / "stopped" / "results.json").read_text())["fourier"] == whole["fourier"]
+  lines = runner.summary_lines(whole)
+  assert lines == [
+      f"Fourier mean error     {whole['fourier']['mean_error']:6.2f} %   (32 × 32 frequencies, norm 4, 3 images)",
+      f"follows phase          {whole['swap']['in_distribution']['phase']:6.2f} %   (the amplitude: "
+      f"{whole['swap']['in_distribution']['amplitude']:.2f} %; 3 recombined pairs)"]
+
+
 @pytest.mark.slow
 def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_path):
   """SIGKILL in the middle of the 75 sets, then the same command again."""
@@ -184,7 +266,7 @@ def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_
   for name in metrics.ALEXNET_ERRORS:  # the names of all 15
     np.save(tmp_path / "digits-c" / f"{name}.npy", random.integers(0, 256, (100, 32, 32, 3), dtype=np.uint8))
   np.save(tmp_path / "digits-c" / "labels.npy", np.tile(np.arange(20) % 10, 5))
-  command = [sys.executable, "evaluate.py", f"--workdir={run}", "--suites=clean,corruptions", "--limit=20",
+  command = [sys.executable, "evaluate.py", f"--workdir={run}", "--suites=clean,corruptions,calibration", "--limit=20",
              f"--data_dir={tmp_path / 'digits-c'}"]
   environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
   start = lambda out: subprocess.Popen([*command, f"--out={tmp_path / out}"], cwd=ROOT, env=environment,
@@ -192,12 +274,12 @@ def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_
   assert start("whole").wait(timeout=300) == 0
   killed = start("killed")
   finished = lambda: sum(len(path.read_text().splitlines()) for path in (tmp_path / "killed").glob("parts-*.jsonl"))
-  while finished() < 12:
+  while finished() < 24:
     assert killed.poll() is None, "it ended before it could be killed"
     time.sleep(0.02)
   killed.kill()
   killed.wait()
-  assert 12 <= finished() < 77
+  assert 24 <= finished() < 1 + 1 + 75 + 76
   assert start("killed").wait(timeout=300) == 0
   assert (tmp_path / "killed" / "results.json").read_text() == (tmp_path / "whole" / "results.json").read_text()
 
@@ -221,7 +303,8 @@ def test_summary_lines(results):
   lines = runner.summary_lines(results)
   assert lines[0] == f"clean error            {results['clean']['error']:6.2f} %   ({LIMIT} images)"
   assert f"{results['corruptions']['mean_error']:6.2f} %   (regenerated, 2 × 5 sets of {LIMIT} images)" in lines[1]
-  assert len(lines) == 5
+  assert lines[2].startswith("calibration error") and lines[3].startswith("  under corruptions")
+  assert len(lines) == 7
 
 
 @pytest.mark.parametrize("keywords, words", [

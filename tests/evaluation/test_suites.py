@@ -238,22 +238,30 @@ def test_out_of_distribution_by_hand(planted):
   assert results["mean_auroc"] == pytest.approx((87.5 + 100) / 2)
   assert results["score"] == "max_softmax"
   assert results.keys() == {"near", "far", "mean_auroc", "score"}
-  assert results["near"].keys() == {"auroc", "tnr95", "dtacc", "aupr_in", "aupr_out", "max_logit", "examples"}
+  names = {"auroc", "tnr95", "dtacc", "aupr_in", "aupr_out", "oscr"}
+  assert results["near"].keys() == names | {"max_logit", "energy", "roc", "examples", "source"}
+  assert results["near"]["max_logit"].keys() == results["near"]["energy"].keys() == names
+  # Of the four images only the second is classified correctly; it is above both near ones.
+  assert results["near"]["oscr"] == results["near"]["energy"]["oscr"] == pytest.approx(25)
+  # From the surest down: one and two of the four inside, then all with one of the two outside, then the last.
+  assert results["near"]["roc"] == {"fpr": [0, 0, 0, 0.5, 1], "tpr": [0, 0.25, 0.5, 1, 1]}
 
 
 def test_the_headline_score_is_the_softmax_and_not_the_logit(planted):
-  # The network is surer of the inside images by softmax, and gives the outside ones larger logits.
+  # The network is surer of the inside images by softmax, and gives the outside ones larger logits and more energy.
   logits = lambda images: np.where(images[:, :1, 0, 0] == 0, [[5., 0., 0., 0., 0.]], [[8., 8., 8., 8., 8.]])
   task = planted({"cifar10": dataset([0, 0], [0, 0]), "other": dataset([1, 1], [0, 0])}, ood_sets=("other",),
                  logits=lambda images: logits(images).astype(np.float32))
   results = run_suite(ood, task)["other"]
-  assert results["auroc"] == 100 and results["max_logit"]["auroc"] == 0
+  assert results["auroc"] == 100 and results["max_logit"]["auroc"] == results["energy"]["auroc"] == 0
 
 
 def test_scores_of_logits():
   logits = np.array([[0, 0, 0, 0], [np.log(3), 0, 0, 0], [100, 0, 0, 0]], np.float32)
   np.testing.assert_allclose(ood.max_softmax(logits), [1 / 4, 1 / 2, 1], rtol=1e-6)
   np.testing.assert_array_equal(ood.max_logit(logits), logits.max(1))
+  np.testing.assert_allclose(ood.energy(logits), [np.log(4), np.log(6), 100], rtol=1e-6)
+  assert np.isfinite(ood.energy(np.array([[1e4, -1e4], [-1e4, -1e4]], np.float32))).all()
   # In float32 both would be 1, a tie.
   sure = ood.max_softmax(np.array([[20., 0.], [25., 0.]], np.float32))
   assert sure[0] < sure[1] < 1

@@ -36,6 +36,10 @@ CASES = {
     "one each": (np.array([2.0]), np.array([1.0])),
     "exactly 95 % accepted": (np.arange(20.0), np.arange(-5.0, 15.0)),
     "float32": tuple(part.astype(np.float32) for part in scores(4, 33, 44)),
+    "all equal": (np.full(5, 0.3), np.full(3, 0.3)),
+    "one inside": (np.array([0.5]), np.array([0.1, 0.5, 0.9])),
+    "one outside": (np.array([0.1, 0.5, 0.9]), np.array([0.5])),
+    "one each, equal": (np.array([1.0]), np.array([1.0])),
 }
 
 
@@ -58,6 +62,81 @@ def test_equal_to_brute_force_over_thresholds(name):
   result = metrics.ood_metrics(inside, outside)
   for key, value in brute_force(inside, outside).items():
     assert result[key] == pytest.approx(value, abs=1e-9), key
+
+
+def correctness(name):
+  return np.random.default_rng(len(name)).random(len(CASES[name][0])) < 0.7
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_oscr_is_a_mean_over_pairs(name):
+  inside, outside = CASES[name]
+  correct = correctness(name)
+  total = 0.0
+  for score, right in zip(inside, correct):
+    for other in outside:
+      total += right * (1.0 if score > other else 0.5 if score == other else 0.0)
+  assert metrics.oscr(inside, correct, outside) == pytest.approx(100 * total / (len(inside) * len(outside)), abs=1e-9)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_oscr_is_the_area_under_the_curve_over_thresholds(name):
+  inside, outside = CASES[name]
+  correct = correctness(name)
+  thresholds = [np.inf, *np.unique(np.concatenate([inside, outside]))[::-1]]
+  rates = [(np.mean(outside >= threshold), np.mean(correct & (inside >= threshold))) for threshold in thresholds]
+  area = sum((right - left) * (low + high) / 2 for (left, low), (right, high) in zip(rates, rates[1:]))
+  assert metrics.oscr(inside, correct, outside) == pytest.approx(100 * area, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_oscr_lies_below_auroc_and_accuracy_and_reaches_them(name):
+  inside, outside = CASES[name]
+  correct = correctness(name)
+  auroc = metrics.ood_metrics(inside, outside)["auroc"]
+  assert metrics.oscr(inside, correct, outside) <= min(auroc, 100 * correct.mean()) + 1e-9
+  assert metrics.oscr(inside, np.ones(len(inside), bool), outside) == pytest.approx(auroc, abs=1e-9)
+  assert metrics.oscr(inside, correct, outside - 100) == pytest.approx(100 * correct.mean())
+
+
+def test_oscr_of_four_images_by_hand():
+  # Accepting 3 and then 2: the images at 3 (right) and 2 (wrong) inside, the one at 2 outside, then the one at 1.
+  result = metrics.oscr(np.array([3.0, 2.0]), np.array([True, False]), np.array([2.0, 1.0]))
+  assert result == pytest.approx(50)  # the correct classification rate is 1/2 from the first threshold on
+  swapped = metrics.oscr(np.array([3.0, 2.0]), np.array([False, True]), np.array([2.0, 1.0]))
+  assert swapped == pytest.approx(100 * (1 / 2 * 1 / 4 + 1 / 2 * 1 / 2))  # it rises with the tie, then stays at 1/2
+  equal = metrics.oscr(np.ones(4), np.array([True, True, True, False]), np.ones(2))
+  assert equal == pytest.approx(100 * 3 / 8)
+
+
+@pytest.mark.parametrize("correct", [np.array([True]), np.array([1, 0]), np.array([[True, False]])])
+def test_oscr_needs_one_bool_per_image(correct):
+  with pytest.raises(ValueError, match=r"in_correct must be bool \[2\]"):
+    metrics.oscr(np.array([1.0, 2.0]), correct, np.array([0.0]))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_short_roc_is_scikit_learns(name):
+  inside, outside = CASES[name]
+  positive = np.arange(len(inside) + len(outside)) < len(inside)
+  fpr, tpr, _ = sklearn_metrics.roc_curve(positive, np.concatenate([inside, outside]))
+  curve = metrics.roc(inside, outside)
+  np.testing.assert_array_equal(curve["fpr"], fpr)
+  np.testing.assert_array_equal(curve["tpr"], tpr)
+
+
+@pytest.mark.parametrize("points", [2, 3, 50, 200])
+def test_a_long_roc_keeps_exact_points_and_nearly_its_area(points):
+  inside, outside = scores(7, 3000, 2000)
+  curve = metrics.roc(inside, outside, points)
+  assert len(curve["fpr"]) == len(curve["tpr"]) <= points
+  assert (curve["fpr"][0], curve["tpr"][0], curve["fpr"][-1], curve["tpr"][-1]) == (0, 0, 1, 1)
+  thresholds = np.concatenate([inside, outside])
+  rates = {(np.mean(outside >= threshold), np.mean(inside >= threshold)) for threshold in thresholds} | {(0, 0)}
+  assert set(zip(curve["fpr"].tolist(), curve["tpr"].tolist())) <= rates
+  area = np.trapezoid(curve["tpr"], curve["fpr"])
+  if points >= 50:
+    assert 100 * area == pytest.approx(metrics.ood_metrics(inside, outside)["auroc"], abs=0.2)
 
 
 def test_a_small_case_with_ties_by_hand():

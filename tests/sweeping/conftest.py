@@ -7,7 +7,7 @@ import pytest
 
 from apr_jax.sweeping import plan, process
 
-# Does what orders.json says of the run's folder; otherwise "trains" for seven steps and "evaluates" to planted scores.
+# Does what orders.json says of the run's folder: "trains" for seven steps and "evaluates" to planted scores, or not.
 STAND_IN = """
 import json, os, pathlib, signal, sys, time
 arguments = dict(argument[2:].split("=", 1) for argument in sys.argv[1:] if not argument.startswith("--set="))

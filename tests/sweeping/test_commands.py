@@ -46,8 +46,8 @@ def test_a_killed_sweep_goes_on_and_a_failing_run_stops_no_other(tmp_path, start
   runs = [folder / f"digits_standard-wide_resnet_10_1-s{seed}" for seed in range(3)]
   runs[2].mkdir(parents=True)
   (runs[2] / "config.json").write_text("{")
-  arguments = command("--configs=configs/digits_stand*.py", "--seeds=0,1,2", "--suites=clean", f"--workdir={folder}",
-                      *SET)
+  arguments = command("--configs=configs/digits_stand*.py", "--seeds=0,1,2", "--suites=clean",
+                      f"--workdir={folder}", *SET)
 
   with start(arguments, start_new_session=True) as killed:
     wait_for_checkpoint(killed, runs[1])

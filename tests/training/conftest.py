@@ -1,5 +1,6 @@
 """A network that compiles in a moment, and short runs on the digits with it."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from apr_jax.training import step as step_module
 
 
 class TinyNetwork(nn.Module):
-  """Two by two patch means, batch norm, and a linear layer."""
+  """Patch means, batch norm, and a linear layer unless there are no classes."""
 
   num_classes: int
   dtype: Any = jnp.float32
@@ -26,7 +27,8 @@ class TinyNetwork(nn.Module):
     batch, height, width, channels = images.shape
     patches = images.reshape(batch, 4, height // 4, 4, width // 4, channels).mean((2, 4))
     x = nn.relu(BatchNorm(axis_name=self.axis_name, name="bn")(patches, train))
-    return nn.Dense(self.num_classes, name="fc")(x.reshape(batch, -1))
+    features = x.reshape(batch, -1)
+    return nn.Dense(self.num_classes, name="fc")(features) if self.num_classes else features
 
 
 @pytest.fixture
@@ -64,6 +66,25 @@ def digits(tiny_network, compiled_programs) -> Callable[..., Any]:
     return config
 
   return make
+
+
+@pytest.fixture
+def signal_in(monkeypatch):
+  """Sends this process a signal in the third call of a method."""
+
+  def arrange(owner, method, number):
+    original = getattr(owner, method)
+    calls = []
+
+    def interrupted(self, *arguments):
+      calls.append(arguments)
+      if len(calls) == 3:
+        os.kill(os.getpid(), number)
+      return original(self, *arguments)
+
+    monkeypatch.setattr(owner, method, interrupted)
+
+  return arrange
 
 
 @pytest.fixture(scope="session")

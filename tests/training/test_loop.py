@@ -1,7 +1,7 @@
 """Whole runs on the digits with a tiny network: what they write, and how they stop and go on."""
 
+import functools
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -72,25 +72,6 @@ def uninterrupted(digits, tmp_path):
   """A run of two epochs, four steps each."""
   loop.train(digits(), tmp_path / "whole", quiet=True)
   return tmp_path / "whole"
-
-
-@pytest.fixture
-def signal_in(monkeypatch):
-  """Sends this process a signal in the third call of a method."""
-
-  def arrange(owner, method, number):
-    original = getattr(owner, method)
-    calls = []
-
-    def interrupted(self, *arguments):
-      calls.append(arguments)
-      if len(calls) == 3:
-        os.kill(os.getpid(), number)
-      return original(self, *arguments)
-
-    monkeypatch.setattr(owner, method, interrupted)
-
-  return arrange
 
 
 def test_metrics_jsonl(digits, tmp_path):
@@ -225,6 +206,20 @@ def test_the_network_learns(digits, tmp_path):
   entries = [entry for entry in lines(tmp_path) if entry["kind"] == "eval"]
   assert len(entries) == 1  # eval_every_epochs 0: at the end only
   assert entries[0]["clean_error"] < 25
+
+
+def test_a_contrastive_run_continues_and_is_a_classifier(digits, tmp_path):
+  contrastive = functools.partial(digits, augment__simclr__views=2, optimizer__name="lars", log_every_steps=4)
+  loop.train(contrastive(), tmp_path / "whole", quiet=True)
+  loop.train(contrastive(epochs=1), tmp_path / "halves", quiet=True)
+  loop.train(contrastive(), tmp_path / "halves", quiet=True)
+  assert_same_parameters(tmp_path / "halves", tmp_path / "whole")
+  assert [entry["step"] for entry in lines(tmp_path / "halves") if entry["kind"] == "eval"] == [4, 8]
+  test = data.load("digits", "test")
+  logits = apr_jax.load_classifier(tmp_path / "whole").logits(test.images)
+  assert logits.shape == (len(test.labels), 10)
+  error = 100 * (logits.argmax(1) != test.labels).mean()
+  assert lines(tmp_path / "whole")[-1]["clean_error"] == pytest.approx(error, abs=1e-9)
 
 
 REFUSALS = {

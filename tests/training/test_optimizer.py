@@ -109,3 +109,26 @@ def test_sgd_is_torchs_while_the_rate_changes(momentum, nesterov, weight_decay):
     theirs.step()
     for name, tensor in tensors.items():
       np.testing.assert_allclose(params[name], tensor.detach(), rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_lars_against_numpy():
+  random = np.random.default_rng(0)
+  shapes = {"kernel": (4, 3), "bias": (3,), "zero": (2,)}
+  params = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+  params["zero"][:] = 0
+  update_rule = optimizer.make_optimizer(types.SimpleNamespace(
+      name="lars", momentum=0.9, nesterov=False, weight_decay=0.1), lambda step: 0.5 / (step + 1))
+  state = update_rule.init(params)
+  expected = {name: value.astype(np.float64) for name, value in params.items()}
+  momenta = dict.fromkeys(shapes, 0.0)
+  for step in range(4):
+    gradients = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    updates, state = update_rule.update(gradients, state, params)
+    params = optax.apply_updates(params, updates)
+    for name, weight in expected.items():
+      gradient = gradients[name] + 0.1 * weight
+      # The array of zeros takes its first step as SGD does.
+      ratio = 1e-3 * np.linalg.norm(weight) / np.linalg.norm(gradient) if weight.any() else 1
+      momenta[name] = 0.9 * momenta[name] + ratio * gradient
+      expected[name] = weight - 0.5 / (step + 1) * momenta[name]
+      np.testing.assert_allclose(params[name], expected[name], rtol=1e-5, atol=1e-7, err_msg=name)

@@ -1,5 +1,6 @@
 """A run of two processes on this machine."""
 
+import json
 import os
 import pathlib
 import socket
@@ -45,3 +46,52 @@ def test_two_processes_train_as_two_devices_of_one_do(tmp_path):
   images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3)).astype(np.uint8)
   one, two = (LoadedClassifier(tmp_path / name).logits(images) for name in ("one", "two"))
   np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-3)
+
+
+SHARES = """
+import json, sys
+import flax.struct, jax, numpy as np
+from apr_jax import parallel
+from apr_jax.training.stream_steps import StreamSteps
+
+parallel.initialise_processes(sys.argv[1], 2, int(sys.argv[2]))
+
+@flax.struct.dataclass
+class State:
+  step: jax.Array
+  key: jax.Array
+
+class Numbers:
+  num_examples = 9
+  def batches(self, key, epoch, first, batch_size):
+    for number in range(first, 2):
+      places = np.arange(number * batch_size, (number + 1) * batch_size, dtype=np.int32)
+      share = places[jax.process_index()::2]
+      yield np.zeros((2, 1, 1, 3), np.uint8) + share.astype(np.uint8)[:, None, None, None], share
+
+def step(state, images, labels, key, shard):
+  seen = [jax.lax.psum(jax.nn.one_hot(shard, 2)[:, None] * x, parallel.AXIS) for x in (labels, images[:, 0, 0, 0])]
+  return state.replace(step=state.step + 1), seen
+
+state = parallel.call_replicated(lambda: State(np.int32(0), jax.random.key(0)))
+steps = StreamSteps(step, Numbers(), 4, state.key, 4)
+shown = []
+for done in range(4):
+  state, _, seen = steps.run(state, done, 4)
+  shown.append([np.asarray(x).tolist() for x in seen])
+print(json.dumps(shown))
+"""
+
+
+def test_each_process_feeds_its_devices_with_its_share_of_a_stream():
+  with socket.socket() as free:
+    free.bind(("localhost", 0))
+    address = f"localhost:{free.getsockname()[1]}"
+  environment = os.environ | {"XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
+  running = [subprocess.Popen([sys.executable, "-c", SHARES, address, str(i)], cwd=ROOT, env=environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) for i in range(2)]
+  outputs = [process.communicate(timeout=300) for process in running]
+  assert [process.returncode for process in running] == [0, 0], outputs
+  first, second = [[0, 2], [1, 3]], [[4, 6], [5, 7]]  # device by device
+  for output, _ in outputs:
+    assert json.loads(output.splitlines()[-1]) == [[batch, batch] for batch in (first, second, first, second)]

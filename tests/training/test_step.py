@@ -1,5 +1,7 @@
 """One step against NumPy in float64, and the same step on 1, 2 and 4 devices."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ from flax import linen as nn
 
 from apr_jax import losses, models, parallel
 from apr_jax.augment.pipeline import make_augment
+from apr_jax.models.contrastive import Contrastive
 from apr_jax.training import state as train_state
 from apr_jax.training import step as step_module
 from configs import base
@@ -176,6 +179,58 @@ def test_photographs_are_learnt_with_every_rival(rival, tiny_network, on_devices
   # Averages, since the mixed shares make single steps easier or harder.
   assert np.isfinite(history).all()
   assert np.mean(history[-8:]) < 0.8 * np.mean(history[:3]), history
+
+
+def test_photographs_are_learnt_by_contrast(tiny_network, on_devices, photographs):
+  # The first eight patches are of one photograph, the others of the other.
+  labels = np.repeat(np.arange(2, dtype=np.int32), 8)
+  images = np.ascontiguousarray(photographs[:, ::2, ::2])
+  optimizer = optax.sgd(0.03, 0.9)
+  model = models.Classifier(Contrastive(tiny_network(0), 2, dimensions=8), (0.5,) * 3, (0.25,) * 3)
+  state = train_state.create(0, model, (16, 16), optimizer)
+  augment = augmentation(2, **{"simclr.views": 2, "simclr.min_area": 0.5})
+  loss = functools.partial(losses.supclr_loss, temperature=0.5, axis_name=parallel.AXIS)
+  step = on_devices(1, model=model, augment=augment, loss=loss, optimizer=optimizer)
+  history = []
+  for number in range(60):
+    state, sums = step(state, images, labels, jax.random.key(number))
+    history.append(float(sums["loss"]) / 16)
+  # log 31 for the views, as many others as there are, and log 2 for the probe: what knowing nothing costs.
+  assert history[0] == pytest.approx(np.log(31) + np.log(2), rel=0.1)
+  assert np.mean(history[-10:]) < np.mean(history[:3]) - 0.1, history
+  assert np.mean(history[-10:]) > np.log(15)  # half of the others are of the same class
+
+
+def test_the_projection_is_not_taken_for_a_class(on_devices):
+  class Projected(Linear):
+    """Five logits in favour of class 3, and behind them a larger number."""
+
+    @nn.compact
+    def __call__(self, images, train):
+      ones = self.param("scale", nn.initializers.ones, ()) * jnp.ones((len(images), 1))
+      return jnp.concatenate([0 * ones, 0 * ones, 0 * ones, ones, 0 * ones] + [9 * ones] * train, 1)
+
+  model = models.Classifier(Projected(), (0.0,) * 3, (1.0,) * 3)
+  optimizer = optax.sgd(0.0)
+  state = train_state.create(0, model, (8, 8), optimizer)
+  step = on_devices(1, model=model, augment=augmentation(), optimizer=optimizer,
+                    loss=lambda outputs, targets: losses.apr_loss(outputs[..., :5], targets))
+  _, sums = step(state, IMAGES, np.array([3] * 6 + [0] * 2, np.int32), jax.random.key(0))
+  assert sums["correct"] == 6
+
+
+def test_views_are_compared_across_devices(tiny_network, on_devices):
+  optimizer = optax.sgd(0.1, 0.9)
+  model = models.Classifier(Contrastive(tiny_network(0, axis_name=parallel.AXIS), 5), (0.5,) * 3, (0.25,) * 3)
+  loss = functools.partial(losses.supclr_loss, axis_name=parallel.AXIS)
+  results = {}
+  for devices in (1, 4):
+    state = train_state.create(0, model, (8, 8), optimizer)
+    step = on_devices(devices, model=model, augment=two_views, loss=loss, optimizer=optimizer)
+    for number in range(2):
+      state, sums = step(state, IMAGES, LABELS, jax.random.key(number))
+    results[devices] = state.variables, sums
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), results[4], results[1])
 
 
 def test_the_key_decides_the_augmentation(on_devices):

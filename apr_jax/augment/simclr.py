@@ -1,0 +1,120 @@
+"""SimCLR's views: what contrastive training compares. Images are float `[H, W, 3]` in [0, 1].
+
+A view is, in this order, the image or its mirror image, with jittered colors (probability 0.8), as grey (0.2), and a
+random part of it enlarged to the whole. Ranges, order and arithmetic are those of CSI's released code for CIFAR
+(https://github.com/alinlab/CSI, models/transform_layers.py), except that it tosses one coin per batch for whether
+the contrast comes first, here it is one per view, and that it takes the hue by an arctangent, here it is the usual
+piecewise linear one, at most 1.2 degrees apart.
+
+References: Chen et al., SimCLR, 2020 (https://arxiv.org/abs/2002.05709), Section 3; Tack et al., CSI, NeurIPS 2020
+(https://arxiv.org/abs/2007.08176).
+"""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+
+from apr_jax.augment import hsv, keys
+
+JITTER_PROB, GREY_PROB = 0.8, 0.2
+STRENGTH = 0.4  # factors on contrast, saturation and value are drawn from 1 ± this
+TURN = 0.1 * 255 / 360  # largest turn of the hue; the release scales 0.1 so
+LOG_RATIO = math.log(4 / 3)  # of a crop's width to its height, at most
+TRIALS = 10  # boxes drawn for a crop; the first that fits the image is taken
+
+
+def simclr(key: jax.Array, images: jax.Array, views: int = 2, min_area: float = 0.08, *,
+           positions: jax.Array | None = None) -> jax.Array:
+  """Random views of each image, for `losses.supclr_loss`.
+
+  Args:
+    key: PRNG key; image i uses `fold_in(key, positions[i])`.
+    images: uint8 `[B, H, W, 3]`.
+    views: per image.
+    min_area: smallest share of the image's area that a crop shows, above 0 and at most 1.
+    positions: int `[B]`, each image's position in the global batch; 0..B-1 if not given.
+
+  Returns:
+    float32 `[views, B, H, W, 3]` in [0, 1].
+  """
+  view_keys = jax.vmap(lambda key: jax.random.split(key, views))(keys.per_image(key, images, positions))
+  draw = jax.vmap(functools.partial(_view, min_area=min_area), in_axes=(0, None))
+  return jax.vmap(draw, out_axes=1)(view_keys, images.astype(jnp.float32) / 255)
+
+
+def jitter(image: jax.Array, contrast_first: bool | jax.Array, contrast: float | jax.Array, turn: float | jax.Array,
+           saturation: float | jax.Array, value: float | jax.Array) -> jax.Array:
+  """Changes contrast and colors; float32 `[H, W, 3]` in [0, 1] → the same.
+
+  Args:
+    image: float32 `[H, W, 3]` in [0, 1].
+    contrast_first: whether the contrast is changed before the colors, or after them.
+    contrast: factor on the distance of each channel from its mean; the result is clipped.
+    turn: added to the hue, as a part of the turn.
+    saturation, value: factors on those of HSV; the results are clipped.
+  """
+  image = adjust_contrast(image, jnp.where(contrast_first, contrast, 1))
+  image = adjust_colors(image, turn, saturation, value)
+  return adjust_contrast(image, jnp.where(contrast_first, 1, contrast))
+
+
+def adjust_contrast(image: jax.Array, factor: float | jax.Array) -> jax.Array:
+  """Each channel's distance from its mean times `factor`, clipped to [0, 1]."""
+  mean = image.mean((0, 1))
+  return jnp.clip(image + (factor - 1) * (image - mean), 0, 1)
+
+
+def adjust_colors(image: jax.Array, turn: float | jax.Array, saturation: float | jax.Array,
+                  value: float | jax.Array) -> jax.Array:
+  """Turns the hue and multiplies saturation and value, which are clipped at 1."""
+  hue, old_saturation, old_value = jnp.moveaxis(hsv.from_rgb(image), -1, 0)
+  return hsv.to_rgb(jnp.stack([
+      jnp.mod(hue + turn, 1), jnp.minimum(saturation * old_saturation, 1), jnp.minimum(value * old_value, 1)], -1))
+
+
+def grey(image: jax.Array) -> jax.Array:
+  """The luma (ITU-R 601) in all channels."""
+  luma = (image * jnp.array([0.299, 0.587, 0.114])).sum(-1, keepdims=True)
+  return jnp.broadcast_to(luma, image.shape)
+
+
+def resized_crop(image: jax.Array, box: jax.Array) -> jax.Array:
+  """The part of the image inside the box, enlarged to the image's size by bilinear interpolation.
+
+  Args:
+    image: float32 `[H, W, 3]`.
+    box: float32 `[4]`: top, left, height and width in pixels, inside the image. Pixels beside the box are read where
+      the interpolation needs them.
+  """
+  scale = jnp.array(image.shape[:2]) / box[2:]
+  return jax.image.scale_and_translate(image, image.shape, (0, 1), scale, -box[:2] * scale, "linear", antialias=False)
+
+
+def random_box(key: jax.Array, height: int, width: int, min_area: float) -> jax.Array:
+  """A box for `resized_crop`: a whole number of pixels high and wide, at a place in steps of half a pixel.
+
+  Its share of the area is uniform in min_area..1 and its ratio of sides log-uniform in 3/4..4/3, given that it fits;
+  should none of ten draws fit, it is the whole image.
+  """
+  area_key, ratio_key, top_key, left_key = jax.random.split(key, 4)
+  area = jax.random.uniform(area_key, (TRIALS,), minval=min_area) * height * width
+  ratio = jnp.exp(jax.random.uniform(ratio_key, (TRIALS,), minval=-LOG_RATIO, maxval=LOG_RATIO))
+  heights, widths = jnp.round(jnp.sqrt(area / ratio)), jnp.round(jnp.sqrt(area * ratio))
+  fits = (heights > 0) & (heights <= height) & (widths > 0) & (widths <= width)
+  first = fits.argmax()
+  high, wide = jnp.where(fits[first], jnp.stack([heights[first], widths[first]]), jnp.array([height, width]))
+  place = lambda key, free: jax.random.randint(key, (), 0, 2 * free.astype(jnp.int32) + 1) / 2
+  return jnp.stack([place(top_key, height - high), place(left_key, width - wide), high, wide])
+
+
+def _view(key: jax.Array, image: jax.Array, min_area: float) -> jax.Array:
+  flip_key, coin_key, order_key, factor_key, turn_key, grey_key, box_key = jax.random.split(key, 7)
+  image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
+  contrast, saturation, value = jax.random.uniform(factor_key, (3,), minval=1 - STRENGTH, maxval=1 + STRENGTH)
+  turn = jax.random.uniform(turn_key, minval=-TURN, maxval=TURN)
+  jittered = jitter(image, jax.random.bernoulli(order_key), contrast, turn, saturation, value)
+  image = jnp.where(jax.random.bernoulli(coin_key, JITTER_PROB), jittered, image)
+  image = jnp.where(jax.random.bernoulli(grey_key, GREY_PROB), grey(image), image)
+  return resized_crop(image, random_box(box_key, *image.shape[:2], min_area))

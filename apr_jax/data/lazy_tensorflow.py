@@ -1,0 +1,45 @@
+"""TensorFlow, imported where something is read with it; it never gets to see a GPU, whose memory JAX needs."""
+
+import contextlib
+import os
+import sys
+
+from apr_jax.errors import UserError, one_line
+
+
+def import_tensorflow(need: str = "TensorFlow cannot be imported", otherwise: str = ""):
+  """The modules (tensorflow, tensorflow_datasets).
+
+  Args:
+    need: what they are needed for, and that they cannot be imported; begins the message.
+    otherwise: what else to do; ends it.
+
+  Raises:
+    UserError: one of them is not installed.
+  """
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+  # Started already, it has said what it had to say; nor may a thread of the stream hide what others print.
+  quiet = contextlib.nullcontext() if "tensorflow_datasets" in sys.modules else _without_notices()
+  try:
+    with quiet:
+      import tensorflow as tf
+      tf.config.set_visible_devices([], "GPU")
+      import tensorflow_datasets as tfds
+  except ImportError as error:
+    hint = f", {otherwise}" if otherwise else ""
+    raise UserError(f"{need} ({one_line(error)}): pip install apr_jax[tensorflow]{hint}") from error
+  return tf, tfds
+
+
+@contextlib.contextmanager
+def _without_notices():
+  """Keeps what TensorFlow's C++ code prints at start-up, at any log level, from burying the one line of an error."""
+  sys.stderr.flush()
+  kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+  os.dup2(nowhere, 2)
+  try:
+    yield
+  finally:
+    os.dup2(kept, 2)
+    os.close(kept)
+    os.close(nowhere)

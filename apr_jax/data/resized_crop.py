@@ -1,0 +1,76 @@
+"""Random resized crops of encoded images, as TensorFlow operations: how training sees ImageNet.
+
+The box is torchvision's RandomResizedCrop: a share of the area, uniform in [min_area, 1], and an aspect ratio, the
+logarithm of which is uniform between those of 3/4 and 4/3; the first of ten draws that fits inside the image, else
+the central box of the nearest ratio in that range. It is resized bilinearly with antialiasing and rounded: Pillow's
+resize up to one level, for Pillow rounds between its two passes.
+
+A JPEG is decoded inside the box only, in Pillow's arithmetic; at the edge of the box chroma may differ by a few
+levels, as it is interpolated without the neighbours outside.
+"""
+
+import math
+from typing import Any
+
+from apr_jax.data.lazy_tensorflow import import_tensorflow
+
+ATTEMPTS = 10
+RATIO = 4 / 3  # of width to height, or of height to width, at most
+
+
+def random_resized_crop(encoded: Any, seed: Any, size: int, min_area: float) -> Any:
+  """A random box of an image, at a fixed size; a function of its arguments alone.
+
+  Args:
+    encoded: string tensor `[]`, the bytes of a JPEG, PNG, BMP, GIF or WebP image.
+    seed: int64 tensor `[2]`.
+    size: side of the result in pixels.
+    min_area: smallest share of the area, in (0, 1].
+
+  Returns:
+    uint8 tensor `[size, size, 3]`; grey is repeated, an alpha channel dropped.
+
+  Raises:
+    tf.errors.OpError, where the operation runs: the bytes are no image.
+  """
+  tf, _ = import_tensorflow()
+  draws = tf.random.stateless_uniform((ATTEMPTS, 4), seed, dtype=tf.float64)
+
+  def decode_box():
+    shape = tf.image.extract_jpeg_shape(encoded)
+    box = choose_box(draws, shape[0], shape[1], min_area)
+    return tf.image.decode_and_crop_jpeg(encoded, box, channels=3, dct_method="INTEGER_ACCURATE")
+
+  def decode_whole():
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    image = tf.ensure_shape(image, (None, None, 3))
+    top, left, height, width = tf.unstack(choose_box(draws, tf.shape(image)[0], tf.shape(image)[1], min_area))
+    return image[top:top + height, left:left + width]
+
+  box = tf.cond(tf.io.is_jpeg(encoded), decode_box, decode_whole)
+  resized = tf.image.resize(box, (size, size), antialias=True)
+  return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+
+
+def choose_box(draws: Any, height: Any, width: Any, min_area: float) -> Any:
+  """The box that the draws choose.
+
+  Args:
+    draws: float64 tensor `[ATTEMPTS, 4]` in [0, 1): for the area, the ratio, the top and the left of each attempt.
+    height, width: int tensors `[]`, of the image in pixels.
+    min_area: smallest share of the area.
+
+  Returns:
+    int32 tensor `[4]`: top, left, height and width in pixels.
+  """
+  tf, _ = import_tensorflow()
+  full = tf.cast(tf.stack([height, width]), tf.float64)
+  area = (min_area + (1 - min_area) * draws[:, 0]) * full[0] * full[1]
+  ratio = tf.exp((2 * draws[:, 1] - 1) * math.log(RATIO))
+  sides = tf.round(tf.sqrt(tf.stack([area / ratio, area * ratio], axis=1)))  # half to even, as Python rounds
+  fits = tf.reduce_all((sides > 0) & (sides <= full), axis=1)
+  attempt = tf.argmax(fits)  # the first
+  drawn = tf.concat([tf.floor(draws[attempt, 2:] * (full - sides[attempt] + 1)), sides[attempt]], axis=0)
+  central = tf.minimum(full, tf.round(RATIO * full[::-1]))
+  fallback = tf.concat([tf.floor((full - central) / 2), central], axis=0)
+  return tf.cast(tf.where(fits[attempt], drawn, fallback), tf.int32)

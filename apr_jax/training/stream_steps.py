@@ -1,0 +1,85 @@
+"""Training steps over a stream: the next batches are read and sent to the devices while a step runs."""
+
+import collections
+import concurrent.futures
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+
+from apr_jax import parallel
+from apr_jax.data import ImageStream, resident
+from apr_jax.training.state import TrainState
+from apr_jax.training.step import Sums
+
+AHEAD = 2  # batches on the devices, and steps under way; bounds the memory
+
+
+class StreamSteps:
+  """Runs `step` over the epochs of a stream.
+
+  Attributes:
+    step: `(state, images, labels, key, shard)` → `(state, sums)`.
+    data: the stream.
+    batch_size: images per step over all devices.
+    key: the run's key, the same as the state's.
+    total_steps: of the run; nothing is read beyond.
+    input_wait: seconds that the devices had nothing to do before the last dispatch, for want of images.
+
+  Raises:
+    UserError: the batch does not fit the devices or the data set.
+  """
+
+  def __init__(self, step: Callable[..., tuple[TrainState, Sums]], data: ImageStream, batch_size: int,
+               key: jax.Array, total_steps: int):
+    parallel.check_batch_size(batch_size, jax.device_count())
+    self.steps_per_epoch = resident.steps_per_epoch(data.num_examples, batch_size)
+    self.input_wait = 0.0
+    self._data, self._batch_size, self._total_steps = data, batch_size, total_steps
+    self._key = parallel.to_host(jax.random.key_data(key)).ravel().tolist()
+    # One thread, so that the batches come in order.
+    self._reader = concurrent.futures.ThreadPoolExecutor(1, "stream")
+    self._next = None  # the step that the first batch in `_ahead` is for
+    self._ahead, self._running = collections.deque(), collections.deque()
+
+    def one(state, images, labels, shard):
+      return step(state, images, labels, jax.random.fold_in(state.key, state.step), shard)
+
+    self._step = parallel.parallel_step(one, num_inputs=2, split_inputs=True)
+
+  def run(self, state: TrainState, done: int, target: int) -> tuple[TrainState, int, Sums]:
+    """Dispatches one step, without waiting for it; as `ResidentSteps.run`.
+
+    Raises:
+      UserError: an image is missing or damaged.
+    """
+    del target  # a stream has its batches one by one
+    if done != self._next:
+      batches = self._batches(done)
+      self._fetch = lambda: next(batches, None)
+      self._next, self._ahead = done, collections.deque(self._reader.submit(self._fetch) for _ in range(AHEAD))
+    images, labels = self._wait_for(self._ahead.popleft())
+    self._ahead.append(self._reader.submit(self._fetch))
+    state, sums = self._step(state, images, labels)
+    self._next = done + 1
+    self._running.append(sums)
+    if len(self._running) > AHEAD:  # the host must not run ahead: each step that waits holds its batch
+      jax.block_until_ready(self._running.popleft())
+    return state, self._next, sums
+
+  def _wait_for(self, batch: concurrent.futures.Future) -> tuple[jax.Array, jax.Array]:
+    if not batch.done():
+      jax.block_until_ready(list(self._running))  # until here the devices had something to do
+    started = time.perf_counter()
+    result = batch.result()
+    self.input_wait = time.perf_counter() - started
+    return result
+
+  def _batches(self, done: int) -> Iterator[Any]:
+    """The batches of the steps from `done` on, on the devices."""
+    while done < self._total_steps:
+      epoch, first = divmod(done, self.steps_per_epoch)
+      for batch in self._data.batches(self._key, epoch, first, self._batch_size):
+        yield parallel.split(batch)
+      done = (epoch + 1) * self.steps_per_epoch

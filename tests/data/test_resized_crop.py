@@ -1,0 +1,119 @@
+"""Random resized crops, against Python's arithmetic and Pillow."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+tf = pytest.importorskip("tensorflow")
+
+from apr_jax.data.resized_crop import ATTEMPTS, choose_box, random_resized_crop
+
+
+def box_by_hand(draws, height, width, min_area):
+  """RandomResizedCrop of torchvision, written out: (top, left, height, width)."""
+  for area_draw, ratio_draw, top_draw, left_draw in draws:
+    area = (min_area + (1 - min_area) * area_draw) * height * width
+    low, high = math.log(3 / 4), math.log(4 / 3)
+    ratio = math.exp(low + (high - low) * ratio_draw)
+    w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+    if 0 < w <= width and 0 < h <= height:
+      return int(top_draw * (height - h + 1)), int(left_draw * (width - w + 1)), h, w
+  if width / height < 3 / 4:
+    w, h = width, round(width / (3 / 4))
+  elif width / height > 4 / 3:
+    w, h = round(height * 4 / 3), height
+  else:
+    w, h = width, height
+  return (height - h) // 2, (width - w) // 2, h, w
+
+
+def boxes(height, width, min_area, count=200):
+  draws = np.random.RandomState(0).uniform(size=(count, ATTEMPTS, 4))
+  choose = tf.function(lambda draw: choose_box(draw, height, width, min_area))
+  return draws, np.array([choose(draw).numpy() for draw in draws])
+
+
+@pytest.mark.parametrize("height, width, min_area", [
+    (375, 500, 0.08), (500, 375, 0.08), (64, 64, 0.08), (30, 400, 0.08), (400, 31, 0.25), (100, 110, 1.0)])
+def test_boxes_are_those_of_the_written_out_rule(height, width, min_area):
+  draws, found = boxes(height, width, min_area)
+  np.testing.assert_array_equal(found, [box_by_hand(draw, height, width, min_area) for draw in draws])
+  top, left, h, w = found.T
+  assert (top >= 0).all() and (left >= 0).all() and (top + h <= height).all() and (left + w <= width).all()
+
+
+@pytest.mark.parametrize("height, width, expected", [
+    (100, 1000, (0, 433, 100, 133)), (1000, 100, (433, 0, 133, 100)), (100, 120, (0, 0, 100, 120))])
+def test_where_no_attempt_fits_the_central_box_is_taken(height, width, expected):
+  draws = np.zeros((ATTEMPTS, 4))
+  draws[:, 0] = 1  # the whole area at a ratio of 3/4 or 4/3 fits none of them
+  draws[:, 1] = [0, 1] * (ATTEMPTS // 2)
+  assert tuple(choose_box(draws, height, width, 0.08).numpy()) == expected
+
+
+def test_areas_and_ratios_are_spread_as_they_should_be():
+  _, found = boxes(2000, 2000, 0.08, count=1500)
+  _, _, h, w = found.T.astype(float)
+  # Boxes that fit: small areas nearly always, so the mean lies below the middle of [0.08, 1].
+  assert 0.40 < (h * w / 4e6).mean() < 0.53
+  assert (h * w / 4e6).min() > 0.079 and (h * w / 4e6).max() > 0.95
+  logs = np.log(w / h) / math.log(4 / 3)
+  assert abs(logs.mean()) < 0.06 and logs.min() < -0.95 and logs.max() > 0.95
+
+
+def encode(pixels, kind, **options):
+  stream = io.BytesIO()
+  Image.fromarray(pixels).save(stream, kind, **options)
+  return stream.getvalue()
+
+
+def drawn_box(seed, height, width, min_area=0.08):
+  draws = tf.random.stateless_uniform((ATTEMPTS, 4), seed, dtype=tf.float64).numpy()
+  return box_by_hand(draws, height, width, min_area)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP"])
+@pytest.mark.parametrize("seed", [(0, 0), (3, 7), (2**62, 5)])
+def test_pixels_are_pillows(photograph, kind, seed):
+  encoded = encode(photograph, kind)
+  top, left, h, w = drawn_box(seed, 224, 224)
+  decoded = Image.open(io.BytesIO(encoded)).convert("RGB").crop((left, top, left + w, top + h))
+  expected = np.asarray(decoded.resize((96, 96), Image.Resampling.BILINEAR)).astype(int)
+  found = random_resized_crop(encoded, np.int64(seed), 96, 0.08).numpy()
+  assert found.dtype == np.uint8 and found.shape == (96, 96, 3)
+  difference = np.abs(found.astype(int) - expected)
+  if kind == "JPEG":  # chroma at the edge of the box
+    assert difference[2:-2, 2:-2].max() <= 1 and difference.max() <= 8
+  else:
+    assert difference.max() <= 1
+
+
+def test_the_whole_image_at_its_own_size_is_left_alone(photograph):
+  found = random_resized_crop(encode(photograph, "PNG"), np.int64([1, 2]), 224, 1.0).numpy()
+  np.testing.assert_array_equal(found, photograph)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_grey_and_transparent_images_become_rgb(photograph, kind):
+  whole = lambda encoded: random_resized_crop(encoded, np.int64([1, 2]), 224, 1.0).numpy()
+  grey = whole(encode(photograph[..., 0], kind, **({"quality": 100} if kind == "JPEG" else {})))
+  assert (grey == grey[..., :1]).all() and np.abs(grey[..., 0].astype(int) - photograph[..., 0]).max() <= 3
+  if kind == "PNG":
+    alpha = np.dstack([photograph, np.arange(224, dtype=np.uint8)[None].repeat(224, 0)])
+    np.testing.assert_array_equal(whole(encode(alpha, kind)), photograph)
+
+
+def test_seeds_draw_apart_and_repeat(photograph):
+  encoded = encode(photograph, "PNG")
+  crops = [random_resized_crop(encoded, np.int64([5, place]), 16, 0.08).numpy().tobytes() for place in range(12)]
+  assert len(set(crops)) == 12
+  assert crops[3] == random_resized_crop(encoded, np.int64([5, 3]), 16, 0.08).numpy().tobytes()
+
+
+@pytest.mark.parametrize("encoded", [b"", b"not an image", b"\xff\xd8\xff\xe0 cut off"])
+def test_what_is_no_image_is_an_error_of_the_operation(encoded):
+  with pytest.raises(tf.errors.OpError):
+    random_resized_crop(encoded, np.int64([0, 0]), 8, 0.08)

@@ -1,0 +1,158 @@
+"""Steps over a stream: batches in order, split over the devices; what runs ahead and what is waited for."""
+
+import threading
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from apr_jax import parallel
+from apr_jax.errors import UserError
+from apr_jax.training import stream_steps
+from apr_jax.training.stream_steps import StreamSteps
+
+EXAMPLES, BATCH = 26, 8  # three steps per epoch, two examples left over
+
+
+class Numbered:
+  """A stream of images that say their place: 26 per epoch. Remembers which batches were made."""
+
+  num_examples = EXAMPLES
+
+  def __init__(self, seconds=0.0, broken_at=None):
+    self.made, self.keys, self._seconds, self._broken_at = [], [], seconds, broken_at
+
+  def batches(self, key, epoch, first, batch_size):
+    self.keys.append(key)
+    for number in range(first, EXAMPLES // batch_size):
+      time.sleep(self._seconds)
+      if len(self.made) == self._broken_at:
+        raise UserError("cat.png: cannot be read")
+      self.made.append((epoch, number))
+      places = np.arange(number * batch_size, (number + 1) * batch_size, dtype=np.int32)
+      yield np.full((batch_size, 2, 2, 3), places[:, None, None, None], np.uint8), 100 * epoch + places
+
+
+def recording_step(state, images, labels, key, shard):
+  """Records what each device sees; the state counts the steps and depends on their order."""
+  share = jax.nn.one_hot(shard, 4)[:, None] * labels[None]
+  sums = {"labels": jax.lax.psum(share, parallel.AXIS), "draw": jax.random.uniform(key),
+          "pixels": jax.lax.psum(jax.nn.one_hot(shard, 4)[:, None] * images[:, 0, 0, 0], parallel.AXIS)}
+  weight = 0.9 * state.weight + jax.lax.psum(labels.sum(), parallel.AXIS)
+  return state.replace(step=state.step + 1, weight=weight), sums
+
+
+@pytest.fixture
+def state():
+  import flax.struct
+
+  @flax.struct.dataclass
+  class Small:
+    step: jax.Array
+    key: jax.Array
+    weight: jax.Array
+
+  return lambda done=0, weight=0.0: parallel.replicate(
+      Small(jnp.int32(done), jax.random.key(3), jnp.float32(weight)))
+
+
+def run(steps, state, done, until):
+  dispatches = []
+  while done < until:
+    state, done, sums = steps.run(state, done, until)
+    dispatches.append(jax.device_get(sums))
+  return state, dispatches
+
+
+def test_each_device_sees_its_part_of_each_batch_in_order(state):
+  steps = StreamSteps(recording_step, Numbered(), BATCH, jax.random.key(3), 6)
+  assert steps.steps_per_epoch == 3
+  _, dispatches = run(steps, state(), 0, 6)
+  assert len(dispatches) == 6
+  for number, sums in enumerate(dispatches):
+    epoch, place = divmod(number, 3)
+    expected = np.arange(place * BATCH, (place + 1) * BATCH).reshape(4, 2)
+    np.testing.assert_array_equal(sums["labels"], 100 * epoch + expected)
+    np.testing.assert_array_equal(sums["pixels"], expected)
+    assert sums["draw"] == jax.random.uniform(jax.random.fold_in(jax.random.key(3), number))
+
+
+@pytest.mark.parametrize("done", [2, 3, 5])
+def test_a_run_that_continues_sees_the_batches_it_would_have_seen(state, done):
+  after, whole = run(StreamSteps(recording_step, Numbered(), BATCH, jax.random.key(3), 6), state(), 0, 6)
+  stopped, _ = run(StreamSteps(recording_step, Numbered(), BATCH, jax.random.key(3), 6), state(), 0, done)
+  weight, stream = float(stopped.weight), Numbered()
+  continued, rest = run(
+      StreamSteps(recording_step, stream, BATCH, jax.random.key(3), 6), state(done, weight), done, 6)
+  assert stream.made[0] == divmod(done, 3)  # nothing of what came before is made again
+  jax.tree.map(np.testing.assert_array_equal, rest, whole[done:])
+  assert float(continued.weight) == float(after.weight)
+
+
+def test_the_stream_gets_the_key_as_whole_numbers(state):
+  stream = Numbered()
+  run(StreamSteps(recording_step, stream, BATCH, jax.random.key(2**32 - 5), 1), state(), 0, 1)
+  assert stream.keys[0] == np.asarray(jax.random.key_data(jax.random.key(2**32 - 5))).tolist()
+  assert all(isinstance(word, int) for word in stream.keys[0])
+
+
+def settled(stream):
+  """The number of batches made, once it no longer grows."""
+  count = -1
+  while count != len(stream.made):
+    count = len(stream.made)
+    time.sleep(0.1)
+  return count
+
+
+def test_a_few_batches_are_made_ahead_and_none_beyond_the_end(state):
+  stream = Numbered()
+  steps = StreamSteps(recording_step, stream, BATCH, jax.random.key(3), 6)
+  after, _ = run(steps, state(), 0, 1)
+  assert settled(stream) == 1 + stream_steps.AHEAD
+  run(steps, after, 1, 6)
+  assert settled(stream) == 6
+
+
+def test_what_is_wrong_with_an_image_reaches_the_caller(state):
+  steps = StreamSteps(recording_step, Numbered(broken_at=2), BATCH, jax.random.key(3), 6)
+  after, _ = run(steps, state(), 0, 2)
+  with pytest.raises(UserError, match="cat.png: cannot be read"):
+    steps.run(after, 2, 3)
+
+
+def test_waiting_for_images_is_measured(state):
+  slow = StreamSteps(recording_step, Numbered(seconds=0.05), BATCH, jax.random.key(3), 6)
+  after, _ = run(slow, state(), 0, 2)
+  waits = []
+  for done in range(2, 6):
+    after, _, sums = slow.run(after, done, 6)
+    waits.append(slow.input_wait)
+  assert 0.1 < sum(waits) < 0.3  # four batches of 0.05 s, less the time of the steps
+  fast = StreamSteps(recording_step, Numbered(), BATCH, jax.random.key(3), 6)
+  after, _ = run(fast, state(), 0, 1)
+  time.sleep(0.2)  # the batches are made by now
+  fast.run(after, 1, 6)
+  assert fast.input_wait < 0.05
+
+
+def test_one_thread_reads(state):
+  names = set()
+
+  class Watched(Numbered):
+    def batches(self, *arguments):
+      for batch in super().batches(*arguments):
+        names.add(threading.current_thread().name)
+        yield batch
+
+  run(StreamSteps(recording_step, Watched(), BATCH, jax.random.key(3), 6), state(), 0, 6)
+  assert len(names) == 1 and threading.current_thread().name not in names
+
+
+def test_batches_that_do_not_fit_are_refused():
+  with pytest.raises(UserError, match="batch_size 6 .* 4"):
+    StreamSteps(recording_step, Numbered(), 6, jax.random.key(0), 6)
+  with pytest.raises(UserError, match="batch_size 32 does not fit a training set of 26 examples"):
+    StreamSteps(recording_step, Numbered(), 32, jax.random.key(0), 6)
