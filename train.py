@@ -21,8 +21,8 @@ flags.mark_flag_as_required("config")
 def main() -> None:
   if _COORDINATOR.value or _NUM_PROCESSES.value > 1 or _PROCESS_ID.value:
     parallel.initialise_processes(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
-  workdir = _WORKDIR.value or cli.default_workdir(config_flags.get_config_filename(flags.FLAGS["config"]))
-  loop.train(_CONFIG.value, workdir)
+  file = config_flags.get_config_filename(flags.FLAGS["config"])
+  loop.train(cli.named(_CONFIG.value, file), _WORKDIR.value or cli.default_workdir(file))
 
 
 if __name__ == "__main__":

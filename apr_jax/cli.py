@@ -1,22 +1,32 @@
-"""What the entry points share: errors as one line, the compilation cache, interruption."""
+"""What the entry points share: configuration files, errors as one line, the compilation cache, interruption."""
 
+import functools
 import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
 
 import jax
+import ml_collections
 from absl import app, flags, logging
+from ml_collections import config_flags
 
 from apr_jax.errors import UserError, one_line
 from apr_jax.training.loop import Interrupted
 
 
-def run(main: Callable[[], None]) -> None:
-  """Parses the flags and calls `main`; turns what the user did wrong into one line and exit code 2."""
+def run(main: Callable[..., None], positional: bool = False) -> None:
+  """Parses the flags and calls `main`; turns what the user did wrong into one line and exit code 2.
+
+  Args:
+    main: the command.
+    positional: whether it takes the arguments that are no flags, as strings; without, they are an error.
+  """
   logging.set_verbosity(logging.WARNING)  # Orbax reports every file at INFO; --verbosity=0 shows it
+  flags.FLAGS.set_gnu_getopt(positional)  # flags may stand behind other arguments
   try:
-    app.run(lambda _: _main(main), flags_parser=_parse_flags)
+    app.run(lambda arguments: _main(lambda: main(*arguments[1:])),
+            flags_parser=functools.partial(_parse_flags, positional=positional))
   except UserError as error:
     _exit(error, 2)
 
@@ -48,15 +58,49 @@ def default_workdir(config_file: str) -> str:
   return os.path.join("runs", pathlib.Path(config_file).stem)
 
 
-def _parse_flags(arguments: Sequence[str]) -> list[str]:
+def load_config(file: str, overrides: Sequence[str] = ()) -> ml_collections.ConfigDict:
+  """The configuration that `train.py --config FILE --config.KEY=VALUE ...` would train.
+
+  Args:
+    file: the configuration file.
+    overrides: "KEY=VALUE" each.
+
+  Raises:
+    UserError: the file cannot be used, a key is unknown, or a value is of another type.
+  """
+  above = str(pathlib.Path(file).absolute().parents[1])
+  if above not in sys.path:
+    sys.path.append(above)  # configs/X.py imports configs.base
+  arguments = ["", f"--config={file}", *(f"--config.{override}" for override in overrides)]
+  values = flags.FlagValues()
+  config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=arguments)
   try:
-    rest = flags.FLAGS(arguments)
-    if "config" in flags.FLAGS:
-      getattr(flags.FLAGS.config, "keys", None)  # where ml_collections reports a missing file
+    _parse(values, arguments)
+  except Exception as error:  # as in _parse_flags
+    raise UserError(f"{file}: {_plain(one_line(error))}") from error
+  return named(values["config"].value, file)
+
+
+def named(config: ml_collections.ConfigDict, file: str) -> ml_collections.ConfigDict:
+  """The configuration, called after its file unless it has a name."""
+  config.name = config.name or pathlib.Path(file).stem
+  return config
+
+
+def _parse_flags(arguments: Sequence[str], positional: bool) -> list[str]:
+  try:
+    rest = _parse(flags.FLAGS, arguments)
   except Exception as error:  # whatever the user's configuration file raises, and what ml_collections says of keys
     raise UserError(f"{_plain(one_line(error))} (see {os.path.basename(arguments[0])} --help)") from error
-  if len(rest) > 1:
+  if len(rest) > 1 and not positional:
     raise UserError(f"unexpected argument {rest[1]!r}: flags start with --")
+  return rest
+
+
+def _parse(values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
+  rest = values(arguments)
+  if "config" in values:
+    getattr(values["config"].value, "keys", None)  # where ml_collections reports a missing file
   return rest
 
 

@@ -10,6 +10,7 @@ import ml_collections
 
 def get_config() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
+  config.name = ""  # of the experiment, in tables of results; "" = the name of the configuration file
   config.seed = 0  # of everything random: initialisation, order of the data, augmentation
   config.epochs = 200
   config.batch_size = 128  # images per step over all devices

@@ -3,8 +3,8 @@
     python train.py --config configs/cifar100_hybrid_s.py --workdir runs/cifar100_hybrid_s
     python evaluate.py --workdir runs/cifar100_hybrid_s
 
-Mean error on CIFAR-100-C in percent: no published number is recorded here; that of HybridAugment++, single and
-paired, is in cifar100_hybrid_plus_ps.py. Measured here, error and cost: not run.
+Mean error on CIFAR-100-C in percent, published (HybridAugment++, ICCV 2023): AllConvNet 43.0, DenseNet 41.3,
+WideResNet-40-2 38.1, ResNeXt-29 35.6, ResNet-18 35.6. Measured here, error and cost: not run.
 """
 
 from configs import base

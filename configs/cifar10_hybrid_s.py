@@ -3,8 +3,8 @@
     python train.py --config configs/cifar10_hybrid_s.py --workdir runs/cifar10_hybrid_s
     python evaluate.py --workdir runs/cifar10_hybrid_s
 
-Mean error on CIFAR-10-C in percent: no published number is recorded here; that of HybridAugment++, single and
-paired, is in cifar10_hybrid_plus_ps.py. Measured here, error and cost: not run.
+Mean error on CIFAR-10-C in percent, published (HybridAugment++, ICCV 2023): AllConvNet 16.8, DenseNet 15.0,
+WideResNet-40-2 13.6, ResNeXt-29 13.2, ResNet-18 12.2. Measured here, error and cost: not run.
 """
 
 from configs import base

@@ -8,11 +8,12 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = ROOT / "apr_jax"
 LEVELS = {
-    0: {"apr_jax.errors", "apr_jax.spectrum", "apr_jax.losses", "apr_jax.metrics", "apr_jax.version"},
+    0: {"apr_jax.errors", "apr_jax.spectrum", "apr_jax.losses", "apr_jax.metrics", "apr_jax.published",
+        "apr_jax.version"},
     1: {"apr_jax.augment", "apr_jax.corruptions", "apr_jax.data", "apr_jax.models", "apr_jax.parallel"},
-    2: {"apr_jax.experiment", "apr_jax.training", "apr_jax.evaluation"},
-    3: {"apr_jax.cli", "apr_jax.import_torch", "apr_jax.export_torch", "train", "evaluate", "demo",
-        "configs", "benchmarks"},
+    2: {"apr_jax.experiment", "apr_jax.training", "apr_jax.evaluation", "apr_jax.comparison"},
+    3: {"apr_jax.cli", "apr_jax.import_torch", "apr_jax.export_torch", "apr_jax.sweep", "apr_jax.sweeping",
+        "apr_jax.compare", "train", "evaluate", "demo", "configs", "benchmarks"},
 }
 LEVEL = {room: level for level, rooms in LEVELS.items() for room in rooms}
 # The face of the package: it shows what users call, and brings in the evaluation only inside a function.

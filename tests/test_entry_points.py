@@ -162,6 +162,11 @@ def test_default_workdir(path, expected):
   assert cli.default_workdir(path) == expected
 
 
+def test_a_configuration_is_called_after_its_file_unless_it_has_a_name():
+  assert cli.load_config(str(ROOT / "configs/digits_apr_sp.py")).name == "digits_apr_sp"
+  assert cli.load_config(str(ROOT / "configs/digits_apr_sp.py"), ["name=mine", "epochs=3"]).name == "mine"
+
+
 TRAIN = [sys.executable, str(ROOT / "train.py"), f"--config={ROOT / 'configs/digits_apr_s.py'}",
          "--config.data.limit=256", "--config.data.image_size=8", "--config.batch_size=32", "--config.epochs=4",
          "--config.eval_every_epochs=0", "--config.log_every_steps=1", "--config.checkpoint.every_steps=3"]

@@ -14,7 +14,7 @@ CONFIG = "config.json"
 _SECTIONS = {"seed", "data", "model", "augment", "evaluation"}
 
 # Keys that a continued run may change: they do not change what a step computes.
-_FREE = ("epochs", "log_every_steps", "eval_every_epochs", "data.data_dir", "data.download", "checkpoint.",
+_FREE = ("name", "epochs", "log_every_steps", "eval_every_epochs", "data.data_dir", "data.download", "checkpoint.",
          "evaluation.")
 
 

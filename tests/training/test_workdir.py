@@ -55,7 +55,7 @@ def test_another_configuration_is_refused_and_nothing_changes(tmp_path, override
 @pytest.mark.parametrize("overrides", [
     {"epochs": 300}, {"data__data_dir": "/elsewhere"}, {"log_every_steps": 7}, {"checkpoint__keep": 5},
     {"checkpoint__every_steps": 11}, {"evaluation__batch_size": 10}, {"evaluation__ood_sets": ("svhn_cropped",)},
-    {"eval_every_epochs": 1}, {"data__download": True}])
+    {"eval_every_epochs": 1}, {"data__download": True}, {"name": "renamed"}])
 def test_what_does_not_change_a_step_may_change_and_is_stored(tmp_path, overrides):
   workdirs.adopt_config(tmp_path, config())
   changed = config(**overrides)

@@ -1,0 +1,142 @@
+"""The headline scores of one evaluated run, and the published numbers they are measured against."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from apr_jax import data
+from apr_jax.errors import UserError, one_line
+from apr_jax.evaluation.runner import RESULTS
+from apr_jax.published import OOD_SETS, Figure, published
+from apr_jax.training.workdir import flatten
+
+# {name of the score, as in `apr_jax.published`: (title, where it stands in results.json)}; all in percent.
+METRICS: Mapping[str, tuple[str, Callable[[dict], float]]] = {
+    "clean_error": ("clean error %", lambda results: results["clean"]["error"]),
+    "mean_error": ("mean corruption error %", lambda results: results["corruptions"]["mean_error"]),
+    "mce": ("mCE %", lambda results: results["corruptions"]["mce"]),
+    "ood_auroc": ("OOD AUROC %", lambda results: results["ood"]["mean_auroc"]),
+}
+
+# Keys of a configuration that change no score, or that a table shows apart.
+_APART = ("name", "seed", "model.name", "data.data_dir", "data.download", "log_every_steps", "eval_every_epochs",
+          "checkpoint.", "evaluation.")
+_FILLED_IN = ("model.num_classes", "model.image_size")  # from the data set, when the training starts
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+  """What an evaluation wrote.
+
+  Attributes:
+    folder: of the run.
+    results: results.json, whose "meta" says what was evaluated, when and with what.
+  """
+
+  folder: pathlib.Path
+  results: dict[str, Any]
+
+  @property
+  def config(self) -> dict[str, Any]:
+    """The run's resolved configuration."""
+    return self.results["meta"]["config"]
+
+  @property
+  def corruption_source(self) -> str | None:
+    """"published", "tfds" or "regenerated"; None if corruptions were not scored."""
+    return self.results.get("corruptions", {}).get("source")
+
+  @property
+  def ood_sets(self) -> tuple[str, ...]:
+    """Names of the out-of-distribution sets that were scored."""
+    return tuple(name for name, result in self.results.get("ood", {}).items() if isinstance(result, dict))
+
+  @property
+  def limit(self) -> str | None:
+    """"the first 100 of each set", or None if all images were scored."""
+    examples = self.results["meta"]["examples"]
+    return None if examples == "all" else examples
+
+  def value(self, metric: str) -> float | None:
+    """A score of `METRICS` in percent; None if it was not evaluated, or is not defined on this data set."""
+    try:
+      return METRICS[metric][1](self.results)
+    except KeyError:
+      return None
+
+  def published(self, metric: str) -> Figure | None:
+    """The published number of the same score: for OOD, on the same sets."""
+    name, network = self.config.get("name", ""), self.config["model"]["name"]
+    if metric != "ood_auroc":
+      return published(name, network, metric)
+    sets = [_plain_set(path) for path in self.ood_sets]
+    if set(sets) == set(OOD_SETS):
+      return published(name, network, metric)
+    figures = [published(name, network, f"{metric}/{each}") for each in sets]
+    if not figures or None in figures:
+      return None
+    return Figure(sum(figure.value for figure in figures) / len(figures), figures[0].source)
+
+  def not_comparable(self, metric: str) -> str | None:
+    """Why the score must not be held against the published number, or None."""
+    if self.limit:
+      return self.limit
+    regenerated = metric == "mean_error" and self.corruption_source == "regenerated"
+    return "regenerated corruptions" if regenerated else None
+
+
+def read_scores(folder: str | pathlib.Path) -> Scores:
+  """The results of a run's evaluation.
+
+  Args:
+    folder: of the run, or the folder that the evaluation wrote into.
+
+  Raises:
+    UserError: there are no results, or they cannot be read.
+  """
+  folder = pathlib.Path(folder)
+  paths = [path for path in (folder / "eval" / RESULTS, folder / RESULTS) if path.is_file()]
+  if not paths:
+    raise UserError(f"{folder} holds no results: there is no {folder / 'eval' / RESULTS}; run evaluate.py "
+                    f"--workdir {folder} first")
+  try:
+    results = json.loads(paths[0].read_text())
+    scores = Scores(folder, results)
+    _ = scores.config["model"]["name"], scores.config["seed"], results["meta"]["step"], scores.limit
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    raise UserError(f"{paths[0]} cannot be read as the results of an evaluation: {one_line(repr(error))}; "
+                    f"run evaluate.py --workdir {folder} again") from error
+  return scores
+
+
+def deviations(config: Mapping[str, Any], original: Mapping[str, Any], apart: tuple[str, ...] = _APART) -> str:
+  """What a configuration changes in another, "epochs=1, data.limit=256"; "" for nothing.
+
+  Args:
+    config: nested; resolved or not.
+    original: nested, such as that of the configuration file.
+    apart: beginnings of the keys that are passed over.
+  """
+  changed, base = _flat(config), _flat(original)
+  filled_in = {key for key in _FILLED_IN if not any(_as_tuple(base.get(key, 0)))}
+  if changed["data.name"] in data.WITH_PATH:
+    apart = tuple(key for key in apart if key != "data.data_dir")  # the folder is the data set there
+  return ", ".join(f"{key}={value}" for key, value in changed.items()
+                   if key in base and value != base[key] and key not in filled_in and not key.startswith(apart))
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Dotted keys; lists as tuples, which is what they were before JSON."""
+  return {key: tuple(value) if isinstance(value, list) else value for key, value in flatten(dict(config)).items()}
+
+
+def _as_tuple(value: Any) -> tuple:
+  return value if isinstance(value, tuple) else (value,)
+
+
+def _plain_set(name: str) -> str:
+  """The name in `OOD_SETS` of a set given by name, as TFDS calls it, or as "images:PATH/LSUN_fix.npz"."""
+  plain = name.rpartition(":")[2].rstrip("/").rpartition("/")[2].lower().removesuffix(".npz").removesuffix(".npy")
+  return "svhn" if plain == "svhn_cropped" else plain

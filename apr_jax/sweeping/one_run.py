@@ -1,0 +1,47 @@
+"""Trains and evaluates one run of a sweep; started by `apr_jax.sweep`, in a process of its own:
+
+    python -m apr_jax.sweeping.one_run --config FILE --set KEY=VALUE ... --workdir DIR --suites clean,ood
+
+That is `train.py`, then `evaluate.py`. Standard input is a pipe that the sweep holds open: at its end the sweep has
+died, and this process saves its state and stops too.
+"""
+
+import os
+import pathlib
+import signal
+import sys
+import threading
+
+from absl import flags
+
+from apr_jax import cli
+from apr_jax.evaluation import runner
+from apr_jax.sweeping import plan
+from apr_jax.training import checkpoint, loop
+from apr_jax.training.workdir import write_json
+
+
+def _main() -> None:
+  threading.Thread(target=_stop_with_the_sweep, daemon=True).start()
+  config = cli.load_config(_CONFIG.value, _SET.value)
+  wanted = plan.json_config(config)
+  loop.train(config, _WORKDIR.value)
+  results = runner.evaluate(_WORKDIR.value, suites=tuple(_SUITES.value))
+  print("\n".join(runner.summary_lines(results)), flush=True)
+  step = checkpoint.latest_step(_WORKDIR.value)
+  write_json(pathlib.Path(_WORKDIR.value) / plan.DONE, {"config": wanted, "step": step})
+
+
+def _stop_with_the_sweep() -> None:
+  while os.read(sys.stdin.fileno(), 1):
+    pass
+  os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+  _CONFIG = flags.DEFINE_string("config", None, "The configuration file.")
+  _SET = flags.DEFINE_multi_string("set", [], "KEY=VALUE.")
+  _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
+  _SUITES = flags.DEFINE_list("suites", None, "As for evaluate.py.")
+  flags.mark_flags_as_required(["config", "workdir", "suites"])
+  cli.run(_main)

@@ -1,0 +1,50 @@
+"""`python -m apr_jax.compare`: several runs in one table, and folders without results in one line."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from apr_jax.compare import compare
+from apr_jax.errors import UserError
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def test_seeds_share_a_row_and_changes_do_not(write_results):
+  folders = [write_results("a", seed=0, clean=4.0), write_results("b", seed=1, clean=5.0),
+             write_results("c", seed=0, clean=20.0, epochs=5)]
+  table, origins = compare([str(folder) for folder in folders]).split("\n\n")
+  together, apart = table.splitlines()[2:]
+  assert together.startswith("| cifar10_apr_sp ") and "| 4.50 ± 0.71 " in together
+  assert apart.startswith("| cifar10_apr_sp (epochs=5) |") and "| 20.00 " in apart
+  assert origins.splitlines()[1] == (
+      f"- {folders[1]}: seed 1, step 78000, apr_jax 0.1, jax 0.10, flax 0.12, commit abc1234, cpu")
+
+
+def test_two_runs_of_one_seed_stand_apart_and_one_folder_counts_once(write_results):
+  folders = [write_results("a", clean=4.0), write_results("b", clean=6.0)]
+  first, second = compare([*folders, folders[0]]).split("\n\n")[0].splitlines()[2:]
+  assert f"cifar10_apr_sp ({folders[0]})" in first and "| 4.00 " in first
+  assert f"cifar10_apr_sp ({folders[1]})" in second and "| 6.00 " in second
+
+
+def test_a_run_without_a_name_is_called_after_its_folder(write_results):
+  line = compare([write_results("old", name="", mean_error=9.0)]).splitlines()[2]
+  assert line.startswith("| old ") and "9.1" not in line
+
+
+def test_no_folders_and_folders_without_results(tmp_path, write_results):
+  with pytest.raises(UserError, match="no runs are named"):
+    compare([])
+  with pytest.raises(UserError, match=f"{tmp_path}/none holds no results"):
+    compare([write_results("a", clean=4.0), tmp_path / "none"])
+
+
+@pytest.mark.slow
+def test_the_command(tmp_path, write_results):
+  command = [sys.executable, "-m", "apr_jax.compare", str(write_results("a", clean=4.0)), str(tmp_path)]
+  result = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=200)
+  line, = result.stderr.splitlines()
+  assert result.returncode == 2 and line.startswith(f"error: {tmp_path} holds no results") and result.stdout == ""
