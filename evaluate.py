@@ -1,12 +1,16 @@
 """Scores a trained run: `python evaluate.py --workdir DIR [--suites clean,corruptions,calibration,ood] [--data_dir D]`.
 
-Needs only the workdir, where training stored its configuration, and the data to score on. Writes `results.json`.
+Needs only the workdir, where training stored its configuration, and the data to score on. Writes `results.json` and
+`report.html`.
 """
+
+import pathlib
 
 from absl import flags
 
 from apr_jax import cli
 from apr_jax.evaluation import ood_protocols, runner
+from apr_jax.report.write import REPORT, write_report
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
 _SUITES = flags.DEFINE_list(
@@ -20,14 +24,18 @@ _CORRUPTIONS = flags.DEFINE_string(
 _OOD_SETS = flags.DEFINE_list(
     "ood_sets", None, "Out-of-distribution sets: data set names, images:PATH, or a protocol, of "
     f"{', '.join(ood_protocols.PROTOCOLS)}; default: the run's evaluation.ood_sets.")
+_REPORT = flags.DEFINE_bool("report", True, "Also write report.html, a page with plots and pictures.")
 flags.mark_flag_as_required("workdir")
 
 
 def main() -> None:
   results = runner.evaluate(
       _WORKDIR.value, suites=tuple(_SUITES.value), data_dir=_DATA_DIR.value, limit=_LIMIT.value, out=_OUT.value,
-      corruption_source=_CORRUPTIONS.value, ood_sets=None if _OOD_SETS.value is None else tuple(_OOD_SETS.value))
+      corruption_source=_CORRUPTIONS.value, ood_sets=None if _OOD_SETS.value is None else tuple(_OOD_SETS.value),
+      report=write_report if _REPORT.value else None)
   print("\n".join(runner.summary_lines(results)))
+  if _REPORT.value:
+    print(f"report                 {pathlib.Path(_OUT.value or pathlib.Path(_WORKDIR.value) / 'eval') / REPORT}")
 
 
 if __name__ == "__main__":

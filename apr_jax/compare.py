@@ -1,10 +1,11 @@
 """Prints the scores of evaluated runs as one table, beside the published numbers:
 
-    python -m apr_jax.compare runs/a runs/b ...
+    python -m apr_jax.compare runs/a runs/b ... [--out compare.html]
 
 Each folder is that of a run with eval/results.json, or one that `evaluate.py --out` wrote. Runs that differ in the
 seed alone share a row; runs of the same seed too stand apart, with their folders. What a run changes in the
-configuration file of its name stands behind the name, where `configs/` lies beside the package.
+configuration file of its name stands behind the name, where `configs/` lies beside the package. --out also writes a
+page with all scores side by side: one file, which needs no other and no network.
 """
 
 import collections
@@ -12,23 +13,38 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
+from absl import flags
+
 import apr_jax
 from apr_jax import cli
 from apr_jax.comparison import table
 from apr_jax.comparison.scores import Scores, deviations, read_scores
-from apr_jax.errors import UserError
+from apr_jax.errors import UserError, one_line
+from apr_jax.report.write import comparison_page
+from apr_jax.training.workdir import write_text
+
+_OUT = flags.DEFINE_string("out", None, "HTML file for a page with all scores side by side.")
 
 
-def compare(folders: Sequence[str]) -> str:
+def compare(folders: Sequence[str], out: str | None = None) -> str:
   """The table in Markdown, and one line per run that says what was evaluated.
 
+  Args:
+    folders: of the runs.
+    out: of the page, an HTML file; None writes none.
+
   Raises:
-    UserError: no folder is given, or one holds no results.
+    UserError: no folder is given, one holds no results, or the page cannot be written.
   """
   if not folders:
     raise UserError("no runs are named; give their folders: python -m apr_jax.compare DIR DIR ...")
   runs = [read_scores(folder) for folder in dict.fromkeys(map(pathlib.Path, folders))]
   rows = table.make_rows(_apart([_entry(run) for run in runs]))
+  if out is not None:
+    try:
+      write_text(pathlib.Path(out), comparison_page(runs, rows))
+    except OSError as error:
+      raise UserError(f"the page {out} cannot be written: {one_line(error)}; give another --out") from error
   return table.to_markdown(rows) + "\n" + "".join(map(_origin, runs))
 
 
@@ -37,7 +53,7 @@ def _entry(scores: Scores) -> table.Entry:
   name = config.get("name", "")  # runs of earlier versions have none
   file = pathlib.Path(apr_jax.__file__).parents[1] / "configs" / f"{name}.py"
   changes = deviations(config, cli.load_config(str(file)).to_dict()) if name and file.is_file() else ""
-  return table.Entry(name or scores.folder.name, changes, config["model"]["name"], config["seed"], table.FINISHED,
+  return table.Entry(scores.title, changes, config["model"]["name"], config["seed"], table.FINISHED,
                      scores)
 
 
@@ -58,7 +74,9 @@ def _origin(scores: Scores) -> str:
 
 
 def _main(*folders: str) -> None:
-  print(compare(folders), end="")
+  print(compare(folders, _OUT.value), end="")
+  if _OUT.value:
+    print(f"\nThe page is {_OUT.value}")
 
 
 if __name__ == "__main__":

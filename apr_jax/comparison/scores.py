@@ -17,6 +17,7 @@ METRICS: Mapping[str, tuple[str, Callable[[dict], float]]] = {
     "clean_error": ("clean error %", lambda results: results["clean"]["error"]),
     "mean_error": ("mean corruption error %", lambda results: results["corruptions"]["mean_error"]),
     "mce": ("mCE %", lambda results: results["corruptions"]["mce"]),
+    "ece": ("clean ECE %", lambda results: 100 * results["calibration"]["clean"]["ece"]),
     "ood_auroc": ("OOD AUROC %", lambda results: results["ood"]["mean_auroc"]),
 }
 
@@ -42,6 +43,11 @@ class Scores:
   def config(self) -> dict[str, Any]:
     """The run's resolved configuration."""
     return self.results["meta"]["config"]
+
+  @property
+  def title(self) -> str:
+    """The name of the experiment; of runs of earlier versions, which have none, that of their folder."""
+    return self.config.get("name", "") or self.folder.name
 
   @property
   def corruption_source(self) -> str | None:

@@ -142,8 +142,8 @@ def make_rows(entries: Iterable[Entry]) -> list[Row]:
   return [Row(group) for group in groups.values()]
 
 
-def to_markdown(rows: Sequence[Row]) -> str:
-  """The table, aligned. A score that no row has, measured or published, has no column."""
+def to_lines(rows: Sequence[Row]) -> list[list[str]]:
+  """The table as texts, the header first. A score that no row has, measured or published, has no column."""
   metrics = [metric for metric in METRICS
              if any(row.cells[metric].values or row.cells[metric].figure for row in rows)] or list(METRICS)[:1]
   with_figures = {metric for metric in metrics if any(row.cells[metric].figure for row in rows)}
@@ -155,7 +155,13 @@ def to_markdown(rows: Sequence[Row]) -> str:
     line = [row.label, row.network, row.count]
     for metric in metrics:
       line += _texts(row, metric)[:3 if metric in with_figures else 1]
-    lines.append([cell.replace("|", "\\|") for cell in [*line, "; ".join(row.notes)]])
+    lines.append([*line, "; ".join(row.notes)])
+  return lines
+
+
+def to_markdown(rows: Sequence[Row]) -> str:
+  """The table, aligned."""
+  lines = [[cell.replace("|", "\\|") for cell in line] for line in to_lines(rows)]
   widths = [max(map(len, column)) for column in zip(*lines)]
   # The last column is as wide as an error message: not padded.
   padded = [[cell.ljust(width) for cell, width in zip(line, widths[:-1])] + line[-1:] for line in lines]

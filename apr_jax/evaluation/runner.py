@@ -6,6 +6,7 @@ import pathlib
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 
 import jax
 import tqdm
@@ -25,12 +26,15 @@ SUITES = {"clean": clean, "corruptions": corruptions, "extra_corruptions": extra
           "calibration": calibration, "ood": ood, "fourier": fourier, "swap": swap}
 DEFAULT_SUITES = ("clean", "corruptions", "calibration", "ood")  # calibration looks at the sets of corruptions
 RESULTS = "results.json"
+Report = Callable[[pathlib.Path, pathlib.Path, dict, LoadedClassifier, Task], None]
+"""(folder of the results, workdir, results, network, what it was evaluated on) → files beside the results."""
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir: str | None = None, limit: int = 0,
              out: str | None = None, corruption_source: str = "auto", ood_sets: tuple[str, ...] | None = None,
-             batch_size: int | None = None, devices: list[jax.Device] | None = None, quiet: bool = False) -> dict:
+             batch_size: int | None = None, devices: list[jax.Device] | None = None, quiet: bool = False,
+             report: Report | None = None) -> dict:
   """Scores the newest checkpoint of a run and writes the scores to `OUT/results.json`.
 
   Each part that is finished is on disk at once; an interrupted evaluation with the same arguments goes on there.
@@ -47,6 +51,7 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir
     batch_size: images per call; changes no result.
     devices: where to compute; changes no result.
     quiet: print nothing.
+    report: called at the end, to draw what was found; `report.write.write_report`.
 
   Returns:
     what is written: {suite: summary} and "meta" (configuration, seed, step, versions, git, examples, ...). Suites
@@ -85,6 +90,8 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir
           store.put(other, name, parts[other][name]())
     results[suite] = SUITES[suite].summarise({name: store.get(suite, name) for name in parts[suite]})
     write_json(folder / RESULTS, results)
+  if report is not None:
+    report(folder, pathlib.Path(workdir), results, classifier, task)
   return results
 
 

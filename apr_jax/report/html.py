@@ -19,7 +19,6 @@ h1 { font-size: 1.6rem; margin: .5rem 0 } h2 { font-size: 1.25rem; margin: 2.2re
 p, figcaption, summary { max-width: 46rem } figcaption, .note { color: #444; font-size: .9rem }
 figure { margin: .8rem 0 } img { max-width: 100%; height: auto } img.pixels { image-rendering: pixelated }
 .scroll { overflow-x: auto } .figures { display: flex; flex-wrap: wrap; gap: 1rem } .figures figure { flex: 1 1 20rem }
-.gallery { display: flex; flex-wrap: wrap; gap: .8rem } .gallery figure { margin: 0; max-width: 12rem }
 table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums }
 caption { text-align: left; color: #444; font-size: .9rem; padding-bottom: .2rem }
 th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
@@ -82,11 +81,11 @@ def strips(rows: Sequence[tuple[str, np.ndarray]], caption: str, scale: int = 1)
   return _table((), cells, caption)
 
 
-def gallery(tiles: Sequence[tuple[np.ndarray, str]], caption: str, scale: int = 1) -> str:
-  """Pictures uint8 `[H, W, 3]` with a text below each, as many in a row as there is room for."""
-  shown = "".join(f"<figure>{_pixels(pixels, text, scale)}<figcaption>{html.escape(text)}</figcaption></figure>"
-                  for pixels, text in tiles)
-  return f'<p class="note">{html.escape(caption)}</p><div class="gallery">{shown}</div>'
+def picture_table(header: Sequence[str], rows: Sequence[Sequence[tuple[np.ndarray, str]]], caption: str,
+                  scale: int = 1) -> str:
+  """A table of pictures uint8 `[H, W, 3]`, each with a text below it."""
+  cells = [[f"<td>{_pixels(pixels, text, scale)}<br>{html.escape(text)}</td>" for pixels, text in row] for row in rows]
+  return _table(header, cells, caption)
 
 
 def side_by_side(*figures: str) -> str:

@@ -58,10 +58,10 @@ def swapped(classifier: LoadedClassifier, task: Task, results: dict) -> str:
   if "swap" not in results:
     return ""
   section = results["swap"]
-  blocks = [_swap_gallery(task.test, task.test, section["in_distribution"]["examples"], "two test images")]
+  blocks = [_swap_table(task.test, task.test, section["in_distribution"]["examples"], "two test images")]
   sources = ood_protocols.present(task)
   for name, result in section["out_of_distribution"].items():
-    blocks.append(_swap_gallery(task.test, task.load_test(sources[name]), result["examples"],
+    blocks.append(_swap_table(task.test, task.load_test(sources[name]), result["examples"],
                                 f"a test image and one of {name}"))
   return html.section("Amplitude and phase by eye", *blocks)
 
@@ -111,16 +111,16 @@ def _under(data: ArrayData, name: str, severity: int) -> np.ndarray:
   return next(regenerate(data.images, name, severity))
 
 
-def _swap_gallery(test: ArrayData, other: ArrayData, examples: list[dict], title: str) -> str:
-  tiles = []
-  roles = ("first", "second", "phase of first", "phase of second")
+def _swap_table(test: ArrayData, other: ArrayData, examples: list[dict], title: str) -> str:
+  rows = []
   for example in examples:
     first, second = example["images"]
-    pictures = swap_suite.panel(test.images[first], other.images[second])
-    tiles += [(picture, f"{role}: {prediction} ({confidence:.0f} %)") for picture, role, prediction, confidence
-              in zip(pictures, roles, example["predictions"], example["confidences"])]
-  return html.gallery(tiles, f"Pairs of {title}: both, and each phase with the other's amplitude. Below each its "
-                             f"predicted class and the confidence.", _scale(test.images))
+    texts = [f"{prediction} ({confidence:.0f} %)"
+             for prediction, confidence in zip(example["predictions"], example["confidences"])]
+    rows.append(list(zip(swap_suite.panel(test.images[first], other.images[second]), texts)))
+  return html.picture_table(
+      ["first", "second", "phase of first, amplitude of second", "phase of second, amplitude of first"], rows,
+      f"Pairs of {title}; below each picture the predicted class and the confidence", _scale(test.images))
 
 
 def _scale(images: np.ndarray) -> int:

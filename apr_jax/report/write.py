@@ -37,26 +37,29 @@ def write_report(folder: pathlib.Path, workdir: pathlib.Path, results: dict, cla
   """
   scores = Scores(workdir, results)
   runs = {scores.title: results}
+  entry = table.Entry(scores.title, "", scores.config["model"]["name"], scores.config["seed"], table.FINISHED, scores)
   write_text(folder / REPORT, html.page(f"{scores.title}: evaluation", [
-      _headline([scores]), *(section(runs) for section in SECTIONS),
+      _headline(table.make_rows([entry])), *(section(runs) for section in SECTIONS),
       *(panel(classifier, task, results) for panel in PANELS), training.curves(workdir), _about(runs)]))
   if "fourier" in results:
     np.save(folder / FOURIER_MAP, fourier_map(results))
 
 
-def comparison_page(all_scores: Sequence[Scores]) -> str:
-  """The page of several runs, side by side."""
+def comparison_page(all_scores: Sequence[Scores], rows: Sequence[table.Row]) -> str:
+  """The page of several runs, side by side; `rows` is their table."""
   titles = [scores.title for scores in all_scores]
   runs = {title if titles.count(title) == 1 else f"{title} ({scores.folder})": scores.results
           for title, scores in zip(titles, all_scores)}
   return html.page(f"Comparison of {len(runs)} runs", [
-      _headline(all_scores), *(section(runs) for section in SECTIONS), _about(runs)])
+      _headline(rows), *(section(runs) for section in SECTIONS), _about(runs)])
 
 
-def _headline(all_scores: Sequence[Scores]) -> str:
-  """The scores beside the published ones."""
-  header, *rows = table.to_lines(table.make_rows(table.entries_of(all_scores)))
-  return html.section("Scores", html.table(header, rows))
+def _headline(rows: Sequence[table.Row]) -> str:
+  """The scores beside the published ones; of a single run below each other."""
+  header, *lines = table.to_lines(rows)
+  if len(lines) == 1:
+    header, *lines = zip(header, lines[0])
+  return html.section("Scores", html.table(header, lines))
 
 
 def _about(runs: Runs) -> str:

@@ -49,7 +49,7 @@ def test_page_is_well_formed_and_escapes():
 def test_nothing_is_loaded_from_elsewhere():
   pixels = np.zeros((4, 4, 3), np.uint8)
   text = pieces.page("t", [pieces.vector_picture(b"<svg/>", "d"), pieces.strips([("a", pixels)], "c"),
-                           pieces.gallery([(pixels, "p")], "c")])
+                           pieces.picture_table(["a"], [[(pixels, "p")]], "c")])
   reader = Reader(text)
   sources = [attributes[key] for _, attributes in reader.tags for key in ("src", "href") if key in attributes]
   assert len(sources) == 4 and all(source.startswith("data:") for source in sources)
