@@ -258,5 +258,6 @@ def test_train_and_evaluate_on_a_stream_of_class_folders(tmp_path):
   broken.write_bytes(broken.read_bytes()[:80])
   result = start(2)
   assert result.returncode == 2
-  line, = result.stderr.splitlines()
-  assert line.startswith(f"error: {broken}: cannot be read as an image (")
+  assert "Traceback" not in result.stderr
+  # libjpeg may have said something before.
+  assert result.stderr.splitlines()[-1].startswith(f"error: {broken}: cannot be read as an image (")
