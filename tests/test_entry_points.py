@@ -233,35 +233,22 @@ def test_a_killed_run_ends_with_the_parameters_of_one_that_was_not(tmp_path):
 
 
 @pytest.mark.slow
-def test_train_and_evaluate_on_a_stream_of_class_folders(tmp_path):
+def test_train_on_a_stream_of_class_folders(tmp_path):
   pytest.importorskip("tensorflow")
-  random_pixels = np.random.RandomState(0)
-  for split, count in (("train", 12), ("test", 4)):
-    for number in range(count):
-      path = tmp_path / "data" / split / ("ant", "bee")[number % 2] / f"{number}.jpg"
-      path.parent.mkdir(parents=True, exist_ok=True)
-      Image.fromarray(random_pixels.randint(0, 256, (40, 50, 3)).astype(np.uint8)).save(path)
-  command = [sys.executable, str(ROOT / "train.py"), f"--config={ROOT / 'configs/digits_standard.py'}",
-             f"--workdir={tmp_path / 'run'}", f"--config.data.name=folder:{tmp_path / 'data'}",
-             "--config.data.stream=True", "--config.data.image_size=16", "--config.data.resize=20",
-             "--config.augment.crop_padding=0", "--config.batch_size=4", "--config.log_every_steps=1",
-             "--config.schedule.name=constant", f"--config.data.extra_folders=('{tmp_path / 'data'}',)"]
-  start = lambda epochs: subprocess.run([*command, f"--config.epochs={epochs}"], env=environment(tmp_path),
-                                        text=True, capture_output=True, timeout=300)
-  result = start(1)
+  pixels = np.random.RandomState(0).randint(0, 256, (16, 40, 50, 3)).astype(np.uint8)
+  for number, image in enumerate(pixels):
+    path = tmp_path / "data" / ("train" if number < 12 else "test") / ("ant", "bee")[number % 2] / f"{number}.jpg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+  result = subprocess.run(
+      [sys.executable, str(ROOT / "train.py"), f"--config={ROOT / 'configs/digits_standard.py'}",
+       f"--workdir={tmp_path / 'run'}", f"--config.data.name=folder:{tmp_path / 'data'}",
+       f"--config.data.extra_folders=('{tmp_path / 'data'}',)", "--config.data.stream=True",
+       "--config.data.image_size=16", "--config.data.resize=20", "--config.augment.crop_padding=0",
+       "--config.batch_size=4", "--config.log_every_steps=1", "--config.epochs=1"],
+      env=environment(tmp_path), text=True, capture_output=True, timeout=300)
   assert result.returncode == 0, result.stderr
   assert "24 images, 6 steps per epoch" in result.stdout and result.stderr == ""
   logged = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
   assert [line["step"] for line in logged if "input_wait" in line] == [1, 2, 3, 4, 5, 6]
-
-  subprocess.run([sys.executable, str(ROOT / "evaluate.py"), f"--workdir={tmp_path / 'run'}", "--suites=clean"],
-                 env=environment(tmp_path), check=True, capture_output=True, timeout=300)
-  results = json.loads((tmp_path / "run" / "eval" / "results.json").read_text())
-  assert results["clean"]["error"] == logged[-1]["clean_error"] and results["clean"]["examples"] == 4
-
-  broken = tmp_path / "data" / "train" / "bee" / "7.jpg"
-  broken.write_bytes(broken.read_bytes()[:80])
-  result = start(2)
-  assert result.returncode == 2
-  line, = result.stderr.splitlines()
-  assert line.startswith(f"error: {broken}: cannot be read as an image (")
+  assert logged[-1]["clean_error"] in (0, 25, 50, 75, 100)  # of four

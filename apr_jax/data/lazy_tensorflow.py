@@ -17,9 +17,9 @@ def import_tensorflow(need: str = "TensorFlow cannot be imported", otherwise: st
   Raises:
     UserError: one of them is not installed.
   """
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its errors reach us as exceptions
   # Started already, it has said what it had to say; nor may a thread of the stream hide what others print.
-  quiet = contextlib.nullcontext() if "tensorflow_datasets" in sys.modules else _without_notices()
+  quiet = contextlib.nullcontext() if "tensorflow_datasets" in sys.modules else without_notices()
   try:
     with quiet:
       import tensorflow as tf
@@ -32,8 +32,9 @@ def import_tensorflow(need: str = "TensorFlow cannot be imported", otherwise: st
 
 
 @contextlib.contextmanager
-def _without_notices():
-  """Keeps what TensorFlow's C++ code prints at start-up, at any log level, from burying the one line of an error."""
+def without_notices():
+  """Keeps what TensorFlow's C++ code prints at any log level, as at start-up, from burying the one line of an error.
+  """
   sys.stderr.flush()
   kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
   os.dup2(nowhere, 2)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from apr_jax.data.lazy_tensorflow import import_tensorflow
+from apr_jax.data.lazy_tensorflow import import_tensorflow, without_notices
 from apr_jax.data.resized_crop import random_resized_crop
 from apr_jax.data.spec import check_labels
 from apr_jax.data.stream_sources import Source
@@ -112,15 +112,16 @@ class ImageStream:
   def _blame(self, key: Sequence[int], epoch: int, start: int, size: int, decode, error) -> str:
     """Which of the images of a batch it was that failed: the elements once more, one by one."""
     tf, _ = import_tensorflow()
-    try:
-      for index, element in self._elements(key, epoch, start).enumerate(start).take(size):
-        try:
-          decode(index, element)
-        except tf.errors.OpError as found:
-          place = element[1].numpy().decode()
-          return f"{place}: cannot be read as an image ({op_reason(found)}); repair or remove it"
-    except tf.errors.OpError as found:
-      error = found
+    with without_notices():
+      try:
+        for index, element in self._elements(key, epoch, start).enumerate(start).take(size):
+          try:
+            decode(index, element)
+          except tf.errors.OpError as found:
+            place = element[1].numpy().decode()
+            return f"{place}: cannot be read as an image ({op_reason(found)}); repair or remove it"
+      except tf.errors.OpError as found:
+        error = found
     return f"{self._where}: the files are damaged ({op_reason(error)}); prepare the data set again"
 
 

@@ -126,8 +126,8 @@ def load_tfds(name: str, split: str, *, data_dir: str, image_size: int, resize: 
 
 
 def op_reason(error) -> str:
-  """What a TensorFlow operation complains of, in one line without the names of graph nodes."""
-  return one_line(error.message.rpartition("}} ")[2])
+  """What a TensorFlow operation complains of, in one line without the names of operations and graph nodes."""
+  return one_line(error.message.rpartition("}} ")[2].partition(" [Op:")[0])
 
 
 def _builder(tf, tfds, name: str, data_dir: str, download: bool, sources: Iterable[str]):

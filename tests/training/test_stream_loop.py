@@ -59,7 +59,7 @@ def test_a_run_on_class_folders_logs_what_it_waits_for(uninterrupted):
 
 
 def test_the_network_learns_from_a_stream(config, tmp_path):
-  loop.train(config(epochs=12, eval_every_epochs=0, augment__apr_p__prob=0.0), tmp_path, quiet=True)
+  loop.train(config(epochs=5, eval_every_epochs=0, augment__apr_p__prob=0.0), tmp_path, quiet=True)
   assert lines(tmp_path)[-1]["clean_error"] <= 12.5  # one of eight
 
 

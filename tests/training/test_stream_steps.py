@@ -3,6 +3,7 @@
 import threading
 import time
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,13 +22,14 @@ class Numbered:
 
   num_examples = EXAMPLES
 
-  def __init__(self, seconds=0.0, broken_at=None):
-    self.made, self.keys, self._seconds, self._broken_at = [], [], seconds, broken_at
+  def __init__(self, broken_at=None, ready=None):
+    self.made, self.keys, self._broken_at, self._ready = [], [], broken_at, ready
 
   def batches(self, key, epoch, first, batch_size):
     self.keys.append(key)
     for number in range(first, EXAMPLES // batch_size):
-      time.sleep(self._seconds)
+      if self._ready is not None:
+        self._ready.acquire()
       if len(self.made) == self._broken_at:
         raise UserError("cat.png: cannot be read")
       self.made.append((epoch, number))
@@ -46,8 +48,6 @@ def recording_step(state, images, labels, key, shard):
 
 @pytest.fixture
 def state():
-  import flax.struct
-
   @flax.struct.dataclass
   class Small:
     step: jax.Array
@@ -124,18 +124,17 @@ def test_what_is_wrong_with_an_image_reaches_the_caller(state):
 
 
 def test_waiting_for_images_is_measured(state):
-  slow = StreamSteps(recording_step, Numbered(seconds=0.05), BATCH, jax.random.key(3), 6)
-  after, _ = run(slow, state(), 0, 2)
-  waits = []
-  for done in range(2, 6):
-    after, _, sums = slow.run(after, done, 6)
-    waits.append(slow.input_wait)
-  assert 0.1 < sum(waits) < 0.3  # four batches of 0.05 s, less the time of the steps
-  fast = StreamSteps(recording_step, Numbered(), BATCH, jax.random.key(3), 6)
-  after, _ = run(fast, state(), 0, 1)
-  time.sleep(0.2)  # the batches are made by now
-  fast.run(after, 1, 6)
-  assert fast.input_wait < 0.05
+  ready = threading.Semaphore(1)
+  stream = Numbered(ready=ready)
+  steps = StreamSteps(recording_step, stream, BATCH, jax.random.key(3), 6)
+  after, _ = run(steps, state(), 0, 1)
+  started = time.perf_counter()
+  threading.Timer(0.5, ready.release, [100]).start()  # no batch is ready until then
+  after, _, _ = steps.run(after, 1, 6)
+  assert 0.2 < steps.input_wait < time.perf_counter() - started
+  settled(stream)  # the next batches lie on the devices
+  steps.run(after, 2, 6)
+  assert steps.input_wait < 0.1
 
 
 def test_one_thread_reads(state):
