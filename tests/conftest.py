@@ -1,13 +1,25 @@
-"""Settings of the whole suite: four virtual CPU devices, and pictures that every room's tests use."""
+"""Settings of the whole suite: four virtual CPU devices, and pictures and a run that several rooms' tests use."""
 
 import os
+import pathlib
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4 " + os.environ.get("XLA_FLAGS", "")
 
+import jax
 import numpy as np
 import pytest
 from sklearn import datasets
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_programs(tmp_path_factory) -> str:
+  """A folder where the suite keeps compiled programs, so that no process of it compiles what another has compiled."""
+  base = tmp_path_factory.getbasetemp()
+  folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled"
+  for name, value in (("jax_compilation_cache_dir", str(folder)), ("jax_persistent_cache_min_compile_time_secs", 0.1)):
+    jax.config.update(name, value)
+  return str(folder)
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +35,18 @@ def photographs() -> np.ndarray:
 def photograph() -> np.ndarray:
   """A 224-pixel part of a photograph; uint8 [224, 224, 3]."""
   return datasets.load_sample_images().images[0][100:324, 200:424]
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory) -> pathlib.Path:
+  """The workdir of a network trained for a moment on the digits: better than chance, far from perfect."""
+  from apr_jax.training import loop
+  from configs import digits_base
+
+  config = digits_base.get_config()
+  config.update_from_flattened_dict({
+      "epochs": 5, "batch_size": 32, "data.limit": 320, "eval_every_epochs": 0, "log_every_steps": 100,
+      "augment.crop_padding": 0, "schedule.warmup_epochs": 0.0})
+  workdir = tmp_path_factory.mktemp("run")
+  loop.train(config, str(workdir), quiet=True)
+  return workdir

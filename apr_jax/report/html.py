@@ -15,7 +15,8 @@ from PIL import Image
 _STYLE = """
 :root { color-scheme: light; font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff }
 body { max-width: 62rem; margin: 0 auto; padding: 1rem }
-h1 { font-size: 1.6rem; margin: .5rem 0 } h2 { font-size: 1.25rem; margin: 2.2rem 0 .4rem; border-bottom: 1px solid #bbb }
+h1 { font-size: 1.6rem; margin: .5rem 0 }
+h2 { font-size: 1.25rem; margin: 2.2rem 0 .4rem; border-bottom: 1px solid #bbb }
 p, figcaption, summary { max-width: 46rem } figcaption, .note { color: #444; font-size: .9rem }
 figure { margin: .8rem 0 } img { max-width: 100%; height: auto } img.pixels { image-rendering: pixelated }
 .scroll { overflow-x: auto } .figures { display: flex; flex-wrap: wrap; gap: 1rem } .figures figure { flex: 1 1 20rem }

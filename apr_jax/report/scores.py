@@ -113,8 +113,9 @@ def swap(runs: Runs) -> str:
     inside.append([name, *(rates[key] for key in ("phase", "amplitude", "neither", "confidence")), rates["pairs"]])
     outside += [[name, other, *(rates[role][key] for role in ("phase", "amplitude") for key in ("label", "confidence")),
                  rates["pairs"]] for other, rates in section["out_of_distribution"].items()]
-  blocks = [html.table(["run", "label of the phase", "label of the amplitude", "neither", "confidence", "pairs"], inside,
-                       "Two test images of different classes: whose label is predicted, in %")]
+  blocks = [html.table(
+      ["run", "label of the phase", "label of the amplitude", "neither", "confidence", "pairs"], inside,
+      "Two test images of different classes: whose label is predicted, in %")]
   if outside:
     blocks.append(html.table(
         ["run", "other image from", "test image gives phase", "confidence", "it gives amplitude", "confidence",

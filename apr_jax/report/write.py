@@ -55,11 +55,12 @@ def comparison_page(all_scores: Sequence[Scores], rows: Sequence[table.Row]) -> 
 
 
 def _headline(rows: Sequence[table.Row]) -> str:
-  """The scores beside the published ones; of a single run below each other."""
-  header, *lines = table.to_lines(rows)
+  """The scores beside the published ones; of a single run below each other. Its notes are text, which is long."""
+  header, *lines = (line[:-1] for line in table.to_lines(rows))
   if len(lines) == 1:
     header, *lines = zip(header, lines[0])
-  return html.section("Scores", html.table(header, lines))
+  notes = [html.paragraph(f"{row.label}, {row.network}: {'; '.join(row.notes)}.") for row in rows if row.notes]
+  return html.section("Scores", html.table(header, lines), *notes)
 
 
 def _about(runs: Runs) -> str:

@@ -1,8 +1,5 @@
-"""A briefly trained network, and tasks whose logits are planted in the images."""
+"""Tasks whose logits are planted in the images."""
 
-import pathlib
-
-import jax
 import numpy as np
 import pytest
 
@@ -28,30 +25,3 @@ def planted():
                 corruption_source=source)
 
   return make
-
-
-@pytest.fixture(scope="session")
-def run(tmp_path_factory) -> pathlib.Path:
-  """The workdir of a network trained for a moment on the digits: better than chance, far from perfect."""
-  from apr_jax.training import loop
-  from configs import digits_base
-
-  config = digits_base.get_config()
-  config.update_from_flattened_dict({
-      "epochs": 5, "batch_size": 32, "data.limit": 320, "eval_every_epochs": 0, "log_every_steps": 100,
-      "augment.crop_padding": 0, "schedule.warmup_epochs": 0.0})
-  workdir = tmp_path_factory.mktemp("run")
-  loop.train(config, str(workdir), quiet=True)
-  return workdir
-
-
-@pytest.fixture(scope="package", autouse=True)
-def compiled_programs(tmp_path_factory):
-  """Keeps compiled programs on disk: a network that is loaded again is not compiled again."""
-  names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
-  before = [getattr(jax.config, name) for name in names]
-  for name, value in zip(names, (str(tmp_path_factory.mktemp("compiled")), 0.1)):
-    jax.config.update(name, value)
-  yield
-  for name, value in zip(names, before):
-    jax.config.update(name, value)

@@ -38,19 +38,6 @@ def tiny_network(monkeypatch) -> type[nn.Module]:
   return TinyNetwork
 
 
-@pytest.fixture(scope="session")
-def compiled_programs(tmp_path_factory) -> str:
-  """A folder where this session keeps compiled programs, so that a second run of a configuration starts at once."""
-  folder = str(tmp_path_factory.mktemp("compiled"))
-  names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
-  before = [getattr(jax.config, name) for name in names]
-  for name, value in zip(names, (folder, 0.0)):
-    jax.config.update(name, value)
-  yield folder
-  for name, value in zip(names, before):
-    jax.config.update(name, value)
-
-
 @pytest.fixture
 def digits(tiny_network, compiled_programs) -> Callable[..., Any]:
   """Makes the configuration of a run of four steps per epoch; keywords with __ for dots override it."""

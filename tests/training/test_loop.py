@@ -1,6 +1,7 @@
 """Whole runs on the digits with a tiny network: what they write, and how they stop and go on."""
 
 import functools
+import io
 import json
 import pathlib
 import re
@@ -11,6 +12,7 @@ import struct
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 from tensorboardX.proto import event_pb2
 
 import apr_jax
@@ -52,7 +54,7 @@ def assert_same_parameters(first, second):
 
 
 def events(workdir):
-  """TensorBoard's scalars {(tag, step): value} as a reader shows them: a restart hides what it repeats."""
+  """TensorBoard's values {(tag, step): value} as a reader shows them: a restart hides what it repeats."""
   scalars = {}
   for file in sorted(workdir.glob("events.out.tfevents.*")):  # named after the time of their start
     content = file.read_bytes()
@@ -63,7 +65,8 @@ def events(workdir):
       if event.HasField("session_log"):
         scalars = {key: value for key, value in scalars.items() if key[1] < event.step}
       for value in event.summary.value:
-        scalars[value.tag, event.step] = value.simple_value
+        picture = value.image.encoded_image_string if value.HasField("image") else None
+        scalars[value.tag, event.step] = picture or value.simple_value
   return scalars
 
 
@@ -108,9 +111,19 @@ def test_tensorboard_shows_the_scalars_of_metrics_jsonl(uninterrupted):
   expected = {(f"{entry['kind']}/{name}", entry["step"]): value for entry in lines(uninterrupted)
               for name, value in entry.items() if name not in ("kind", "step", "epoch")}
   shown = events(uninterrupted)
+  del shown["augmentation", 0]
   assert shown.keys() == expected.keys() and len(shown) == 4 * 4 + 2
   for key, value in expected.items():
     assert shown[key] == pytest.approx(value, rel=1e-6), key
+
+
+def test_tensorboard_shows_test_images_and_their_augmentation(uninterrupted):
+  with Image.open(io.BytesIO(events(uninterrupted)["augmentation", 0])) as picture:
+    pixels = np.asarray(picture)
+  images = data.load("digits", "test", image_size=32).images[:8]
+  assert pixels.shape == (2 * 32, 8 * 32, 3)
+  np.testing.assert_array_equal(pixels[:32], np.concatenate(list(images), axis=1))
+  assert (pixels[32:] != pixels[:32]).any()
 
 
 def test_the_workdir_holds_what_the_run_needs(uninterrupted):
@@ -137,7 +150,7 @@ def test_what_comes_after_the_checkpoint_is_dropped_and_repeated(digits, uninter
   for entry in lines(continued):
     for name in entry.keys() - {"kind", "step", "epoch"}:
       assert shown.pop((f"{entry['kind']}/{name}", entry["step"])) == pytest.approx(entry[name], rel=1e-6)
-  assert not shown
+  assert shown.keys() == {("augmentation", 0)}  # drawn once, by the run that started
 
 
 def test_nothing_left_to_do(digits, uninterrupted, capsys):

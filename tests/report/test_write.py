@@ -1,0 +1,97 @@
+"""A whole report of a small run, in a browser where there is one."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from apr_jax import compare
+from apr_jax.evaluation import runner
+from apr_jax.report.write import FOURIER_MAP, REPORT, write_report
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SUITES = ("clean", "corruptions", "calibration", "ood", "fourier", "swap")
+
+
+@pytest.fixture(scope="module")
+def reported(run, tmp_path_factory):
+  """The folder of an evaluation of a few images with its report."""
+  folder = tmp_path_factory.mktemp("eval")
+  results = runner.evaluate(run, suites=SUITES, limit=16, out=folder, quiet=True, report=write_report)
+  return folder, results
+
+
+@pytest.fixture(scope="module")
+def compared(reported, tmp_path_factory):
+  path = tmp_path_factory.mktemp("compare") / "compare.html"
+  compare.compare([str(reported[0])], str(path))
+  return path
+
+
+def text_of(page):
+  return re.sub(r"<[^>]*>", " ", re.sub(r"<style>.*?</style>", "", page, flags=re.S))
+
+
+@pytest.mark.slow
+def test_every_suite_has_its_section(reported):
+  folder, results = reported
+  page = (folder / REPORT).read_text()
+  titles = re.findall(r"<h2>([^<]*)</h2>", page)
+  assert titles == [
+      "Scores", "Clean images", "Common corruptions", "Out-of-distribution detection", "Calibration",
+      "Sensitivity to each frequency", "Amplitude and phase", "Training augmentation", "Corruptions by eye",
+      "Amplitude and phase by eye", "Where the network looks", "Training", "Configuration and versions"]
+  text = text_of(page)
+  for value in (results["clean"]["error"], results["corruptions"]["mean_error"], results["ood"]["mean_auroc"],
+                results["ood"]["photo_patches"]["tnr95"], results["swap"]["in_distribution"]["phase"]):
+    assert f"{value:.2f}" in text
+  assert results["meta"]["versions"]["jax"] in text and "wide_resnet" in text
+  assert not re.findall(r'(?:src|href)="(?!data:)', page) and "<script" not in page
+
+
+@pytest.mark.slow
+def test_the_fourier_map_is_an_array_too(reported):
+  folder, results = reported
+  saved = np.load(folder / FOURIER_MAP)
+  np.testing.assert_array_equal(saved, results["fourier"]["map"])
+
+
+@pytest.mark.slow
+def test_a_comparison_has_the_sections_of_the_scores(compared):
+  titles = re.findall(r"<h2>([^<]*)</h2>", compared.read_text())
+  assert titles == ["Scores", "Clean images", "Common corruptions", "Out-of-distribution detection", "Calibration",
+                    "Sensitivity to each frequency", "Amplitude and phase", "Configuration and versions"]
+
+
+def opened(page, profile):
+  """What the page's browser shows, what it complains of, and the addresses that the page asks for."""
+  log = profile / "net.json"
+  done = subprocess.run(
+      [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+       "--disable-component-update", "--disable-sync", f"--user-data-dir={profile}", "--enable-logging=stderr",
+       f"--log-net-log={log}", "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120)
+  # The browser itself asks for things too; those requests have no origin.
+  requests = {event["params"]["url"] for event in json.loads(log.read_text())["events"]
+              if event.get("params", {}).get("initiator", "not an origin") != "not an origin"}
+  return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line], requests
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@pytest.mark.parametrize("which", ["report", "comparison"])
+def test_the_page_opens_without_errors_and_requests(which, reported, compared, tmp_path):
+  shown, complaints, requests = opened(reported[0] / REPORT if which == "report" else compared, tmp_path)
+  assert "</body>" in shown and "Configuration and versions" in shown
+  assert not complaints and not requests
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_an_error_and_a_request_would_be_noticed(tmp_path):
+  page = tmp_path / "page.html"
+  page.write_text('<img src="http://127.0.0.1:9/a.png"><script>console.error("no")</script>')
+  _, complaints, requests = opened(page, tmp_path)
+  assert len(complaints) == 1 and requests == {"http://127.0.0.1:9/a.png"}
