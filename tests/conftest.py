@@ -14,11 +14,12 @@ from sklearn import datasets
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_programs(tmp_path_factory) -> str:
-  """A folder where the suite keeps compiled programs, so that no process of it compiles what another has compiled."""
+  """A folder where the suite keeps compiled programs, so that no process compiles what another has."""
   base = tmp_path_factory.getbasetemp()
   folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled"
   for name, value in (("jax_compilation_cache_dir", str(folder)), ("jax_persistent_cache_min_compile_time_secs", 0.1)):
     jax.config.update(name, value)
+  os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)  # for the commands that tests start
   return str(folder)
 
 

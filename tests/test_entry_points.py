@@ -54,7 +54,7 @@ for number, (script, *arguments) in enumerate(commands):
 
 
 def environment(folder, devices=None):
-  values = {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": str(folder), "HOME": str(folder)}
+  values = {"JAX_PLATFORMS": "cpu", "HOME": str(folder)}
   flags = {} if devices is None else {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
   return {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"} | values | flags
 

@@ -258,7 +258,7 @@ def test_the_commands(file, imported, twin, tmp_path):
        f"--workdir={tmp_path / 'other'}"],
       ["export_torch", f"--workdir={imported}", f"--checkpoint={tmp_path / 'out.pth'}"],
   ]
-  environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_COMPILATION_CACHE_DIR": str(tmp_path)}
+  environment = os.environ | {"PYTHONPATH": str(ROOT)}
   running = [subprocess.Popen([sys.executable, "-m", f"apr_jax.{module}", *arguments], cwd=tmp_path, text=True,
                               env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
              for module, *arguments in commands]

@@ -20,7 +20,7 @@ SUITES = ("clean", "corruptions", "calibration", "ood", "fourier", "swap")
 def reported(run, tmp_path_factory):
   """The folder of an evaluation of a few images with its report."""
   folder = tmp_path_factory.mktemp("eval")
-  results = runner.evaluate(run, suites=SUITES, limit=16, out=folder, quiet=True, report=write_report)
+  results = runner.evaluate(run, suites=SUITES, limit=48, out=folder, quiet=True, report=write_report)
   return folder, results
 
 

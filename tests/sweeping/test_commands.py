@@ -24,10 +24,9 @@ def command(*arguments):
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
-  """Starts a command in the repository; the programs that one of them has compiled are there for the others."""
-  folder = str(tmp_path_factory.mktemp("compiled"))
+  """Starts a command in the repository."""
   variables = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"} | {
-      "JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": folder, "HOME": folder}
+      "JAX_PLATFORMS": "cpu", "HOME": str(tmp_path_factory.mktemp("home"))}
   return lambda arguments, **keywords: subprocess.Popen(
       arguments, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables, **keywords)
 
