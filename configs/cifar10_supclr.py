@@ -3,8 +3,8 @@
     python train.py --config configs/cifar10_supclr.py --workdir runs/cifar10_supclr
     python evaluate.py --workdir runs/cifar10_supclr
 
-AUROC of out-of-distribution detection in percent, published (APR, Table 2): ResNet-18 92.0, the mean over six sets.
-Measured here, AUROC and cost: not run.
+AUROC of out-of-distribution detection in percent, published (APR, Table 2): ResNet-18 92.0, the mean over six sets
+(--ood_sets apr). Measured here, AUROC and cost: not run.
 
 The number is that of CSI (https://arxiv.org/abs/2007.08176), and the recipe is that of its released code
 (https://github.com/alinlab/CSI): mode sup_simclr, temperature 0.07, 700 epochs, 512 images of two views over four
