@@ -3,7 +3,7 @@
     python train.py --config configs/imagenet_hybrid_plus_ps.py --workdir runs/imagenet_hybrid_plus_ps
     python evaluate.py --workdir runs/imagenet_hybrid_plus_ps
 
-mCE on ImageNet-C in percent, published (HybridAugment++, ICCV 2023, Table 3): ResNet-50 67.3, and 65.8 with a
+mCE on ImageNet-C in percent, published (HybridAugment++, Table 3): ResNet-50 67.3, and 65.8 with a
 stronger blur. Measured here, error and cost: not run.
 
 The released ImageNet script differs in the pair: it blurs with σ 1, here σ is ½ as on CIFAR; it recombines the low

@@ -3,12 +3,14 @@
 import ast
 import importlib
 import pathlib
+import re
 
 import numpy as np
 import pytest
 
 from apr_jax import experiment, models
 from apr_jax.data import ArrayData
+from apr_jax.published import published
 from apr_jax.training import optimizer
 from apr_jax.training.workdir import flatten
 
@@ -47,37 +49,9 @@ KEYS = {
     "augment.patch_uniform.scale", "adversary.steps", "adversary.epsilon", "adversary.step_size",
     "adversary.random_start", "augment.simclr.views", "augment.simclr.min_area", "loss.jsd_weight",
     "loss.temperature", "checkpoint.every_steps", "checkpoint.keep"}
-# Mean corruption error of AllConvNet, DenseNet, WideResNet-40-2 and ResNeXt-29 (APR, Table 1).
-TABLE_1 = {
-    "cifar10_standard": (30.8, 30.7, 26.9, 27.5), "cifar10_apr_p": (21.5, 20.3, 18.3, 18.5),
-    "cifar10_apr_s": (14.8, 12.3, 10.6, 11.0), "cifar10_apr_sp": (11.5, 10.3, 9.1, 9.1),
-    "cifar100_standard": (56.4, 59.3, 53.3, 53.4), "cifar100_apr_p": (47.5, 49.8, 44.7, 44.2),
-    "cifar100_apr_s": (39.8, 38.3, 35.5, 33.7), "cifar100_apr_sp": (35.9, 35.8, 32.9, 31.0),
-    "cifar10_cutout": (32.9, 32.1, 26.8, 28.9), "cifar100_cutout": (56.8, 59.6, 53.5, 54.6),
-    "cifar10_mixup": (24.6, 24.6, 22.3, 22.6), "cifar100_mixup": (53.4, 55.4, 50.4, 51.4),
-    "cifar10_cutmix": (31.3, 33.5, 27.1, 29.5), "cifar100_cutmix": (56.0, 59.2, 52.9, 54.1),
-    "cifar10_adversarial": (28.1, 27.6, 26.2, 27.0), "cifar100_adversarial": (56.0, 55.2, 55.1, 54.4),
-    "cifar10_augmix": (15.0, 12.7, 11.2, 10.9), "cifar100_augmix": (42.7, 39.6, 35.9, 34.9),
-    "cifar10_autoaugment": (29.2, 26.6, 23.9, 24.2), "cifar100_autoaugment": (55.1, 53.9, 49.6, 51.3)}
-# The same and ResNet-18 (HybridAugment++, ICCV 2023, Table 1).
-HYBRID = {
-    "cifar10_hybrid_p": (20.8, 18.4, 16.4, 17.6, 18.3),
-    "cifar100_hybrid_p": (44.7, 45.6, 43.1, 41.2, 45.5),
-    "cifar10_hybrid_s": (16.8, 15.0, 13.6, 13.2, 12.2),
-    "cifar100_hybrid_s": (43.0, 41.3, 38.1, 35.6, 35.6),
-    "cifar10_hybrid_ps": (12.0, 10.9, 9.9, 10.3, 9.3),
-    "cifar100_hybrid_ps": (36.5, 36.1, 34.2, 31.5, 31.8),
-    "cifar10_hybrid_plus_p": (16.7, 14.2, 13.2, 13.2, 15.2),
-    "cifar100_hybrid_plus_p": (41.7, 41.8, 39.3, 36.4, 44.6),
-    "cifar10_hybrid_plus_s": (13.9, 11.1, 10.0, 9.99, 9.34),
-    "cifar100_hybrid_plus_s": (38.9, 37.3, 33.9, 31.1, 32.1),
-    "cifar10_hybrid_plus_ps": (10.7, 9.5, 8.3, 7.9, 8.2),
-    "cifar100_hybrid_plus_ps": (34.4, 33.4, 31.2, 28.8, 29.9)}
-# mCE of ResNet-50 on ImageNet-C (APR, Table 4).
-TABLE_4 = {
-    "standard": 80.6, "max_blur": 73.4, "stylized": 73.3, "augmix": 68.4, "apr_s": 70.5, "apr_p": 69.3,
-    "apr_sp": 65.0, "deepaugment": 63.1, "deepaugment_apr_sp": 57.5}
-NETWORKS = ("AllConvNet", "DenseNet", "WideResNet-40-2", "ResNeXt-29", "ResNet-18")
+TITLES = {"allconv": "AllConvNet", "densenet_40_12": "DenseNet", "wide_resnet_40_2": "WideResNet-40-2",
+          "resnext29_32x4": "ResNeXt-29", "resnet18_cifar": "ResNet-18", "resnet50": "ResNet-50",
+          "resnet50_max_blur": "ResNet-50"}
 
 
 def load(name):
@@ -115,23 +89,37 @@ def test_the_docstring_gives_the_commands_of_its_own_file(name):
   assert f"python evaluate.py --workdir runs/{name}" in lines
 
 
-@pytest.mark.parametrize("name", [*TABLE_1, *HYBRID])
-def test_the_docstring_gives_the_published_errors(name):
+def published_by_source(name, metric):
+  """"(APR, Table 1): AllConvNet 30.8, ...; (...): ..." as `published` has them; "" for none."""
+  groups = {}
+  for network, title in TITLES.items():
+    figure = published(name, network, metric)
+    if figure is not None:
+      groups.setdefault(re.sub(r" \(.*?\)", "", figure.source), []).append(f"{title} {figure.value}")
+  return "; ".join(f"({source}): {', '.join(figures)}" for source, figures in groups.items())
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_docstring_gives_every_published_number_and_a_place_for_ours(name):
   text = " ".join(docstring(name).split())
-  published = ", ".join(f"{network} {error}" for network, error in zip(NETWORKS, (TABLE_1 | HYBRID)[name]))
-  source = "APR, Table 1" if name in TABLE_1 else "HybridAugment++, ICCV 2023"
-  assert f"published ({source}): {published}." in text
-  assert {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C"}[name.split("_")[0]] in text
+  benchmark = {"cifar10": "Mean error on CIFAR-10-C", "cifar100": "Mean error on CIFAR-100-C",
+               "imagenet": "mCE on ImageNet-C", "digits": "-"}[name.partition("_")[0]]
+  metric = "mce" if name.startswith("imagenet") else "mean_error"
+  found = [(benchmark, published_by_source(name, metric)),
+           ("AUROC of out-of-distribution detection", published_by_source(name, "ood_auroc"))]
+  found = [(title, figures) for title, figures in found if figures]
+  assert found or name.startswith("digits") or name == "cifar100_supclr"
+  for title, figures in found:
+    assert f"{title} in percent, published {figures}" in text
+  assert name.startswith("digits") or re.search(r"Measured here, [a-zA-Z, ]+: not run\.", text)
 
 
-@pytest.mark.parametrize("method", TABLE_4)
-def test_the_docstring_gives_the_published_mce(method):
-  text = " ".join(docstring(f"imagenet_{method}").split())
-  assert f"mCE on ImageNet-C in percent, published (APR, Table 4): ResNet-50 {TABLE_4[method]}" in text
-  assert "Measured here, error and cost: not run." in text
+def test_every_method_is_known_to_these_tests():
+  assert {name.partition("_")[2] for name in RUNS if not name.startswith("imagenet")} == METHODS.keys()
+  assert {name.partition("_")[2] for name in RUNS if name.startswith("imagenet")} == IMAGENET_METHODS.keys()
 
 
-@pytest.mark.parametrize("name", [name for name in RUNS if name.partition("_")[2] in METHODS | IMAGENET_METHODS])
+@pytest.mark.parametrize("name", RUNS)
 def test_the_name_says_the_augmentation(name):
   data, method = name.split("_", 1)
   config = load(name)
@@ -176,10 +164,6 @@ def test_supclrs_recipe_is_that_of_csis_released_code(name):
   assert (config.loss.temperature, config.augment.simclr.min_area) == (0.07, 0.08)
   assert config.model.mean == config.model.std == (0.5, 0.5, 0.5) and config.model.sync_batch_norm
   assert config.evaluation.ood_sets == (("cifar100",) if config.data.name == "cifar10" else ("cifar10",))
-
-
-def test_supclrs_docstring_gives_the_published_auroc():
-  assert "published (APR, Table 2): ResNet-18 92.0" in docstring("cifar10_supclr")
 
 
 @pytest.mark.parametrize("name", [name for name in RUNS if name.startswith("imagenet")])

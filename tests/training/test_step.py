@@ -235,38 +235,25 @@ def losses_with(rival, on_devices, network, images, labels, steps):
   return history
 
 
+@pytest.fixture
+def real_images(photographs):
+  """Eight airplanes, then eight frogs of CIFAR-10, or where they are not here parts of two photographs; 16 pixels."""
+  images = photographs
+  if (SHARED / "cifar10").is_dir():
+    train = data.load("cifar10", "train", data_dir=str(SHARED))
+    images = train.images[np.concatenate([np.flatnonzero(train.labels == label)[:8] for label in (0, 6)])]
+  return np.ascontiguousarray(images[:, ::2, ::2])
+
+
 @pytest.mark.parametrize("rival", RIVALS)
-def test_photographs_are_learnt_with_every_rival(rival, tiny_network, on_devices, photographs):
-  # The first eight patches are of one photograph, the others of the other.
-  labels = np.repeat(np.arange(2, dtype=np.int32), 8)
-  images = np.ascontiguousarray(photographs[:, ::2, ::2])
-  history = losses_with(rival, on_devices, tiny_network(2), images, labels, 30)
+def test_real_images_are_learnt_with_every_rival(rival, tiny_network, on_devices, real_images):
+  history = losses_with(rival, on_devices, tiny_network(2), real_images, np.repeat(np.arange(2, dtype=np.int32), 8), 30)
   # Averages, since the mixed shares make single steps easier or harder.
   assert np.mean(history[-8:]) < 0.8 * np.mean(history[:3]), history
 
 
-@pytest.fixture(scope="module")
-def cifar_images():
-  """Eight airplanes, then eight frogs."""
-  if not (SHARED / "cifar10").is_dir():
-    pytest.skip("the slices of real data sets are not here")
-  train = data.load("cifar10", "train", data_dir=str(SHARED))
-  return train.images[np.concatenate([np.flatnonzero(train.labels == label)[:8] for label in (0, 6)])]
-
-
-# One of each kind: an attack, mixed labels, three views, two views of augmented images.
-@pytest.mark.slow
-@pytest.mark.parametrize("rival", ["adversarial", "cutmix", "augmix", "hybrid_plus_ps"])
-def test_cifar_images_are_learnt(rival, on_devices, cifar_images):
-  network = models.NETWORKS["wide_resnet_10_1"](num_classes=2)
-  history = losses_with(rival, on_devices, network, cifar_images, np.repeat(np.arange(2, dtype=np.int32), 8), 20)
-  assert np.mean(history[-8:]) < 0.8 * np.mean(history[:3]), history
-
-
-def test_photographs_are_learnt_by_contrast(tiny_network, on_devices, photographs):
-  # The first eight patches are of one photograph, the others of the other.
+def test_real_images_are_learnt_by_contrast(tiny_network, on_devices, real_images):
   labels = np.repeat(np.arange(2, dtype=np.int32), 8)
-  images = np.ascontiguousarray(photographs[:, ::2, ::2])
   optimizer = optax.sgd(0.03, 0.9)
   model = models.Classifier(Contrastive(tiny_network(0), 2, dimensions=8), (0.5,) * 3, (0.25,) * 3)
   state = train_state.create(0, model, (16, 16), optimizer)
@@ -275,7 +262,7 @@ def test_photographs_are_learnt_by_contrast(tiny_network, on_devices, photograph
   step = on_devices(1, model=model, augment=augment, loss=loss, optimizer=optimizer)
   history = []
   for number in range(60):
-    state, sums = step(state, images, labels, jax.random.key(number))
+    state, sums = step(state, real_images, labels, jax.random.key(number))
     history.append(float(sums["loss"]) / 16)
   # log 31 for the views, as many others as there are, and log 2 for the probe: what knowing nothing costs.
   assert history[0] == pytest.approx(np.log(31) + np.log(2), rel=0.1)
