@@ -53,8 +53,7 @@ def _entry(scores: Scores) -> table.Entry:
   name = config.get("name", "")  # runs of earlier versions have none
   file = pathlib.Path(apr_jax.__file__).parents[1] / "configs" / f"{name}.py"
   changes = deviations(config, cli.load_config(str(file)).to_dict()) if name and file.is_file() else ""
-  return table.Entry(scores.title, changes, config["model"]["name"], config["seed"], table.FINISHED,
-                     scores)
+  return table.Entry(scores.title, changes, config["model"]["name"], config["seed"], table.FINISHED, scores)
 
 
 def _apart(entries: list[table.Entry]) -> list[table.Entry]:
@@ -62,8 +61,8 @@ def _apart(entries: list[table.Entry]) -> list[table.Entry]:
   row = lambda entry: (entry.experiment, entry.changes, entry.network)
   seeds = collections.Counter((row(entry), entry.seed) for entry in entries)
   twice = {key for (key, _), count in seeds.items() if count > 1}
-  return [dataclasses.replace(entry, changes=", ".join(filter(None, (entry.changes, str(entry.scores.folder)))))
-          if row(entry) in twice else entry for entry in entries]
+  return [dataclasses.replace(entry, folder=str(entry.scores.folder)) if row(entry) in twice else entry
+          for entry in entries]
 
 
 def _origin(scores: Scores) -> str:

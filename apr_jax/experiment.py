@@ -70,7 +70,7 @@ def resolve(config, train: ArrayData | ImageStream):
     UserError: the configuration contradicts the data set, or a value is out of its range.
   """
   resolved = config.copy_and_resolve_references()
-  _check(resolved)
+  check(resolved)
   with resolved.unlocked():
     for key, found in (("num_classes", train.num_classes), ("image_size", train.image_size)):
       wanted = resolved.model[key]
@@ -112,8 +112,12 @@ def _is_on(config: Any, name: str, count: str) -> bool:
   return name in config.augment and config.augment[name][count] > 0
 
 
-def _check(config: Any) -> None:
-  """Refuses values that would fail later, or silently do something else."""
+def check(config: Any) -> None:
+  """Refuses values that would fail later, or silently do something else; needs no data.
+
+  Raises:
+    UserError: a value is out of its range, or two exclude each other.
+  """
   augment, boundaries = config.augment, config.schedule.boundaries_epochs
   rules = [
       ("epochs", config.epochs, config.epochs > 0, "above 0"),
@@ -123,6 +127,7 @@ def _check(config: Any) -> None:
       ("checkpoint.every_steps", config.checkpoint.every_steps, config.checkpoint.every_steps >= 0, "0 or more"),
       ("checkpoint.keep", config.checkpoint.keep, config.checkpoint.keep > 0, "above 0"),
       ("evaluation.batch_size", config.evaluation.batch_size, config.evaluation.batch_size > 0, "above 0"),
+      ("data.limit", config.data.limit, config.data.limit >= 0, "0 or more"),
       ("data.shuffle_buffer", config.data.shuffle_buffer, config.data.shuffle_buffer > 0, "above 0"),
       ("data.min_crop_area", config.data.min_crop_area, 0 < config.data.min_crop_area <= 1,
        "above 0 and at most 1"),

@@ -34,8 +34,10 @@ def published(config: str, network: str, metric: str) -> Figure | None:
   """The published number of an experiment, or None.
 
   Args:
-    config: name of its configuration file without ".py", such as "cifar10_apr_sp". Adversarial training is
-      "cifar10_fgsm" alone or with the augmentation behind it, "cifar10_fgsm_apr_sp".
+    config: name of its configuration file without ".py", such as "cifar10_apr_sp". "cifar10_adversarial" and
+      "cifar100_adversarial" are the adversarial training of APR's Table 1. "cifar10_fgsm", alone or with the
+      augmentation behind it, "cifar10_fgsm_apr_sp", is that of APR's Table 3 and HybridAugment++'s Table 4; these,
+      and "cifar10_csi", await their configurations.
     network: a name of `apr_jax/models/zoo.py`.
     metric: "clean_error"; "mean_error" (CIFAR-10-C, CIFAR-100-C: mean over 15 corruptions and 5 severities); "mce"
       (ImageNet-C, relative to AlexNet); "ood_auroc", the mean over `OOD_SETS`, or of one of them,
@@ -44,6 +46,12 @@ def published(config: str, network: str, metric: str) -> Figure | None:
   return _FIGURES.get((config, network, metric))
 
 
+def data_set(config: str) -> str | None:
+  """The data set, as in `data.name`, that the numbers of an experiment are of; None if none is published."""
+  return _DATA_SETS.get(config.partition("_")[0])
+
+
+_DATA_SETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet": "imagenet2012"}
 _NETWORKS = ("allconv", "densenet_40_12", "wide_resnet_40_2", "resnext29_32x4", "resnet18_cifar")
 _APR, _HYBRID = "APR (ICCV 2021)", "HybridAugment++ (ICCV 2023)"
 
@@ -131,7 +139,7 @@ _APR_TABLE_4 = {
 # Clean error and mCE of ResNet-50; HybridAugment++, Table 3, with the blur of the CIFAR experiments (25.5 and 65.8
 # with a stronger one).
 _HYBRID_TABLE_3 = {"imagenet_hybrid_plus_ps": (23.7, 67.3)}
-# Clean error of ResNet-50; HybridAugment++, Table 3.
+# Clean error of ResNet-50; HybridAugment++, Table 3. APR's Table 4 prints that of APR-SP.
 _IMAGENET_CLEAN = {
     "imagenet_standard": 23.9, "imagenet_patch_uniform": 24.5, "imagenet_autoaugment": 22.8,
     "imagenet_random_autoaugment": 23.6, "imagenet_max_blur": 23.0, "imagenet_stylized": 27.2,
@@ -169,7 +177,8 @@ def _figures() -> dict[tuple[str, str, str], Figure]:
       write(config, "preact_resnet18", "robust_accuracy", robust, source)
 
   for config, value in _IMAGENET_CLEAN.items():
-    write(config, _imagenet_network(config), "clean_error", value, f"{_HYBRID}, Table 3")
+    source = f"{_APR}, Table 4" if config == "imagenet_apr_sp" else f"{_HYBRID}, Table 3"
+    write(config, _imagenet_network(config), "clean_error", value, source)
   for config, value in _APR_TABLE_4.items():
     write(config, _imagenet_network(config), "mce", value, f"{_APR}, Table 4")
   for config, (clean, mce) in _HYBRID_TABLE_3.items():

@@ -85,7 +85,7 @@ def _markdown(entries: Sequence[table.Entry]) -> str:
 def _entry(run: Run, scores: Scores | None, reason: str | None = None) -> table.Entry:
   state = table.FINISHED if scores else table.FAILED if reason else table.NOT_RUN
   return table.Entry(run.config.name, run.changes, run.config.model.name, run.config.seed, state, scores,
-                     "" if scores else reason or "")
+                     "" if scores else reason or "", run.config.data.name)
 
 
 def _main() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from apr_jax import data
 from apr_jax.errors import UserError, one_line
 from apr_jax.evaluation.runner import RESULTS
-from apr_jax.published import OOD_SETS, Figure, published
-from apr_jax.training.workdir import flatten
+from apr_jax.published import OOD_SETS, Figure, data_set, published
+from apr_jax.training.workdir import CHANGE_NOTHING, flatten
 
 # {name of the score, as in `apr_jax.published`: (title, where it stands in results.json)}; all in percent.
 METRICS: Mapping[str, tuple[str, Callable[[dict], float]]] = {
@@ -22,8 +22,7 @@ METRICS: Mapping[str, tuple[str, Callable[[dict], float]]] = {
 }
 
 # Keys of a configuration that change no score, or that a table shows apart.
-_APART = ("name", "seed", "model.name", "data.data_dir", "data.download", "log_every_steps", "eval_every_epochs",
-          "checkpoint.", "evaluation.")
+_APART = (*CHANGE_NOTHING, "seed", "model.name", "evaluation.")
 _FILLED_IN = ("model.num_classes", "model.image_size")  # from the data set, when the training starts
 
 
@@ -73,8 +72,10 @@ class Scores:
       return None
 
   def published(self, metric: str) -> Figure | None:
-    """The published number of the same score: for OOD, on the same sets."""
+    """The published number of the same score: of the same data set, and for OOD on the same sets."""
     name, network = self.config.get("name", ""), self.config["model"]["name"]
+    if self.config["data"]["name"] != data_set(name):
+      return None
     if metric != "ood_auroc":
       return published(name, network, metric)
     sets = [_plain_set(path) for path in self.ood_sets]
@@ -84,6 +85,12 @@ class Scores:
     if not figures or None in figures:
       return None
     return Figure(sum(figure.value for figure in figures) / len(figures), figures[0].source)
+
+  def images(self, metric: str) -> tuple:
+    """Of which images the score is; scores of different ones have no mean."""
+    if metric in ("mean_error", "mce"):
+      return self.limit, self.corruption_source
+    return self.limit, tuple(sorted(self.ood_sets)) if metric == "ood_auroc" else ()
 
   def not_comparable(self, metric: str) -> str | None:
     """Why the score must not be held against the published number, or None."""
@@ -110,7 +117,8 @@ def read_scores(folder: str | pathlib.Path) -> Scores:
   try:
     results = json.loads(paths[0].read_text())
     scores = Scores(folder, results)
-    _ = scores.config["model"]["name"], scores.config["seed"], results["meta"]["step"], scores.limit
+    _ = (scores.config["model"]["name"], scores.config["data"]["name"], scores.config["seed"],
+         results["meta"]["step"], scores.limit)
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise UserError(f"{paths[0]} cannot be read as the results of an evaluation: {one_line(repr(error))}; "
                     f"run evaluate.py --workdir {folder} again") from error

@@ -1,6 +1,7 @@
 """Tables of runs: configuration × network, scores over seeds, the published number beside each and the difference.
 
-A score is the mean ± the sample standard deviation over the seeds, in percent; of one seed the score alone.
+A score is the mean ± the sample standard deviation over the seeds, in percent; of one seed the score alone. Seeds that
+were scored on different images have no mean, and a changed recipe no difference from a published number.
 """
 
 import csv
@@ -10,7 +11,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 
 from apr_jax.comparison.scores import METRICS, Scores
-from apr_jax.published import Figure, published
+from apr_jax.published import Figure, data_set, published
 
 FINISHED, FAILED, NOT_RUN = "finished", "failed", "not run"
 _NOTHING = "–"
@@ -28,6 +29,8 @@ class Entry:
     state: FINISHED, FAILED or NOT_RUN.
     scores: of a finished run.
     reason: why it failed, one line.
+    data_name: of the data set that a run without scores is for; "" = that of the experiment.
+    folder: what tells it from another run of the same seed; "" for nothing.
   """
 
   experiment: str
@@ -37,6 +40,8 @@ class Entry:
   state: str
   scores: Scores | None = None
   reason: str = ""
+  data_name: str = ""
+  folder: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,20 +52,22 @@ class Cell:
     values: one per finished run that has the score, in percent.
     figure: the published number, if there is one.
     not_comparable: why the two must not be compared, or None.
+    mixed: whether the values are of different images, so that they have no mean.
   """
 
   values: tuple[float, ...]
   figure: Figure | None
   not_comparable: str | None
+  mixed: bool = False
 
   @property
   def mean(self) -> float | None:
-    return statistics.fmean(self.values) if self.values else None
+    return statistics.fmean(self.values) if self.values and not self.mixed else None
 
   @property
   def std(self) -> float | None:
     """Sample standard deviation; None below two values."""
-    return statistics.stdev(self.values) if len(self.values) > 1 else None
+    return statistics.stdev(self.values) if len(self.values) > 1 and not self.mixed else None
 
   @property
   def difference(self) -> float | None:
@@ -88,7 +95,8 @@ class Row:
   def label(self) -> str:
     """The configuration, with what is changed in it."""
     first = self.entries[0]
-    return first.experiment + (f" ({first.changes})" if first.changes else "")
+    behind = ", ".join(filter(None, (first.changes, first.folder)))
+    return first.experiment + (f" ({behind})" if behind else "")
 
   @property
   def network(self) -> str:
@@ -114,20 +122,35 @@ class Row:
       notes.append("corruptions regenerated, not comparable with published scores" if source == "regenerated"
                    else f"corruptions: {source}")
     notes += [f"OOD: {', '.join(sets)}" for sets in self._all(lambda scores: scores.ood_sets)]
+    mixed = [METRICS[metric][0] for metric, cell in self.cells.items() if cell.mixed]
+    if mixed:
+      notes.append(f"no mean of seeds that were scored on different images: {', '.join(mixed)}")
+    if self.entries[0].changes and any(cell.values and cell.figure for cell in self.cells.values()):
+      notes.append(f"changed recipe: {self.entries[0].changes}, not comparable with published scores")
     return notes + [f"on {limit}, not comparable with published scores"
                     for limit in self._all(lambda scores: scores.limit)]
 
+  @property
+  def _data_name(self) -> str:
+    return self.finished[0].scores.config["data"]["name"] if self.finished else self.entries[0].data_name
+
   def _cell(self, metric: str) -> Cell:
-    values = tuple(value for entry in self.finished if (value := entry.scores.value(metric)) is not None)
-    if values:
-      figures = {entry.scores.published(metric) for entry in self.finished}
+    first = self.entries[0]
+    scored = [entry.scores for entry in self.finished if entry.scores.value(metric) is not None]
+    values = tuple(scores.value(metric) for scores in scored)
+    if scored:
+      figures = {scores.published(metric) for scores in scored}
     elif metric == "ood_auroc":
       figures = {None}  # it depends on the sets, which are not known yet
+    elif self._data_name not in ("", data_set(first.experiment)):
+      figures = {None}
     else:
-      figures = {published(self.entries[0].experiment, self.network, metric)}
+      figures = {published(first.experiment, self.network, metric)}
     figure = figures.pop() if len(figures) == 1 else None
-    reasons = self._all(lambda scores: scores.not_comparable(metric))
-    return Cell(values, figure, reasons[0] if reasons else None)
+    changed = [f"changed recipe: {first.changes}"] if first.changes else []
+    reasons = changed + self._all(lambda scores: scores.not_comparable(metric))
+    return Cell(values, figure, reasons[0] if reasons else None,
+                mixed=len({scores.images(metric) for scores in scored}) > 1)
 
   def _all(self, read: Callable[[Scores], object]) -> list:
     """The different values that the finished runs have, without empty ones, in order."""
@@ -135,10 +158,10 @@ class Row:
 
 
 def make_rows(entries: Iterable[Entry]) -> list[Row]:
-  """One row per configuration and network, in the order of their first runs."""
+  """One row per configuration, network and folder, in the order of their first runs."""
   groups = {}
   for entry in entries:
-    groups.setdefault((entry.experiment, entry.changes, entry.network), []).append(entry)
+    groups.setdefault((entry.experiment, entry.changes, entry.network, entry.folder), []).append(entry)
   return [Row(group) for group in groups.values()]
 
 
@@ -189,7 +212,9 @@ def to_csv(rows: Sequence[Row]) -> str:
 def _texts(row: Row, metric: str) -> tuple[str, str, str]:
   """The score, the published number and the difference, as they are shown."""
   cell = row.cells[metric]
-  if cell.mean is None:
+  if cell.mixed:
+    score = "mixed"
+  elif cell.mean is None:
     score = _NOTHING if row.finished else row.state
   else:
     score = f"{cell.mean:.2f}" + ("" if cell.std is None else f" ± {cell.std:.2f}")

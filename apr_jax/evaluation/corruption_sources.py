@@ -16,7 +16,7 @@ from apr_jax.data import ArrayData
 from apr_jax.data.imagenet_c import ImageNetC
 from apr_jax.data.published_corruptions import PublishedCorruptions
 from apr_jax.errors import UserError
-from apr_jax.evaluation.suite import Task
+from apr_jax.evaluation.suite import Task, data_folder
 
 Load = Callable[[str, int], Iterator[ArrayData]]
 """(corruption, severity) → the corrupted test images in chunks, which bound the memory."""
@@ -36,7 +36,7 @@ def open_source(task: Task, names: tuple[str, ...]) -> tuple[str, Load]:
   Raises:
     UserError: the source is not there, or does not fit.
   """
-  source = _choose(task, names)
+  source = _choose(task.data_name, task.data_dir, task.corruption_source, names)
   load = SOURCES[source](task, names)
   return "regenerated" if source == "published" and _made_here(task) else source, load
 
@@ -49,10 +49,10 @@ def logits_of(task: Task, load: Load, name: str, severity: int) -> tuple[np.ndar
   return task.once(f"{name}/{severity}", lambda: _predict(task, load(name, severity)))
 
 
-def describe(task: Task) -> str:
-  """The source and, if it is one, the folder that `open_source` would open now."""
-  source = _choose(task, corruptions.CORRUPTIONS)
-  return f"{source}: {_published_folder(task)}" if source == "published" else source
+def describe(data_name: str, data_dir: str, wanted: str = "auto") -> str:
+  """The source and, if it is one, the folder that `open_source` would open now for these values of a task."""
+  source = _choose(data_name, data_dir, wanted, corruptions.CORRUPTIONS)
+  return f"{source}: {_published_folder(data_name, data_dir)}" if source == "published" else source
 
 
 def _predict(task: Task, chunks: Iterator[ArrayData]) -> tuple[np.ndarray, np.ndarray]:
@@ -68,15 +68,17 @@ def _predict(task: Task, chunks: Iterator[ArrayData]) -> tuple[np.ndarray, np.nd
   return np.concatenate(logits), np.concatenate(labels)
 
 
-def _choose(task: Task, names: tuple[str, ...]) -> str:
-  if task.corruption_source != "auto":
-    return task.corruption_source
-  return "published" if _published_folder(task) else "tfds" if _tfds_folder(task, names) else "regenerated"
+def _choose(data_name: str, data_dir: str, wanted: str, names: tuple[str, ...]) -> str:
+  if wanted != "auto":
+    return wanted
+  if _published_folder(data_name, data_dir):
+    return "published"
+  return "tfds" if _tfds_folder(data_name, data_dir, names) else "regenerated"
 
 
 def published(task: Task, names: tuple[str, ...]) -> Load:
   """The published files, in the data folder itself or in its folder of their name."""
-  folder = _published_folder(task)
+  folder = _published_folder(task.data_name, task.data_dir)
   if folder is None:
     known = _PUBLISHED.get(task.data_name)
     inside = f" or its folder {known}" if known else ""
@@ -119,18 +121,18 @@ SOURCES: dict[str, Callable[[Task, tuple[str, ...]], Load]] = {
     "published": published, "tfds": tfds, "regenerated": regenerated}
 
 
-def _published_folder(task: Task) -> pathlib.Path | None:
-  if not task.data_dir:
+def _published_folder(data_name: str, data_dir: str) -> pathlib.Path | None:
+  if not data_dir:
     return None
-  folder = pathlib.Path(task.data_dir).expanduser()
-  candidates = [folder / _PUBLISHED[task.data_name], folder] if task.data_name in _PUBLISHED else [folder]
+  folder = pathlib.Path(data_dir).expanduser()
+  candidates = [folder / _PUBLISHED[data_name], folder] if data_name in _PUBLISHED else [folder]
   return next((candidate for candidate in candidates if (candidate / "labels.npy").is_file()
                or any(candidate.glob("gaussian_noise/1")) or any(candidate.glob("*/gaussian_noise/1"))), None)
 
 
 def _made_here(task: Task) -> bool:
   """Whether the folder is one that `apr_jax.corruptions.make` wrote, in the published layout."""
-  folder = _published_folder(task)
+  folder = _published_folder(task.data_name, task.data_dir)
   return folder is not None and (folder / MADE).is_file()
 
 
@@ -149,8 +151,8 @@ def _check_labels(task: Task, labels: np.ndarray, folder: pathlib.Path) -> None:
                     f"images of class {label} there, {counts[1][label]} here; give the folder of this data set")
 
 
-def _tfds_folder(task: Task, names: tuple[str, ...]) -> pathlib.Path | None:
-  if task.data_name not in _TFDS or not set(names) <= set(corruptions.CORRUPTIONS):
+def _tfds_folder(data_name: str, data_dir: str, names: tuple[str, ...]) -> pathlib.Path | None:
+  if data_name not in _TFDS or not set(names) <= set(corruptions.CORRUPTIONS):
     return None
-  folder = task.data_folder / _TFDS[task.data_name]
+  folder = data_folder(data_dir) / _TFDS[data_name]
   return folder if folder.is_dir() else None

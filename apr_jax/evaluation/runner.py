@@ -20,7 +20,7 @@ from apr_jax.evaluation import (
 from apr_jax.evaluation.classifier import LoadedClassifier
 from apr_jax.evaluation.part_store import PartStore
 from apr_jax.evaluation.suite import Task
-from apr_jax.training.workdir import write_json
+from apr_jax.training.workdir import CHANGE_NOTHING, flatten, write_json
 
 SUITES = {"clean": clean, "corruptions": corruptions, "extra_corruptions": extra_corruptions,
           "calibration": calibration, "ood": ood, "fourier": fourier, "swap": swap}
@@ -54,8 +54,8 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir
     report: called at the end, to draw what was found; `report.write.write_report`.
 
   Returns:
-    what is written: {suite: summary} and "meta" (configuration, seed, step, versions, git, examples, ...). Suites
-    that an earlier call with the same "meta" has written stay.
+    what is written: {suite: summary} and "meta" (configuration with this call's `data_dir` and `ood_sets`, seed,
+    step, versions, git, examples, ...). Suites that an earlier call under the same conditions has written stay.
 
   Raises:
     UserError: something the user gave cannot be used.
@@ -79,8 +79,8 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir
   # All of them before the first is computed: what is missing for the last suite is said at once, not after hours.
   parts = {suite: dict(SUITES[suite].parts(task)) for suite in suites}
   meta = _meta(classifier, task)
-  store = PartStore(folder, meta)
-  results = _earlier_results(folder / RESULTS, store.digest) | {"meta": meta | {"parts": store.digest}}
+  store = PartStore(folder, _conditions(meta))
+  results = _earlier_results(folder / RESULTS, store.digest, task.ood_sets) | {"meta": meta | {"parts": store.digest}}
   for suite in suites:
     progress = tqdm.tqdm(parts[suite], desc=suite, unit="set", disable=quiet or not sys.stderr.isatty())
     for name in progress:
@@ -103,8 +103,9 @@ def summary_lines(results: dict) -> list[str]:
 def _task(classifier: LoadedClassifier, data_dir: str | None, limit: int, corruption_source: str,
           ood_sets: tuple[str, ...] | None) -> Task:
   config = classifier.config
-  with config.unlocked():
+  with config.unlocked():  # of which the results keep a copy
     config.data.data_dir = config.data.data_dir if data_dir is None else data_dir
+    config.evaluation.ood_sets = config.evaluation.ood_sets if ood_sets is None else tuple(ood_sets)
 
   def load_test(name: str) -> ArrayData:
     data = _load_at_size(config.data, name, classifier.image_size)
@@ -115,7 +116,7 @@ def _task(classifier: LoadedClassifier, data_dir: str | None, limit: int, corrup
 
   return Task(logits=classifier.logits, data_name=config.data.name, data_dir=config.data.data_dir,
               num_classes=classifier.num_classes, image_size=classifier.image_size, load_test=load_test, limit=limit,
-              ood_sets=config.evaluation.ood_sets if ood_sets is None else ood_sets,
+              ood_sets=config.evaluation.ood_sets,
               corruption_source=corruption_source, download=config.data.download)
 
 
@@ -130,22 +131,36 @@ def _load_at_size(settings, name: str, image_size: tuple[int, int]) -> ArrayData
   return data
 
 
-def _earlier_results(path: pathlib.Path, digest: str) -> dict:
-  """The suites that `path` holds of the same evaluation; nothing of another, whose parts stay in their own file."""
+def _earlier_results(path: pathlib.Path, digest: str, ood_sets: tuple[str, ...]) -> dict:
+  """The suites that `path` holds of the same evaluation; nothing of another, whose parts stay in their own file.
+
+  Without the suite of other out-of-distribution sets, which "meta" would no longer name.
+  """
   try:
     results = json.loads(path.read_text())
-    return results if results["meta"]["parts"] == digest else {}
+    if results["meta"]["parts"] != digest:
+      return {}
+    if tuple(results["meta"]["config"]["evaluation"]["ood_sets"]) != tuple(ood_sets):
+      results.pop("ood", None)
+    return results
   except (OSError, ValueError, KeyError, TypeError):
     return {}
 
 
+def _conditions(meta: dict) -> dict:
+  """What the result of a part depends on, of "meta": the settings of the evaluation choose parts, and change none."""
+  config = {key: value for key, value in flatten(meta["config"]).items()
+            if not key.startswith((*CHANGE_NOTHING, "evaluation."))}  # the folder of the data is in "meta" itself
+  return meta | {"config": config}
+
+
 def _meta(classifier: LoadedClassifier, task: Task) -> dict:
-  """Everything that the results depend on."""
+  """What was evaluated, on what and with what."""
   versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
   return {"config": classifier.config.to_dict(), "seed": classifier.config.seed, "step": classifier.step,
           "versions": versions | {"apr_jax": apr_jax.__version__, "python": platform.python_version()},
           "git": _git_commit(), "device": jax.devices()[0].device_kind, "data_dir": task.data_dir,
-          "corruptions": corruption_sources.describe(task),
+          "corruptions": corruption_sources.describe(task.data_name, task.data_dir, task.corruption_source),
           "examples": f"the first {task.limit} of each set" if task.limit else "all"}
 
 

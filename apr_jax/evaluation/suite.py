@@ -26,6 +26,11 @@ Part = tuple[str, Callable[[], Any]]
 Parts = Iterator[Part]
 
 
+def data_folder(data_dir: str) -> pathlib.Path:
+  """`data_dir`, or for "" where TFDS keeps its data sets."""
+  return pathlib.Path(data_dir or os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
   """What an evaluator may know: a network as a function, and images.
@@ -58,7 +63,7 @@ class Task:
   @property
   def data_folder(self) -> pathlib.Path:
     """`data_dir`, or where TFDS keeps its data sets if it is not given."""
-    return pathlib.Path(self.data_dir or os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+    return data_folder(self.data_dir)
 
   @functools.cached_property
   def test(self) -> ArrayData:

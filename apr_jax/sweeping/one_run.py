@@ -11,7 +11,9 @@ import pathlib
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 
+import ml_collections
 from absl import flags
 
 from apr_jax import cli
@@ -21,15 +23,29 @@ from apr_jax.training import checkpoint, loop
 from apr_jax.training.workdir import write_json
 
 
+def complete(config: ml_collections.ConfigDict, workdir: str, suites: Sequence[str]) -> None:
+  """Trains what is not trained, evaluates what is not evaluated, and marks the run as done.
+
+  Args:
+    config: of the run; where data lie and what is evaluated may differ from when it was trained.
+    workdir: folder of the run.
+    suites: names of `runner.SUITES`.
+
+  Raises:
+    UserError: something the user gave cannot be used.
+    Interrupted: SIGTERM or SIGINT arrived in training.
+  """
+  loop.train(config, workdir)
+  results = runner.evaluate(workdir, suites=tuple(suites), data_dir=config.data.data_dir,
+                            ood_sets=config.evaluation.ood_sets, batch_size=config.evaluation.batch_size)
+  print("\n".join(runner.summary_lines(results)), flush=True)
+  write_json(pathlib.Path(workdir) / plan.DONE,
+             {"config": plan.json_config(config), "step": checkpoint.latest_step(workdir)})
+
+
 def _main() -> None:
   threading.Thread(target=_stop_with_the_sweep, daemon=True).start()
-  config = cli.load_config(_CONFIG.value, _SET.value)
-  wanted = plan.json_config(config)
-  loop.train(config, _WORKDIR.value)
-  results = runner.evaluate(_WORKDIR.value, suites=tuple(_SUITES.value))
-  print("\n".join(runner.summary_lines(results)), flush=True)
-  step = checkpoint.latest_step(_WORKDIR.value)
-  write_json(pathlib.Path(_WORKDIR.value) / plan.DONE, {"config": wanted, "step": step})
+  complete(cli.load_config(_CONFIG.value, _SET.value), _WORKDIR.value, _SUITES.value)
 
 
 def _stop_with_the_sweep() -> None:

@@ -10,18 +10,17 @@ from typing import Any
 
 import ml_collections
 
-from apr_jax import cli, models
+from apr_jax import cli, experiment, models
 from apr_jax.comparison.scores import Scores, deviations, read_scores
 from apr_jax.errors import UserError, lookup
+from apr_jax.evaluation import corruption_sources
 from apr_jax.training import checkpoint
+from apr_jax.training.workdir import CHANGE_NOTHING
 
 DONE = "sweep.json"
 """What `one_run` writes when a run is trained and evaluated: {"config": as it was asked for, "step": the last}."""
 
 _BY_FLAG = {"model.name": "--models", "seed": "--seeds", "name": None}
-# Keys that may change without a run being done again.
-_CHANGE_NOTHING = ("name", "data.data_dir", "data.download", "log_every_steps", "eval_every_epochs", "checkpoint.",
-                   "evaluation.batch_size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +42,20 @@ class Run:
   folder: pathlib.Path
 
   def finished(self, suites: Sequence[str]) -> Scores | None:
-    """The scores of a run that is trained to its last step and evaluated there on these suites, else None."""
+    """The scores of a run that is trained to its last step and evaluated there on these suites, else None.
+
+    They must be those that an evaluation would give now: of all images, and of corruptions from the same source.
+    """
+    wanted, settings = self.config.to_dict(), self.config.data
     try:
       mark = json.loads((self.folder / DONE).read_text())
       scores = read_scores(self.folder)
-      whole = mark["step"] == scores.results["meta"]["step"] == checkpoint.latest_step(self.folder)
-      same = not deviations(self.config.to_dict(), mark["config"], _CHANGE_NOTHING)
+      meta = scores.results["meta"]
+      whole = mark["step"] == meta["step"] == checkpoint.latest_step(self.folder) and scores.limit is None
+      # The mark says that the training has ended; the results, which evaluate.py rewrites, what was scored.
+      same = not deviations(mark["config"], wanted, CHANGE_NOTHING) and not deviations(
+          scores.config, wanted, CHANGE_NOTHING)
+      same &= meta["corruptions"] == corruption_sources.describe(settings.name, settings.data_dir)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # a UserError is a ValueError
       return None
     return scores if whole and same and set(suites) <= scores.results.keys() else None
@@ -59,14 +66,14 @@ def make_plan(patterns: Sequence[str], networks: Sequence[str], seeds: Sequence[
   """All runs of a sweep, seeds innermost.
 
   Args:
-    patterns: configuration files, with * and ? as in a shell. Files whose name ends in "base" are no experiments.
+    patterns: configuration files, with * and ? as in a shell. "base.py" and what ends in "_base.py" are no experiments.
     networks: names in the zoo; none = each configuration's own.
     seeds: whole numbers, as strings.
     overrides: "KEY=VALUE" each, for all runs.
     workdir: folder of the sweep.
 
   Raises:
-    UserError: nothing matches, or a name, a number or a key is wrong.
+    UserError: nothing matches, a name, a number or a key is wrong, or a value is out of its range.
   """
   for network in networks:
     lookup(models.NETWORKS, network, "network in --models")
@@ -84,6 +91,7 @@ def make_plan(patterns: Sequence[str], networks: Sequence[str], seeds: Sequence[
       for seed in dict.fromkeys(int(seed) for seed in seeds):
         own = (*overrides, f"model.name={network}", f"seed={seed}")
         config = cli.load_config(file, own)
+        _check_values(file, config)
         changes = deviations(config.to_dict(), original.to_dict())
         folder = pathlib.Path(workdir) / f"{config.name}-{network}-s{seed}"
         runs.append(Run(file, own, config, changes, folder))
@@ -99,12 +107,23 @@ def _files(patterns: Sequence[str]) -> list[str]:
   """The configuration files that the patterns match, each once, in order."""
   files = []
   for pattern in patterns:
-    found = [file for file in sorted(glob.glob(pattern)) if not pathlib.Path(file).stem.endswith("base")]
+    found = [file for file in sorted(glob.glob(pattern)) if not _is_base(pathlib.Path(file).stem)]
     if not found:
       raise UserError(f"no configuration matches {pattern!r} in --configs; give files, such as "
                       f"'configs/cifar10_*.py' (base files are no experiments)")
     files += map(os.path.normpath, found)
   return list(dict.fromkeys(files))
+
+
+def _is_base(stem: str) -> bool:
+  return stem == "base" or stem.endswith("_base")
+
+
+def _check_values(file: str, config: ml_collections.ConfigDict) -> None:
+  try:
+    experiment.check(config)
+  except UserError as error:
+    raise UserError(f"{file}: {error}") from error
 
 
 def _check_override(override: str) -> None:

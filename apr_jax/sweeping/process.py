@@ -91,7 +91,11 @@ def execute(run: Run, suites: Sequence[str], lock: int) -> str | None:
     return f"the folder {run.folder} cannot be written: {one_line(error)}"
   with log:
     start = log.tell()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[lock]) as process:
+    try:
+      process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[lock])
+    except OSError as error:
+      return f"its process cannot be started: {one_line(error)}"
+    with process:
       try:
         code = _wait(process, run.folder / LOG, start)
       except Stopped:

@@ -73,13 +73,17 @@ def train(config, workdir: str, quiet: bool = False) -> None:
   primary = jax.process_index() == 0  # of several processes, the one that writes and prints
   workdirs.check_config(workdir, config)
   done = checkpoint.latest_step(workdir) or 0
-  if done >= total_steps:
+  if done > total_steps:
+    raise UserError(f"{workdir} is trained for {done} steps already, more than the {total_steps} of "
+                    f"epochs={config.epochs}; use another --workdir, or at least epochs="
+                    f"{math.ceil(done / steps_per_epoch)}")
+  if primary:  # also of a trained run: an evaluation reads there where data lie, and what it is to score
+    workdirs.write_config(workdir, config)
+  if done == total_steps:
     if primary and not quiet:
       print(f"nothing left to do: {workdir} is trained for {done} of {total_steps} steps; "
             f"a larger config.epochs continues it")
     return
-  if primary:
-    workdirs.write_config(workdir, config)
 
   with checkpoint.Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
     # ---- State ----

@@ -13,9 +13,13 @@ CONFIG = "config.json"
 
 _SECTIONS = {"seed", "data", "model", "augment", "evaluation"}
 
+CHANGE_NOTHING = ("name", "log_every_steps", "eval_every_epochs", "data.data_dir", "data.download", "checkpoint.",
+                  "evaluation.batch_size")
+"""Beginnings of the keys that change neither what a step of the training computes nor a score. Where `data.name`
+takes a path (`data.WITH_PATH`), `data.data_dir` is none of them."""
+
 # Keys that a continued run may change: they do not change what a step computes.
-_FREE = ("name", "epochs", "log_every_steps", "eval_every_epochs", "data.data_dir", "data.download", "checkpoint.",
-         "evaluation.")
+_FREE = (*CHANGE_NOTHING, "epochs", "evaluation.")
 
 
 def write_text(path: pathlib.Path, text: str) -> None:

@@ -9,8 +9,10 @@ from apr_jax.comparison.scores import read_scores
 from apr_jax.comparison.table import FAILED, FINISHED, NOT_RUN, Entry, make_rows, to_csv, to_markdown
 
 
-def entry(scores=None, experiment="cifar10_apr_sp", network="wide_resnet_40_2", seed=0, state=None, reason=""):
-  return Entry(experiment, "", network, seed, state or (FINISHED if scores else NOT_RUN), scores, reason)
+def entry(scores=None, experiment="cifar10_apr_sp", network="wide_resnet_40_2", seed=0, state=None, reason="",
+          changes="", data_name=""):
+  return Entry(experiment, changes, network, seed, state or (FINISHED if scores else NOT_RUN), scores, reason,
+               data_name)
 
 
 def cells(markdown):
@@ -77,13 +79,47 @@ def test_limited_evaluations_are_not_held_against_published_ones(write_results):
   assert shown["difference of clean error %"] == "not comparable" and "the first 9 of each set" in shown["notes"]
 
 
+def test_a_changed_recipe_is_not_held_against_published_scores(write_results):
+  row, = make_rows([entry(read_scores(write_results("run", clean=5.3)), changes="epochs=1")])
+  shown, = cells(to_markdown([row]))
+  assert shown["published of clean error %"] == "4.3" and shown["difference of clean error %"] == "not comparable"
+  assert shown["notes"] == "changed recipe: epochs=1, not comparable with published scores"
+
+
+def test_another_data_set_has_no_published_scores(write_results):
+  on_digits = read_scores(write_results("run", clean=5.3, **{"data.name": "digits"}))
+  rows = make_rows([entry(on_digits, changes="data.name=digits"),
+                    entry(experiment="cifar10_apr_s", changes="data.name=digits", data_name="digits")])
+  assert all(cell.figure is None for row in rows for cell in row.cells.values()) and rows[0].notes == []
+
+
+@pytest.mark.parametrize("one, other, mixed, whole", [
+    (dict(source="published"), dict(source="regenerated"), {"mean corruption error %"}, {"clean error %"}),
+    (dict(examples="all"), dict(examples="the first 9 of each set"),
+     {"mean corruption error %", "clean error %", "OOD AUROC %"}, set()),
+    (dict(ood={"svhn": 90.0}), dict(ood={"cifar100": 80.0}), {"OOD AUROC %"},
+     {"mean corruption error %", "clean error %"}),
+    (dict(ood={"svhn": 90.0, "cifar100": 80.0}), dict(ood={"cifar100": 82.0, "svhn": 92.0}), set(),
+     {"mean corruption error %", "clean error %", "OOD AUROC %"}),
+])
+def test_scores_on_different_images_have_no_mean(write_results, one, other, mixed, whole):
+  both = dict(clean=5.0, mean_error=9.0, ood={"cifar100": 80.0})
+  row, = make_rows([entry(read_scores(write_results("one", **both | one)), seed=0),
+                    entry(read_scores(write_results("other", seed=1, **both | other)), seed=1)])
+  shown, = cells(to_markdown([row]))
+  assert {name for name, text in shown.items() if text == "mixed"} == mixed
+  assert all("±" in shown[name] for name in whole) and ("no mean of seeds" in shown["notes"]) == bool(mixed)
+  assert (row.cells["mean_error"].mean is None) == ("mean corruption error %" in mixed)
+
+
 def test_what_no_row_has_gets_no_column(write_results):
   row, = make_rows([entry(read_scores(write_results("run", name="mine", clean=5.0)), experiment="mine")])
   assert list(cells(to_markdown([row]))[0]) == ["configuration", "network", "n", "clean error %", "notes"]
 
 
 def test_mce_has_a_column_of_its_own(write_results):
-  scores = read_scores(write_results("run", name="imagenet_apr_sp", network="resnet50", mean_error=52.0, mce=66.0))
+  scores = read_scores(write_results("run", name="imagenet_apr_sp", network="resnet50", mean_error=52.0, mce=66.0,
+                                     **{"data.name": "imagenet2012"}))
   shown, = cells(to_markdown(make_rows([entry(scores, "imagenet_apr_sp", "resnet50")])))
   assert shown["mCE %"] == "66.00" and shown["difference of mCE %"] == "+1.00"
   assert shown["mean corruption error %"] == "52.00"

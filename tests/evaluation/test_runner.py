@@ -124,6 +124,20 @@ def count_calls(monkeypatch, fail_at=math.inf):
   return calls
 
 
+def test_other_out_of_distribution_sets_cost_nothing_else_and_are_named(run, results, tmp_path, monkeypatch):
+  out = tmp_path / "out"
+  suites = ("clean", "ood")
+  evaluate(run, out, suites=suites, ood_sets=("uniform_noise",))
+  calls = count_calls(monkeypatch)
+  other = evaluate(run, out, suites=suites, ood_sets=("photo_patches",), batch_size=7)
+  assert len(calls) == 2  # the set, and the test images it is held against
+  assert other["ood"]["photo_patches"] == results["ood"]["photo_patches"] and "uniform_noise" not in other["ood"]
+  assert other["meta"]["config"]["evaluation"]["ood_sets"] == ("photo_patches",)
+  evaluate(run, out, suites=suites, ood_sets=("uniform_noise",))
+  assert len(calls) == 2  # nor is it forgotten
+  assert evaluate(run, out, suites=("clean",), ood_sets=("photo_patches",)).keys() == {"clean", "meta"}
+
+
 def test_an_interrupted_evaluation_goes_on_where_it_stopped(run, results, tmp_path, monkeypatch):
   out = tmp_path / "stopped"
   with monkeypatch.context() as patch:

@@ -26,7 +26,8 @@ if orders["does"] == "interrupt the sweep":
 (folder / "checkpoints" / "7").mkdir(parents=True, exist_ok=True)
 (folder / "eval").mkdir(exist_ok=True)
 scores = {suite: orders["scores"][suite] for suite in arguments["suites"].split(",")}
-meta = {"config": orders["config"], "seed": orders["config"]["seed"], "step": 7, "examples": "all"}
+meta = {"config": orders["config"], "seed": orders["config"]["seed"], "step": 7, "examples": "all",
+        "corruptions": "regenerated"}
 (folder / "eval" / "results.json").write_text(json.dumps(scores | {"meta": meta}))
 (folder / "sweep.json").write_text(json.dumps({"config": orders["config"], "step": 7}))
 """

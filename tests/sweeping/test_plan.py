@@ -30,6 +30,12 @@ def test_networks_default_to_the_configuration_s_own_and_base_files_are_no_exper
       f"digits_{method}-wide_resnet_10_1-s0" for method in ("apr_p", "apr_s", "apr_sp", "standard")]
 
 
+def test_a_name_that_merely_ends_in_base_is_an_experiment(tmp_path):
+  for name in ("database", "my_base", "base"):
+    (tmp_path / f"{name}.py").write_text((CONFIGS / "digits_apr_p.py").read_text())
+  assert [run.config.name for run in make_plan([f"{tmp_path}/*.py"], [], ["0"], [], "W")] == ["database"]
+
+
 def test_a_configuration_that_two_patterns_match_and_a_seed_given_twice_run_once():
   assert len(plan(["digits_apr_p.py", "digits_apr_*.py"], seeds=["1", "1"])) == 3
 
@@ -47,6 +53,8 @@ def test_a_configuration_that_two_patterns_match_and_a_seed_given_twice_run_once
     (dict(overrides=["epochs"]), ["--set takes KEY=VALUE", "epochs"]),
     (dict(overrides=["seed=1"]), ["--set seed", "--seeds"]),
     (dict(overrides=["model.name=allconv"]), ["--models"]),
+    (dict(overrides=["data.limit=-5"]), ["digits_apr_p.py", "data.limit must be 0 or more, got -5"]),
+    (dict(overrides=["schedule.boundaries_epochs=(3,2)"]), ["schedule.boundaries_epochs must be", "(3, 2)"]),
 ])
 def test_bad_input_is_one_line(keywords, words):
   with pytest.raises(UserError) as error:

@@ -94,6 +94,48 @@ def test_other_settings_or_more_suites_are_done_again(tmp_path, stand_in):
   assert [run.finished(SUITES) for run in longer] == [None] * 4 and all(run.finished(SUITES) for run in runs)
 
 
+def rewrite(run, *path, value):
+  """Changes one value of results.json."""
+  file = run.folder / "eval" / "results.json"
+  results = inner = json.loads(file.read_text())
+  for key in path[:-1]:
+    inner = inner[key]
+  inner[path[-1]] = value
+  file.write_text(json.dumps(results))
+
+
+@pytest.mark.parametrize("path, value", [
+    (("meta", "examples"), "the first 9 of each set"),
+    (("meta", "corruptions"), "published: elsewhere"),
+    (("meta", "config", "evaluation", "ood_sets"), ["svhn_cropped"]),
+    (("meta", "config", "epochs"), 3),
+])
+def test_results_of_another_evaluation_are_not_those_of_the_run(tmp_path, stand_in, path, value):
+  runs = plan(tmp_path, seeds=["0"])[:2]
+  stand_in(runs)
+  sweep(runs, SUITES, tmp_path / "sweep")
+  rewrite(runs[0], *path, value=value)
+  assert [bool(run.finished(SUITES)) for run in runs] == [False, True]
+
+
+def test_corruptions_that_are_there_now_are_scored(tmp_path, stand_in):
+  runs = plan(tmp_path, seeds=["0"])[:1]
+  stand_in(runs)
+  sweep(runs, SUITES, tmp_path / "sweep")
+  elsewhere = plan(tmp_path, ["epochs=1", f"data.data_dir={tmp_path / 'data'}"], ["0"])[0]
+  assert elsewhere.finished(SUITES)
+  (tmp_path / "data").mkdir()
+  (tmp_path / "data" / "labels.npy").write_bytes(b"")
+  assert not elsewhere.finished(SUITES) and runs[0].finished(SUITES)
+
+
+def test_a_process_that_cannot_be_started_is_the_reason(tmp_path, stand_in, monkeypatch):
+  runs = plan(tmp_path)[:1]
+  monkeypatch.setattr(process, "COMMAND", (str(tmp_path / "no_python"),))
+  entry, = sweep(runs, SUITES, tmp_path / "sweep")
+  assert entry.state == FAILED and "cannot be started" in entry.reason and "no_python" in entry.reason
+
+
 def test_failed_runs_do_not_take_the_others_down_and_are_tried_again(tmp_path, stand_in, capsys):
   runs = plan(tmp_path)
   stand_in(runs, {runs[1].folder.name: "fail", runs[4].folder.name: "die"})

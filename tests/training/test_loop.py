@@ -162,6 +162,13 @@ def test_nothing_left_to_do(digits, uninterrupted, capsys):
   assert len(list(uninterrupted.glob("events*"))) == 1
 
 
+def test_fewer_epochs_than_the_run_has_are_refused(digits, uninterrupted):
+  before = {path: path.read_bytes() for path in uninterrupted.rglob("*") if path.is_file()}
+  with pytest.raises(UserError, match="trained for 8 steps already, more than the 4 of epochs=1; .* epochs=2"):
+    loop.train(digits(epochs=1), uninterrupted, quiet=True)
+  assert {path: path.read_bytes() for path in uninterrupted.rglob("*") if path.is_file()} == before
+
+
 def test_more_epochs_continue_the_run(digits, uninterrupted, tmp_path, capsys):
   loop.train(digits(epochs=3), uninterrupted)
   assert "continues at step 8" in capsys.readouterr().out
