@@ -133,7 +133,7 @@ def _load_at_size(settings, name: str, image_size: tuple[int, int]) -> ArrayData
 def _earlier_results(path: pathlib.Path, digest: str) -> dict:
   """The suites that `path` holds of the same evaluation; nothing of another, whose parts stay in their own file."""
   try:
-    results = json.loads(path.read_text())
+    results = json.loads(path.read_text(encoding="utf-8"))
     return results if results["meta"]["parts"] == digest else {}
   except (OSError, ValueError, KeyError, TypeError):
     return {}

@@ -45,7 +45,7 @@ class Run:
   def finished(self, suites: Sequence[str]) -> Scores | None:
     """The scores of a run that is trained to its last step and evaluated there on these suites, else None."""
     try:
-      mark = json.loads((self.folder / DONE).read_text())
+      mark = json.loads((self.folder / DONE).read_text(encoding="utf-8"))
       scores = read_scores(self.folder)
       whole = mark["step"] == scores.results["meta"]["step"] == checkpoint.latest_step(self.folder)
       same = not deviations(self.config.to_dict(), mark["config"], _CHANGE_NOTHING)
