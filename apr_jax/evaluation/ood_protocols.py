@@ -147,7 +147,7 @@ def _is_own(task: Task, path: pathlib.Path) -> bool:
 
 
 def _is_prepared(folder: pathlib.Path) -> bool:
-  """Whether TFDS has prepared a version of a data set in its folder; it writes into "incomplete..._VERSION" first."""
+  """Whether TFDS has prepared a version of a data set in its folder; it begins in "incomplete..._VERSION"."""
   return any(re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name) for info in folder.rglob("dataset_info.json"))
 
 
