@@ -1,10 +1,10 @@
 """Does a network make the same errors on our corruptions as on the benchmark generator's own, of the same images?
 
-    python -m benchmarks.corruption_agreement --workdir RUN [--aligned ../shared/cifar10c_aligned.npz]
+    python -m benchmarks.corruption_agreement --workdir RUN --aligned FILE.npz
 
-RUN is a trained CIFAR-10 run. The aligned file holds clean images and the generator's output on them. Prints the
-mean error per corruption on theirs and on ours, averaged over several draws of ours; exits with 1 if the overall
-means differ by 2 points or more.
+RUN is a trained CIFAR-10 run. The file holds `clean` [N, 32, 32, 3], `labels` [N] and, per corruption, the
+generator's output on them [5, N, 32, 32, 3]. Prints the mean error per corruption on theirs and on ours, averaged
+over several draws of ours; exits with 1 if the overall means differ by 2 points or more.
 """
 
 import argparse
@@ -22,7 +22,9 @@ BAR = 2.0  # points
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
   parser.add_argument("--workdir", required=True, help="folder of a trained CIFAR-10 run")
-  parser.add_argument("--aligned", default="../shared/cifar10c_aligned.npz")
+  parser.add_argument("--aligned", required=True, metavar="FILE.npz", help=(
+      "clean uint8 [N, 32, 32, 3], labels [N] and, under each corruption's name, the generator's output uint8 "
+      "[5, N, 32, 32, 3]"))
   parser.add_argument("--draws", type=int, default=8, help="sets of ours to average over")
   arguments = parser.parse_args()
 

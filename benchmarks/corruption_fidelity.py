@@ -1,6 +1,6 @@
 """Compares our corruptions with the output of the benchmark's own generator on the same images.
 
-    python -m benchmarks.corruption_fidelity --aligned ../shared/cifar10c_aligned.npz
+    python -m benchmarks.corruption_fidelity --aligned FILE.npz
 
 The file holds `clean` [N, 32, 32, 3] and, per corruption, [5, N, 32, 32, 3], all uint8. Corruptions without a draw
 are compared pixel by pixel. The others are compared by what they do on average: mean absolute change, standard
@@ -93,7 +93,8 @@ def print_table(header, rows) -> int:
 
 def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--aligned", default="../shared/cifar10c_aligned.npz", help="the generator's output")
+  parser.add_argument("--aligned", required=True, metavar="FILE.npz", help=(
+      "clean [N, 32, 32, 3] and, under each corruption's name, the generator's output [5, N, 32, 32, 3]; uint8"))
   parser.add_argument("--keys", type=int, default=32, help="draws of ours to average over, at least 2")
   arguments = parser.parse_args()
   if not os.path.exists(arguments.aligned):

@@ -115,7 +115,7 @@ def read_scores(folder: str | pathlib.Path) -> Scores:
     raise UserError(f"{folder} holds no results: there is no {folder / 'eval' / RESULTS}; run evaluate.py "
                     f"--workdir {folder} first")
   try:
-    results = json.loads(paths[0].read_text())
+    results = json.loads(paths[0].read_text(encoding="utf-8"))
     scores = Scores(folder, results)
     _ = (scores.config["model"]["name"], scores.config["data"]["name"], scores.config["seed"],
          results["meta"]["step"], scores.limit)

@@ -66,7 +66,7 @@ def _write_mark(folder: pathlib.Path, test: ArrayData) -> None:
           "images_sha256": hashlib.sha256(test.images.tobytes()).hexdigest(), "apr_jax": __version__}
   if (folder / MADE).exists():
     try:
-      found = json.loads((folder / MADE).read_text())
+      found = json.loads((folder / MADE).read_text(encoding="utf-8"))
     except ValueError:
       found = None
     if found != mark:
@@ -76,7 +76,7 @@ def _write_mark(folder: pathlib.Path, test: ArrayData) -> None:
     raise UserError(f"{folder} holds .npy files and no {MADE}: they were not made here; use another --out")
   with (folder / "labels.partial").open("wb") as file:
     np.save(file, labels)
-  (folder / MADE).write_text(json.dumps(mark, indent=2) + "\n")
+  (folder / MADE).write_text(json.dumps(mark, indent=2) + "\n", encoding="utf-8")
   os.replace(folder / "labels.partial", folder / "labels.npy")
 
 

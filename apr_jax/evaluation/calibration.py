@@ -3,9 +3,10 @@
 Headline: the scores of the network as it is, on all images. Beside it, what a temperature mends. The temperature is
 fitted on one half of the clean test split, and every score with it is taken on the other half: the first half of a
 permutation of the positions, drawn with a fixed seed, is fitted, the second scored. A corrupted set is halved by the
-same rule. If it holds the test images in their order, no corrupted copy of a fitted image is scored. The published
-CIFAR files and TFDS's copy are in another order than TFDS's clean images; then half of the scored images are copies
-of fitted ones ("same_order" says which it is).
+same rule. If it holds the test images in their order, no corrupted copy of a fitted image is scored. In another order
+half of the scored images would be such copies, so there nothing is scored with the temperature: the published CIFAR
+files beside TFDS's clean images, for one. The order is known of images that are corrupted here; of others it is told
+by the labels, which tell nothing where they are sorted.
 """
 
 import functools
@@ -26,12 +27,12 @@ _RULE = f"half of a permutation of the positions, numpy.random.RandomState({SEED
 def parts(task: Task) -> Parts:
   """One part for the clean images, and one per corruption and severity, named as those of `corruptions`."""
   temperature = functools.cache(lambda: _fit(task))
-  yield "clean", lambda: _score(task.test_logits, task.test.labels, temperature()) | {"temperature": temperature()}
+  yield "clean", lambda: _score_clean(task, temperature())
   source, load = open_source(task, corruptions.CORRUPTIONS)
   for name in corruptions.CORRUPTIONS:
     for severity in corruptions.SEVERITIES:
       yield f"{name}/{severity}", lambda name=name, severity=severity: _score_corrupted(
-          task, load, name, severity, temperature()) | {"source": source}
+          task, source, *logits_of(task, load, name, severity), temperature)
 
 
 def summarise(results: dict) -> dict:
@@ -40,12 +41,12 @@ def summarise(results: dict) -> dict:
 
     clean: these; "examples"; "reliability", the bins (lists "count", "confidence", "accuracy", null where empty);
       "scored_half": "examples", the scores there "before" and "after" the temperature, "reliability" after it.
-    corruptions: "mean" over corruptions and severities of each score and, in "scored_half", of those before and
-      after; "by_corruption" {name: the same, each a list over the severities}; "reliability" and
-      "scored_half_reliability", lists over the severities of bins pooled over the corruptions; "source"; "examples"
-      per set; "same_order".
-    temperature: "value"; "at_bound", whether only a bound stopped it, as when every fitted image is classified
-      correctly; by which rule the images were "fitted_on" and "scored_on".
+    corruptions: "mean" over corruptions and severities of each score and, in "scored_half", of those "before" and
+      "after" the temperature; "by_corruption" {name: the same, each a list over the severities}; "reliability", a
+      list over the severities of bins pooled over the corruptions; "source"; "examples" per set; "same_order",
+      whether the images are known to be in the order of the clean ones. If not, each "after" is null.
+    temperature: "value"; "at_bound", whether only a bound of the fit stopped it, as when every fitted image is
+      classified correctly; by which rule the images were "fitted_on" and "scored_on".
     bins: their number.
   """
   results = dict(results)
@@ -54,15 +55,15 @@ def summarise(results: dict) -> dict:
   for part, result in results.items():
     by_corruption.setdefault(part.split("/")[0], []).append(result)
   first = next(iter(results.values()))
-  pooled = lambda pick: [_pool(map(pick, column)) for column in zip(*by_corruption.values())]
   return {
-      "clean": {key: value for key, value in clean.items() if key not in ("temperature", "same_order")},
+      "clean": {key: value for key, value in clean.items() if key != "temperature"},
       "corruptions": {
           "mean": _reduce(results.values(), lambda values: float(np.mean(values))),
           "by_corruption": {name: _reduce(column, list) for name, column in by_corruption.items()},
-          "reliability": pooled(lambda result: result["reliability"]),
-          "scored_half_reliability": pooled(lambda result: result["scored_half"]["reliability"]),
-          "source": first["source"], "examples": first["examples"], "same_order": first["same_order"]},
+          "reliability": [_pool(result["reliability"] for result in of_severity)
+                          for of_severity in zip(*by_corruption.values())],
+          "source": first["source"], "examples": first["examples"],
+          "same_order": all(result["same_order"] for result in results.values())},
       "temperature": {"value": clean["temperature"], "at_bound": clean["temperature"] in metrics.TEMPERATURE_BOUNDS,
                       "fitted_on": f"clean test images: the first {_RULE}",
                       "scored_on": f"the second {_RULE}"},
@@ -74,10 +75,12 @@ def lines(section: dict) -> list[str]:
   """The summary for a terminal."""
   clean, corrupted = section["clean"], section["corruptions"]["mean"]
   after = lambda scores: f"{100 * scores['scored_half']['after']['ece']:.2f} %"
-  temperature = f"{section['temperature']['value']:.2f}{', a bound' if section['temperature']['at_bound'] else ''}"
-  return [f"calibration error      {100 * clean['ece']:6.2f} %   "
-          f"(clean; {after(clean)} with temperature {temperature})",
-          f"  under corruptions    {100 * corrupted['ece']:6.2f} %   ({after(corrupted)} with that temperature)"]
+  temperature = section["temperature"]
+  value = f"{temperature['value']:.2f}{', the bound of its fit' if temperature['at_bound'] else ''}"
+  under = (f"{after(corrupted)} with that temperature" if section["corruptions"]["same_order"]
+           else "not with that temperature: perhaps in another order, with copies of fitted images")
+  return [f"calibration error      {100 * clean['ece']:6.2f} %   (clean; {after(clean)} with temperature {value})",
+          f"  under corruptions    {100 * corrupted['ece']:6.2f} %   ({under})"]
 
 
 def halves(examples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -92,27 +95,48 @@ def _fit(task: Task) -> float:
   return metrics.fit_temperature(task.test_logits[fitted], task.test.labels[fitted]) if len(fitted) else 1.0
 
 
-def _score_corrupted(task: Task, load: Load, name: str, severity: int, temperature: float) -> dict:
-  logits, labels = logits_of(task, load, name, severity)
-  return _score(logits, labels, temperature) | {"same_order": np.array_equal(labels, task.test.labels)}
-
-
-def _score(logits: np.ndarray, labels: np.ndarray, temperature: float) -> dict:
+def _score_clean(task: Task, temperature: float) -> dict:
+  logits, labels = task.test_logits, task.test.labels
+  result = _score(logits, labels) | {"temperature": temperature}
   _, scored = halves(len(labels))
-  whole, whole_bins = _scores(logits, labels, 1)
-  before, _ = _scores(logits[scored], labels[scored], 1)
-  after, after_bins = _scores(logits[scored], labels[scored], temperature)
-  return whole | {"examples": len(labels), "reliability": whole_bins, "scored_half": {
-      "examples": len(scored), "before": before, "after": after, "reliability": after_bins}}
+  result["scored_half"] |= {"after": _scores(logits[scored], labels[scored], temperature),
+                            "reliability": _reliability(logits[scored], labels[scored], temperature)}
+  return result
 
 
-def _scores(logits: np.ndarray, labels: np.ndarray, temperature: float) -> tuple[dict, dict]:
+def _score_corrupted(task: Task, source: str, logits: np.ndarray, labels: np.ndarray,
+                     temperature: Callable[[], float]) -> dict:
+  result = _score(logits, labels) | {"source": source, "same_order": _same_order(labels, task.test.labels, source)}
+  _, scored = halves(len(labels))
+  result["scored_half"]["after"] = (
+      _scores(logits[scored], labels[scored], temperature()) if result["same_order"] else None)
+  return result
+
+
+def _same_order(labels: np.ndarray, clean: np.ndarray, source: str) -> bool:
+  """Whether a corrupted set is known to hold the test images in their order."""
+  is_sorted = bool(np.all(labels[:-1] <= labels[1:]))  # then any order inside a class looks the same
+  return np.array_equal(labels, clean) and (source == "regenerated" or not is_sorted)
+
+
+def _score(logits: np.ndarray, labels: np.ndarray) -> dict:
+  """Everything that needs no temperature."""
+  _, scored = halves(len(labels))
+  return _scores(logits, labels) | {
+      "examples": len(labels), "reliability": _reliability(logits, labels),
+      "scored_half": {"examples": len(scored), "before": _scores(logits[scored], labels[scored])}}
+
+
+def _scores(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> dict:
   probs = metrics.softmax(logits, temperature)
   scores = metrics.calibration(probs, labels, BINS)
   equal_mass = metrics.calibration(probs, labels, BINS, equal_mass=True)
   scores |= {f"{name}_equal_mass": value for name, value in equal_mass.items()}
-  scores |= {"nll": metrics.nll(logits, labels, temperature), "brier": metrics.brier(probs, labels)}
-  return scores, _to_json(metrics.reliability(probs, labels, BINS))
+  return scores | {"nll": metrics.nll(logits, labels, temperature), "brier": metrics.brier(probs, labels)}
+
+
+def _reliability(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> dict:
+  return _to_json(metrics.reliability(metrics.softmax(logits, temperature), labels, BINS))
 
 
 def _to_json(diagram: dict[str, np.ndarray]) -> dict:
@@ -131,8 +155,8 @@ def _pool(diagrams: Iterable[dict]) -> dict:
 
 
 def _reduce(results: Iterable[dict], reduce: Callable[[list], object]) -> dict:
-  """Each score of several sets, reduced to one value."""
+  """Each score of several sets, reduced to one value; null where one of the sets has none."""
   results = list(results)
-  of = lambda sets: {score: reduce([scores[score] for scores in sets]) for score in SCORES}
+  of = lambda sets: None if None in sets else {score: reduce([scores[score] for scores in sets]) for score in SCORES}
   return of(results) | {"scored_half": {
       when: of([result["scored_half"][when] for result in results]) for when in ("before", "after")}}

@@ -52,8 +52,9 @@ def summarise(results: dict) -> dict:
   "max_logit" and "energy"; "roc" (see `metrics.roc`); "examples"; "source", the data set's name or path. Then
     mean_auroc: over the sets in percent, null if a protocol's set is missing.
     score: the headline score.
-    protocols: if one was named, a list of {"name", "sets", "missing" {set: where it was looked for}, "mean_auroc"
-      (null if one is missing), "mean_over_present" (of AUROC; null if none is), "present" (how many are)}.
+    protocols: if one was named, a list of {"name", "sets", "missing" {set: where it was looked for, or why it cannot
+      be loaded}, "mean_auroc" (null if one is missing), "mean_over_present" (of AUROC; null if none is), "present"
+      (how many are)}.
   """
   of_kind = lambda kind: {result["name"]: result[kind] for result in results.values() if kind in result}
   scored, absent = of_kind("scores"), of_kind("missing")
@@ -102,7 +103,15 @@ def _of_protocol(task: Task, protocol: str) -> Parts:
 def _member(task: Task, name: str, source: str | None) -> Callable[[], dict]:
   if source is None:
     return lambda: {"name": name, "missing": ood_protocols.missing(task, name)}
-  return lambda: _score_set(task, name, source, task.load_test(source))
+
+  def score() -> dict:
+    try:
+      outside = task.load_test(source)
+    except UserError as error:  # half prepared or damaged, which shows only now
+      return {"name": name, "missing": str(error)}
+    return _score_set(task, name, source, outside)
+
+  return score
 
 
 def _score_set(task: Task, name: str, source: str, outside: ArrayData) -> dict:

@@ -12,11 +12,15 @@ lists of its own, from other splits too; only a folder made after its lists is c
 """
 
 import dataclasses
+import pathlib
+import re
 
+from apr_jax import data
 from apr_jax.data.unlabelled import ARRAY_FILES, holds_images
 from apr_jax.errors import UserError
 from apr_jax.evaluation.suite import Task
 
+_TRAINED_ON = "on which the network was trained; name others in --ood_sets"
 _CSI = "https://github.com/alinlab/CSI links the archive"
 
 
@@ -61,6 +65,9 @@ PROTOCOLS = {
 def expand(protocol: str, data_name: str) -> dict[str, tuple[str, ...]]:
   """The sets of a protocol, {the name of a mean: its sets}, for a network trained on `data_name`.
 
+  What a network was trained on is known by its TFDS name only: one that learnt CIFAR-100 from a path, `npz:FILE` or
+  `folder:DIR`, still gets CIFAR-100. `locate` refuses that path itself, no copy of what is there.
+
   Raises:
     UserError: one of the sets is what the network was trained on.
   """
@@ -68,8 +75,7 @@ def expand(protocol: str, data_name: str) -> dict[str, tuple[str, ...]]:
   groups = {group: tuple(stand_in.get(name, name) for name in names) for group, names in PROTOCOLS[protocol].items()}
   for name in (name for names in groups.values() for name in names):
     if SETS[name].tfds == data_name:
-      raise UserError(f"the out-of-distribution sets {protocol!r} hold {name}, on which the network was trained; "
-                      f"name others in --ood_sets")
+      raise UserError(f"the out-of-distribution sets {protocol!r} hold {name}, {_TRAINED_ON}")
   return groups
 
 
@@ -105,12 +111,20 @@ def find(task: Task, name: str) -> str:
 
 
 def locate(task: Task, name: str) -> str | None:
-  """The data name (see `data.load`) under which a set of `SETS` can be loaded, or None if it is not there."""
+  """The data name (see `data.load`) under which a set of `SETS` can be loaded, or None if it is not there.
+
+  Only the places of images and of what TFDS has prepared are looked at; loading may still find them damaged.
+
+  Raises:
+    UserError: it is the path from which the network was trained.
+  """
   wanted = SETS[name]
   for path in (task.data_folder / f"{stem}{ending}" for stem in _stems(name) for ending in ("", *ARRAY_FILES)):
     if holds_images(str(path)):
+      if _is_own(task, path):
+        raise UserError(f"the out-of-distribution set {name} is {path}, {_TRAINED_ON}")
       return f"images:{path}"
-  return wanted.tfds if wanted.tfds and (task.download or (task.data_folder / wanted.tfds).is_dir()) else None
+  return wanted.tfds if wanted.tfds and (task.download or _is_prepared(task.data_folder / wanted.tfds)) else None
 
 
 def missing(task: Task, name: str) -> str:
@@ -121,6 +135,20 @@ def missing(task: Task, name: str) -> str:
           else f"put its images there ({wanted.origin})")
   return (f"looked in {task.data_folder} for a folder, {' or '.join(ARRAY_FILES)} file of images called "
           f"{' or '.join(_stems(name))}{in_tfds}; {give}, or give another --data_dir")
+
+
+def _is_own(task: Task, path: pathlib.Path) -> bool:
+  """Whether the path is the one that the run's data name holds, or a split inside."""
+  kind, _, own = task.data_name.partition(":")
+  if kind not in data.WITH_PATH:
+    return False
+  inside, path = pathlib.Path(own or task.data_dir).expanduser().resolve(), path.resolve()
+  return path == inside or path.parent == inside and path.name in ("train", "val", "test")
+
+
+def _is_prepared(folder: pathlib.Path) -> bool:
+  """Whether TFDS has prepared a version of a data set in its folder; it begins in "incomplete..._VERSION"."""
+  return any(re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name) for info in folder.rglob("dataset_info.json"))
 
 
 def _stems(name: str) -> list[str]:

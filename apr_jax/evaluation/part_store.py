@@ -32,9 +32,14 @@ class PartStore:
     return self._results.get((suite, name))
 
   def put(self, suite: str, name: str, result: Any) -> None:
-    """Records a finished part; it is on disk when this returns."""
+    """Records a finished part; it is on disk when this returns.
+
+    A dict with the key "missing" is kept in memory only: what was missing may be there the next time.
+    """
     self._results[suite, name] = result
-    with self._path.open("a") as file:
+    if isinstance(result, dict) and "missing" in result:
+      return
+    with self._path.open("a", encoding="utf-8") as file:
       file.write(json.dumps([suite, name, result]) + "\n")
       file.flush()
       os.fsync(file.fileno())
@@ -43,7 +48,7 @@ class PartStore:
 def _read(path: pathlib.Path) -> dict[tuple[str, str], Any]:
   """The results up to the first line that is damaged: the last one of a killed process, or anything after it."""
   results = {}
-  lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+  lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
   for line in lines[1:]:
     try:
       suite, name, result = json.loads(line)

@@ -137,7 +137,7 @@ def _earlier_results(path: pathlib.Path, digest: str, ood_sets: tuple[str, ...])
   Without the suite of other out-of-distribution sets, which "meta" would no longer name.
   """
   try:
-    results = json.loads(path.read_text())
+    results = json.loads(path.read_text(encoding="utf-8"))
     if results["meta"]["parts"] != digest:
       return {}
     if tuple(results["meta"]["config"]["evaluation"]["ood_sets"]) != tuple(ood_sets):

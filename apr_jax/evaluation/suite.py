@@ -6,7 +6,8 @@ An evaluator is a module with three functions:
     summarise(results) -> dict                   from {name: result of that part}, in order
     lines(summary) -> list[str]                  the headline of the summary, for a terminal
 
-The runner skips the parts that an earlier, interrupted evaluation has finished. Parts of several evaluators with the
+The runner skips the parts that an earlier, interrupted evaluation has finished; not those whose result is a dict with
+the key "missing", which says what could not be had. Parts of several evaluators with the
 same name are computed one after the other, so that what they want of the same images is computed once (`Task.once`).
 To add an evaluator: write such a module and add a line to `runner.SUITES`.
 """

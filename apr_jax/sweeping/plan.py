@@ -48,7 +48,7 @@ class Run:
     """
     wanted, settings = self.config.to_dict(), self.config.data
     try:
-      mark = json.loads((self.folder / DONE).read_text())
+      mark = json.loads((self.folder / DONE).read_text(encoding="utf-8"))
       scores = read_scores(self.folder)
       meta = scores.results["meta"]
       whole = mark["step"] == meta["step"] == checkpoint.latest_step(self.folder) and scores.limit is None

@@ -45,7 +45,7 @@ class Logs:
     self._quiet = quiet or not primary
     if primary:
       _drop_after(workdir / METRICS, step)
-      self._file = (workdir / METRICS).open("a")
+      self._file = (workdir / METRICS).open("a", encoding="utf-8")
       self._tensorboard = tensorboardX.SummaryWriter(str(workdir), purge_step=step + 1)
     if not self._quiet and sys.stderr.isatty():
       self._bar = tqdm.tqdm(total=total_steps * batch_size, initial=step * batch_size, unit="img", unit_scale=True)
@@ -116,7 +116,7 @@ class Logs:
 def _drop_after(path: pathlib.Path, step: int) -> None:
   if not path.exists():
     return
-  kept = [line for line in path.read_text(errors="replace").splitlines() if _is_up_to(line, step)]
+  kept = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if _is_up_to(line, step)]
   write_text(path, "".join(line + "\n" for line in kept))
 
 

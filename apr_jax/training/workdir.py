@@ -23,9 +23,9 @@ _FREE = (*CHANGE_NOTHING, "epochs", "evaluation.")
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
-  """Writes a file so that a killed process leaves the old one or the new one, never half of one."""
+  """Writes a file in UTF-8, so that a killed process leaves the old one or the new one, never half of one."""
   temporary = path.with_name(path.name + ".tmp")
-  temporary.write_text(text)
+  temporary.write_text(text, encoding="utf-8")
   os.replace(temporary, path)
 
 
@@ -44,7 +44,7 @@ def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
   if not path.is_file():
     raise UserError(f"{workdir} holds no run: there is no {path}; give the --workdir of a training")
   try:
-    values = json.loads(path.read_text())
+    values = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(values, dict) or not _SECTIONS <= values.keys():
       raise ValueError(f"it does not hold the keys {', '.join(sorted(_SECTIONS))}")
   except (ValueError, OSError) as error:

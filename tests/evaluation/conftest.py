@@ -21,7 +21,7 @@ def planted():
   def make(sets: dict[str, ArrayData], *, data_dir="", limit=0, ood_sets=(), source="auto", logits=planted_logits):
     cut = lambda data: data.take(min(limit, len(data.labels)))
     return Task(logits=logits, data_name=next(iter(sets)), data_dir=str(data_dir), num_classes=5,
-                image_size=next(iter(sets.values())).image_size, load_test=lambda name: cut(sets[name]), limit=limit, ood_sets=tuple(ood_sets),
-                corruption_source=source)
+                image_size=next(iter(sets.values())).image_size, load_test=lambda name: cut(sets[name]),
+                limit=limit, ood_sets=tuple(ood_sets), corruption_source=source)
 
   return make

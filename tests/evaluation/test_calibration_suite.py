@@ -8,7 +8,7 @@ import pytest
 from apr_jax import corruptions as corruption_functions
 from apr_jax import metrics
 from apr_jax.data import ArrayData
-from apr_jax.evaluation import calibration, corruptions
+from apr_jax.evaluation import calibration, corruption_sources, corruptions
 
 NAMES = ("fog", "contrast")
 SCORES = {"ece", "rms", "ece_equal_mass", "rms_equal_mass", "nll", "brier"}
@@ -113,7 +113,6 @@ def test_bins_are_pooled_over_the_corruptions_of_a_severity(planted, published, 
     reference = metrics.reliability(metrics.softmax(task.logits(together)), np.tile(labels, 2), 15)
     for key in ("count", "confidence", "accuracy"):
       np.testing.assert_allclose(np.array(diagram[key], float), reference[key])
-  assert [sum(diagram["count"]) for diagram in section["scored_half_reliability"]] == [60] * 5
   assert None in section["reliability"][0]["confidence"]  # an empty bin: no confidence is below 1/5
 
 
@@ -136,11 +135,40 @@ def test_the_images_that_are_fitted_are_not_scored(planted):
   assert clean["ece"] == pytest.approx(np.exp(3) / (np.exp(3) + 4) - 30 / 80)
 
 
-def test_sets_of_another_order_are_named(planted, published, tmp_path):
+def without_temperature(results):
+  section = results["corruptions"]
+  return all(scores["scored_half"]["after"] is None for scores in (section["mean"], *section["by_corruption"].values()))
+
+
+def test_sets_of_another_order_are_not_scored_with_the_temperature(planted, published, tmp_path):
   images, labels = random_set(0)
   order = np.random.default_rng(0).permutation(60)
+  same = run_suite(planted({"cifar10": dataset(images, labels)}, data_dir=tmp_path))
   results = run_suite(planted({"cifar10": dataset(images[order], labels[order])}, data_dir=tmp_path))
-  assert results["corruptions"]["same_order"] is False
+  assert json.loads(json.dumps(results)) == results
+  assert results["corruptions"]["same_order"] is False and without_temperature(results)
+  assert same["corruptions"]["same_order"] is True and not without_temperature(same)
+  # What needs no temperature does not depend on the clean images.
+  for key in SCORES:
+    assert results["corruptions"]["mean"][key] == same["corruptions"]["mean"][key]
+  assert results["corruptions"]["mean"]["scored_half"]["before"] == same["corruptions"]["mean"]["scored_half"]["before"]
+  assert results["clean"]["scored_half"]["after"].keys() == SCORES
+  assert calibration.lines(results)[1].endswith(
+      "(not with that temperature: perhaps in another order, with copies of fitted images)")
+
+
+def test_sorted_labels_tell_no_order(planted, tmp_path, monkeypatch):
+  labels = np.repeat(np.arange(5), 4)
+  images, _ = planted_set(labels, np.arange(20) + 10)
+  for name in NAMES:
+    np.save(tmp_path / f"{name}.npy", np.tile(images, (5, 1, 1, 1)))
+  np.save(tmp_path / "labels.npy", np.tile(labels, 5))
+  results = run_suite(planted({"cifar10": dataset(images, labels)}, data_dir=tmp_path))
+  assert results["corruptions"]["same_order"] is False and without_temperature(results)
+  # Images that are corrupted here are in order whatever their labels.
+  monkeypatch.setattr(corruption_sources, "regenerate", lambda images, name, severity: iter([images]))
+  results = run_suite(planted({"cifar10": dataset(images, labels)}, source="regenerated"))
+  assert results["corruptions"]["same_order"] is True and not without_temperature(results)
 
 
 @pytest.mark.parametrize("examples, at_bound", [(1, False), (2, True), (3, True)])
@@ -151,7 +179,7 @@ def test_very_few_images_and_no_errors(planted, published, tmp_path, examples, a
   assert results["temperature"]["value"] == (metrics.TEMPERATURE_BOUNDS[0] if at_bound else 1)
   assert results["temperature"]["at_bound"] is at_bound
   assert results["clean"]["scored_half"]["examples"] == examples - examples // 2
-  assert (", a bound)" in calibration.lines(results)[0]) is at_bound
+  assert (", the bound of its fit)" in calibration.lines(results)[0]) is at_bound
 
 
 def test_summary_lines(planted, published, tmp_path):

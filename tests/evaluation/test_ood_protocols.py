@@ -28,13 +28,19 @@ def run_suite(task):
   return ood.summarise({name: compute() for name, compute in ood.parts(task)})
 
 
+def prepare(folder, version="1.0.0"):
+  """As a data set that TFDS has prepared."""
+  (folder / version).mkdir(parents=True, exist_ok=True)
+  (folder / version / "dataset_info.json").write_text("{}")
+
+
 @pytest.fixture
 def on_disk(planted, tmp_path):
   """Makes a task that reads "images:PATH" from the disk and other sets from those that are given."""
 
   def make(sets, ood_sets, in_distribution="cifar10"):
     for name in sets:
-      (tmp_path / name).mkdir(exist_ok=True)  # as a data set that TFDS has prepared
+      prepare(tmp_path / name)
     task = planted({in_distribution: INSIDE} | sets, data_dir=tmp_path, ood_sets=ood_sets)
     load = lambda name: data.load(name, "test") if name.startswith("images:") else task.load_test(name)
     return type(task)(**{field: getattr(task, field) for field in task.__dataclass_fields__ if field[0] != "_"}
@@ -166,8 +172,41 @@ def test_a_set_that_tfds_may_download_is_not_missing(planted, tmp_path):
 
 def test_the_default_folder_is_that_of_tfds(planted, tmp_path, monkeypatch):
   monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-  (tmp_path / "svhn_cropped").mkdir()
+  prepare(tmp_path / "svhn_cropped")
   assert ood_protocols.locate(planted({"cifar10": INSIDE}), "svhn") == "svhn_cropped"
+
+
+def test_a_folder_that_tfds_has_not_finished_is_missing(planted, tmp_path):
+  task = planted({"cifar10": INSIDE}, data_dir=tmp_path)
+  (tmp_path / "cifar100").mkdir()
+  assert ood_protocols.locate(task, "cifar100") is None
+  prepare(tmp_path / "cifar100", "incomplete.X7QABC_3.0.2")
+  assert ood_protocols.locate(task, "cifar100") is None
+  prepare(tmp_path / "cifar100", "3.0.2")
+  assert ood_protocols.locate(task, "cifar100") == "cifar100"
+
+
+def test_a_damaged_set_of_a_protocol_is_missing_and_says_why(on_disk, tmp_path):
+  (tmp_path / "LSUN_fix.npz").write_bytes(b"PK damaged")
+  save_folder(tmp_path / "LSUN_resize", planted_set([30, 10]).images)
+  results = run_suite(on_disk({}, ("apr",)))
+  protocol, = results["protocols"]
+  assert protocol["present"] == 1 and results["mean_auroc"] is None and "lsun_fix" not in results
+  assert str(tmp_path / "LSUN_fix.npz") in protocol["missing"]["lsun_fix"]
+  assert f"  missing: lsun_fix: {protocol['missing']['lsun_fix']}" in ood.lines(results)
+
+
+@pytest.mark.parametrize("own, place", [
+    ("npz:{}/cifar100.npz", "cifar100.npz"), ("folder:{}/cifar100", "cifar100"),
+    ("folder:{}/tiny-imagenet-200", "tiny-imagenet-200/val")])
+def test_the_path_that_the_network_was_trained_on_is_refused(on_disk, tmp_path, own, place):
+  if place.endswith(".npz"):
+    np.savez(tmp_path / place, images=planted_set([0]).images)
+  else:
+    save_folder(tmp_path / place, planted_set([0]).images)
+  with pytest.raises(UserError) as error:
+    list(ood.parts(on_disk({}, ("openood",), in_distribution=own.format(tmp_path))))
+  assert f"{tmp_path / place}, on which the network was trained" in str(error.value)
 
 
 def test_every_set_of_a_protocol_is_known():

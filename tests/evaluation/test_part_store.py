@@ -64,3 +64,11 @@ def test_a_damaged_file_holds_nothing(tmp_path, content):
   store.put("clean", "clean", 1)
   assert PartStore(tmp_path, FINGERPRINT).get("clean", "clean") == 1
   assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_was_missing_is_asked_for_again(tmp_path):
+  store = filled(tmp_path)
+  store.put("ood", "svhn", {"missing": "looked in /nowhere"})
+  assert store.get("ood", "svhn") == {"missing": "looked in /nowhere"}
+  again = PartStore(tmp_path, FINGERPRINT)
+  assert again.get("ood", "svhn") is None and again.get("clean", "clean") == {"error": 12.5}

@@ -274,26 +274,34 @@ def test_an_interrupted_map_and_exchange_repeat_no_finished_part(run, tmp_path, 
 
 @pytest.mark.slow
 def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_path):
-  """SIGKILL in the middle of the 75 sets, then the same command again."""
+  """SIGKILL at a random moment after the 75 sets, then the same command again."""
   random = np.random.default_rng(0)
   (tmp_path / "digits-c").mkdir()
   for name in metrics.ALEXNET_ERRORS:  # the names of all 15
     np.save(tmp_path / "digits-c" / f"{name}.npy", random.integers(0, 256, (100, 32, 32, 3), dtype=np.uint8))
   np.save(tmp_path / "digits-c" / "labels.npy", np.tile(np.arange(20) % 10, 5))
-  command = [sys.executable, "evaluate.py", f"--workdir={run}", "--suites=clean,corruptions,calibration", "--limit=20",
-             "--noreport", f"--data_dir={tmp_path / 'digits-c'}"]
-  start = lambda out: subprocess.Popen([*command, f"--out={tmp_path / out}"], cwd=ROOT,
-                                       stdout=subprocess.DEVNULL)
+  command = [sys.executable, "evaluate.py", f"--workdir={run}", "--suites=clean,corruptions,calibration,ood,swap,fourier",
+             "--limit=4", "--noreport", f"--data_dir={tmp_path / 'digits-c'}"]
+  start = lambda out: subprocess.Popen([*command, f"--out={tmp_path / out}"], cwd=ROOT, stdout=subprocess.DEVNULL)
+
+  def finished(out):
+    """The suites of the parts that are on disk."""
+    lines = [line for path in (tmp_path / out).glob("parts-*.jsonl") for line in path.read_text().split("\n")[1:-1]]
+    return [json.loads(line)[0] for line in lines]
+
   assert start("whole").wait(timeout=300) == 0
+  parts = finished("whole")
+  assert len(parts) == 1 + 75 + 76 + 2 + 3 + 18
+  stop_at = int(np.random.default_rng().integers(parts.index("ood"), len(parts) - 1))
   killed = start("killed")
-  finished = lambda: sum(len(path.read_text().splitlines()) for path in (tmp_path / "killed").glob("parts-*.jsonl"))
-  while finished() < 24:
-    assert killed.poll() is None, "it ended before it could be killed"
-    time.sleep(0.02)
+  while len(finished("killed")) < stop_at:
+    assert killed.poll() is None, f"it ended before it could be killed after part {stop_at}"
+    time.sleep(0.002)
   killed.kill()
   killed.wait()
-  assert 24 <= finished() < 1 + 1 + 75 + 76
+  assert stop_at <= len(finished("killed")) < len(parts), stop_at
   assert start("killed").wait(timeout=300) == 0
+  assert finished("killed") == parts  # in order, and none of them twice
   assert (tmp_path / "killed" / "results.json").read_text() == (tmp_path / "whole" / "results.json").read_text()
 
 
