@@ -8,6 +8,7 @@ that exchange amplitudes. Prints a table, and writes it to `runs/demo/summary.js
 page that compares them. Run again, it continues where it stopped.
 """
 
+import functools
 import json
 import pathlib
 import time
@@ -32,7 +33,8 @@ def main() -> None:
   for name, (title, config) in NETWORKS.items():
     print(f"\n== {title}: training, then evaluation ==", flush=True)
     loop.train(cli.named(config.get_config(), config.__file__), FOLDER / name)
-    results = runner.evaluate(FOLDER / name, suites=SUITES, report=write_report)
+    results = runner.evaluate(FOLDER / name, suites=SUITES, report=functools.partial(
+        write_report, original=config.get_config().to_dict()))
     print("\n".join(runner.summary_lines(results)), flush=True)
     summary[name] = {"clean_error": results["clean"]["error"], "mean_error": results["corruptions"]["mean_error"],
                      "mean_auroc": results["ood"]["mean_auroc"]}

@@ -10,6 +10,8 @@ from absl import flags
 
 from apr_jax import cli
 from apr_jax.evaluation import ood_protocols, runner
+from apr_jax.evaluation.classifier import LoadedClassifier
+from apr_jax.evaluation.suite import Task
 from apr_jax.report.write import REPORT, write_report
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
@@ -29,13 +31,19 @@ flags.mark_flag_as_required("workdir")
 
 
 def main() -> None:
-  results = runner.evaluate(
+  runner.evaluate(
       _WORKDIR.value, suites=tuple(_SUITES.value), data_dir=_DATA_DIR.value, limit=_LIMIT.value, out=_OUT.value,
       corruption_source=_CORRUPTIONS.value, ood_sets=None if _OOD_SETS.value is None else tuple(_OOD_SETS.value),
-      report=write_report if _REPORT.value else None)
-  print("\n".join(runner.summary_lines(results)))
+      report=_finish)
+
+
+def _finish(folder: pathlib.Path, workdir: pathlib.Path, results: dict, classifier: LoadedClassifier,
+            task: Task) -> None:
+  """Prints the scores, and then draws the report, so that whatever happens to it the scores are seen."""
+  print("\n".join(runner.summary_lines(results)), flush=True)
   if _REPORT.value:
-    print(f"report                 {pathlib.Path(_OUT.value or pathlib.Path(_WORKDIR.value) / 'eval') / REPORT}")
+    write_report(folder, workdir, results, classifier, task, cli.original_config(classifier.config.get("name", "")))
+    print(f"report                 {folder / REPORT}")
 
 
 if __name__ == "__main__":

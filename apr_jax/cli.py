@@ -11,6 +11,7 @@ import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+import apr_jax
 from apr_jax.errors import UserError, one_line
 from apr_jax.training.loop import Interrupted
 
@@ -79,6 +80,12 @@ def load_config(file: str, overrides: Sequence[str] = ()) -> ml_collections.Conf
   except Exception as error:  # as in _parse_flags
     raise UserError(f"{file}: {_plain(one_line(error))}") from error
   return named(values["config"].value, file)
+
+
+def original_config(name: str) -> dict | None:
+  """The values of the configuration file of that name, where `configs/` lies beside the package; else None."""
+  file = pathlib.Path(apr_jax.__file__).parents[1] / "configs" / f"{name}.py"
+  return load_config(str(file)).to_dict() if name and file.is_file() else None
 
 
 def named(config: ml_collections.ConfigDict, file: str) -> ml_collections.ConfigDict:

@@ -15,10 +15,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-import apr_jax
 from apr_jax import cli
 from apr_jax.comparison import table
-from apr_jax.comparison.scores import Scores, deviations, read_scores
+from apr_jax.comparison.scores import Scores, read_scores
 from apr_jax.errors import UserError, one_line
 from apr_jax.report.write import comparison_page
 from apr_jax.training.workdir import write_text
@@ -39,21 +38,16 @@ def compare(folders: Sequence[str], out: str | None = None) -> str:
   if not folders:
     raise UserError("no runs are named; give their folders: python -m apr_jax.compare DIR DIR ...")
   runs = [read_scores(folder) for folder in dict.fromkeys(map(pathlib.Path, folders))]
-  rows = table.make_rows(_apart([_entry(run) for run in runs]))
+  rows = table.make_rows(_apart(
+      [table.entry_of(run, cli.original_config(run.config.get("name", ""))) for run in runs]))
   if out is not None:
+    if pathlib.Path(out).is_dir():
+      raise UserError(f"the page {out} cannot be written: it is a folder; give --out a file, such as compare.html")
     try:
       write_text(pathlib.Path(out), comparison_page(runs, rows))
     except OSError as error:
       raise UserError(f"the page {out} cannot be written: {one_line(error)}; give another --out") from error
   return table.to_markdown(rows) + "\n" + "".join(map(_origin, runs))
-
-
-def _entry(scores: Scores) -> table.Entry:
-  config = scores.config
-  name = config.get("name", "")  # runs of earlier versions have none
-  file = pathlib.Path(apr_jax.__file__).parents[1] / "configs" / f"{name}.py"
-  changes = deviations(config, cli.load_config(str(file)).to_dict()) if name and file.is_file() else ""
-  return table.Entry(scores.title, changes, config["model"]["name"], config["seed"], table.FINISHED, scores)
 
 
 def _apart(entries: list[table.Entry]) -> list[table.Entry]:

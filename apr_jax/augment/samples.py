@@ -1,25 +1,55 @@
-"""A picture of what the network is trained on: images, and below each the views that the augmentation makes of it."""
+"""A picture of what the network is trained on: images, and of each the views that the augmentation makes of it."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from apr_jax.augment.pipeline import Augment
+from apr_jax.augment.pipeline import make_augment
+
+SAMPLES = 8
+"""Images in the picture, at most."""
 
 
-def sample_grid(key: jax.Array, augment: Augment, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-  """Images in a row, and a row of each view.
+def training_views(config, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+  """One test image of each class, and its views of the training step.
+
+  Of a coin that decides for a whole batch the picture would show one side: it is drawn with these coins on.
 
   Args:
-    key: PRNG key, as of a step.
-    augment: of `pipeline.make_augment`.
+    config: a resolved configuration.
     images: uint8 `[N, H, W, 3]`.
-    labels: int32 `[N]`.
+    labels: int `[N]`.
 
   Returns:
-    uint8 `[(1 + V)·H, N·W, 3]`; what an augmentation pushes out of [0, 1] is clipped here, unlike in training.
+    uint8 `[1 + V, n, H, W, 3]`, n ≤ `SAMPLES`: the images, then their views. What an augmentation pushes out of [0, 1]
+    is clipped here, unlike in training.
+
+  Raises:
+    AttributeError, KeyError: the configuration is one of an earlier version.
   """
-  views, _ = jax.jit(augment)(key, images, labels, jnp.arange(len(images)), jnp.int32(0))
-  seen = np.rint(255 * np.clip(np.asarray(views), 0, 1)).astype(np.uint8)
-  rows = [np.concatenate(list(row), axis=1) for row in (images, *seen)]
-  return np.concatenate(rows)
+  chosen = one_per_class(labels)
+  images, labels = images[chosen], labels[chosen]
+  settings = config.augment.copy_and_resolve_references()
+  for name in batch_coins(settings):
+    settings[name].prob = 1.0
+  augment = make_augment(settings, config.model.num_classes, config.model.mean, config.model.std)
+  views, _ = jax.jit(augment)(jax.random.key(config.seed), images, labels, jnp.arange(len(images)), jnp.int32(0))
+  return np.stack([images, *np.rint(255 * np.clip(np.asarray(views), 0, 1)).astype(np.uint8)])
+
+
+def batch_coins(settings) -> tuple[str, ...]:
+  """Names of the augmentations in `config.augment` that one coin switches on or off for a whole batch."""
+  pairs = tuple(name for name in ("apr_p", "hybrid_p") if settings[name].prob > 0 and not settings[name].per_image)
+  return pairs + (("cutmix",) if settings.cutmix.alpha > 0 else ())
+
+
+def one_per_class(labels: np.ndarray) -> np.ndarray:
+  """The index of the first image of each class, in the order of the classes; at most `SAMPLES`, int `[n]`."""
+  _, first = np.unique(labels, return_index=True)
+  return first[:SAMPLES]
+
+
+def as_grid(rows: np.ndarray) -> np.ndarray:
+  """Rows of images uint8 `[R, N, H, W, 3]` as one image uint8 `[R·H, N·W, 3]`."""
+  count, columns, height, width, channels = rows.shape
+  return rows.transpose(0, 2, 1, 3, 4).reshape(count * height, columns * width, channels)

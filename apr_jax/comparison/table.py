@@ -8,12 +8,15 @@ import csv
 import dataclasses
 import io
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-from apr_jax.comparison.scores import METRICS, Scores
+from apr_jax.comparison.scores import METRICS, Scores, deviations
 from apr_jax.published import Figure, data_set, published
 
 FINISHED, FAILED, NOT_RUN = "finished", "failed", "not run"
+UNKNOWN = "changes unknown"
+"""The `changes` of a run whose configuration file is not there."""
 _NOTHING = "–"
 
 
@@ -23,7 +26,7 @@ class Entry:
 
   Attributes:
     experiment: name of its configuration file without ".py".
-    changes: what it changes in that file, "epochs=1"; "" for nothing.
+    changes: what it changes in that file, "epochs=1"; "" for nothing; UNKNOWN.
     network: name in the zoo.
     seed: of the run.
     state: FINISHED, FAILED or NOT_RUN.
@@ -147,7 +150,7 @@ class Row:
     else:
       figures = {published(first.experiment, self.network, metric)}
     figure = figures.pop() if len(figures) == 1 else None
-    changed = [f"changed recipe: {first.changes}"] if first.changes else []
+    changed = [UNKNOWN if first.changes == UNKNOWN else f"changed recipe: {first.changes}"] if first.changes else []
     reasons = changed + self._all(lambda scores: scores.not_comparable(metric))
     return Cell(values, figure, reasons[0] if reasons else None,
                 mixed=len({scores.images(metric) for scores in scored}) > 1)
@@ -155,6 +158,21 @@ class Row:
   def _all(self, read: Callable[[Scores], object]) -> list:
     """The different values that the finished runs have, without empty ones, in order."""
     return [value for value in dict.fromkeys(read(entry.scores) for entry in self.finished) if value]
+
+
+def entry_of(scores: Scores, original: Mapping[str, Any] | None) -> Entry:
+  """The entry of an evaluated run.
+
+  Args:
+    scores: of the run.
+    original: the nested values of the configuration file of its name; None if it is not there.
+  """
+  config = scores.config
+  if not config.get("name", ""):  # runs of earlier versions; nothing is published under no name
+    changes = ""
+  else:
+    changes = UNKNOWN if original is None else deviations(config, original)
+  return Entry(scores.title, changes, config["model"]["name"], config["seed"], FINISHED, scores)
 
 
 def make_rows(entries: Iterable[Entry]) -> list[Row]:

@@ -8,7 +8,6 @@ Reference: Chen et al., Amplitude-Phase Recombination, ICCV 2021 (https://arxiv.
 3, which show single pairs. The rates over a whole test set are ours.
 """
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +19,7 @@ from apr_jax.errors import UserError
 from apr_jax.evaluation import ood_protocols
 from apr_jax.evaluation.ood import max_softmax
 from apr_jax.evaluation.suite import Parts, Task
+from apr_jax.evaluation.thumbnails import to_text
 
 EXAMPLES = 4
 """Pairs per set of which the results tell each prediction: the first ones."""
@@ -49,7 +49,8 @@ def summarise(results: dict) -> dict:
   when the test image gives the "phase" and when it gives the "amplitude"; "pairs"; "examples".
 
   An example has the "images" [i, j], by their positions in the test split and, out of distribution, in the other
-  set; "labels"; and "predictions" and "confidences" for the four images of `panel`.
+  set; "labels"; and "predictions" and "confidences" for the four images of `panel`. Out of distribution it has the
+  second image too, "second", as text of `thumbnails`: a report need not load that set again.
   """
   outside = {part.removeprefix("ood/"): result for part, result in results.items() if part.startswith("ood/")}
   return {"in_distribution": results["in_distribution"], "out_of_distribution": outside}
@@ -133,8 +134,9 @@ def _score_outside(task: Task, outside: ArrayData) -> dict:
                         ("amplitude", (outside.images, other, images, inside))):
     predictions, confidence = _predict_swapped(task, *sources)
     result[role] = {"label": _percent(predictions == labels), "confidence": _percent(confidence)}
-  return result | {"pairs": len(pairs), "examples": _examples(
-      task, pairs[:EXAMPLES], outside.images, [[label, None] for label in labels[:EXAMPLES].tolist()])}
+  examples = _examples(task, pairs[:EXAMPLES], outside.images, [[label, None] for label in labels[:EXAMPLES].tolist()])
+  return result | {"pairs": len(pairs), "examples": [
+      example | {"second": to_text(outside.images[position])} for example, position in zip(examples, other.tolist())]}
 
 
 def _predict_swapped(task: Task, phase_of: np.ndarray, phase_at: np.ndarray, amplitude_of: np.ndarray,

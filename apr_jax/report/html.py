@@ -5,11 +5,11 @@ Every function returns HTML; text is escaped here, so callers pass it as it is.
 
 import base64
 import html
-import io
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+
+from apr_jax.evaluation.thumbnails import shrink, to_png
 
 # Dark text on white, one column of at most 62rem; wide tables scroll inside their frame, pictures shrink.
 _STYLE = """
@@ -23,10 +23,12 @@ figure { margin: .8rem 0 } img { max-width: 100%; height: auto } img.pixels { im
 table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums }
 caption { text-align: left; color: #444; font-size: .9rem; padding-bottom: .2rem }
 th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
-th:first-child, td:first-child { text-align: left } thead th { border-bottom: 2px solid #888; vertical-align: bottom }
+th:first-child, td:first-child { text-align: left }
+thead th { border-bottom: 2px solid #888; vertical-align: bottom; white-space: normal } td img { display: block }
 pre { overflow-x: auto; font-size: .85rem; background: #f4f4f4; padding: .6rem }
 """
 _DARKEST = np.array([8, 48, 107])
+_TILE = 72  # screen pixels a small image is shown at, about
 
 
 def page(title: str, sections: Sequence[str]) -> str:
@@ -76,16 +78,24 @@ def vector_picture(svg: bytes, description: str, caption: str = "") -> str:
   return f'<figure>{_image("image/svg+xml", svg, description)}{below}</figure>'
 
 
-def strips(rows: Sequence[tuple[str, np.ndarray]], caption: str, scale: int = 1) -> str:
-  """Named rows of pictures: uint8 `[H, W, 3]` each, every pixel a square of `scale` screen pixels."""
-  cells = [[_cell(name), f"<td>{_pixels(pixels, name, scale)}</td>"] for name, pixels in rows]
-  return _table((), cells, caption)
+def picture_table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[tuple[np.ndarray, str]]]],
+                  caption: str) -> str:
+  """A table of pictures.
 
+  Args:
+    header: of the column of names, and of each column of pictures; may be empty.
+    rows: name, and pictures uint8 `[H, W, 3]`, each with a text below it ("" for none). They are shown small.
+    caption: above the table.
+  """
+  titles = header[1:]
 
-def picture_table(header: Sequence[str], rows: Sequence[Sequence[tuple[np.ndarray, str]]], caption: str,
-                  scale: int = 1) -> str:
-  """A table of pictures uint8 `[H, W, 3]`, each with a text below it."""
-  cells = [[f"<td>{_pixels(pixels, text, scale)}<br>{html.escape(text)}</td>" for pixels, text in row] for row in rows]
+  def cell(index: int, name: str, image: np.ndarray, text: str) -> str:
+    column = titles[index] if index < len(titles) else f"image {index + 1}"
+    described = ", ".join(filter(None, (name, column, text)))
+    return f"<td>{_pixels(image, described)}{html.escape(text)}</td>"
+
+  cells = [[_cell(name), *(cell(index, name, image, text) for index, (image, text) in enumerate(pictures))]
+           for name, pictures in rows]
   return _table(header, cells, caption)
 
 
@@ -94,11 +104,12 @@ def side_by_side(*figures: str) -> str:
   return f'<div class="figures">{"".join(figures)}</div>'
 
 
-def _pixels(pixels: np.ndarray, description: str, scale: int) -> str:
-  data = io.BytesIO()
-  Image.fromarray(pixels).save(data, "png", optimize=True)
-  size = f'class="pixels" width="{scale * pixels.shape[1]}" height="{scale * pixels.shape[0]}"'
-  return _image("image/png", data.getvalue(), description, size)
+def _pixels(image: np.ndarray, description: str) -> str:
+  """An image, shrunk if it is large; the pixels of a small one are squares of several screen pixels."""
+  image = shrink(image)
+  scale = max(1, _TILE // image.shape[1])
+  size = f'class="pixels" width="{scale * image.shape[1]}" height="{scale * image.shape[0]}"'
+  return _image("image/png", to_png(image), description, size)
 
 
 def _image(kind: str, data: bytes, description: str, attributes: str = "") -> str:
@@ -123,5 +134,5 @@ def _cell(value: str | float | None) -> str:
 def _shaded(value: float, largest: float) -> str:
   share = min(max(value / largest, 0), 1) if largest else 0.0
   red, green, blue = np.rint(255 + share * (_DARKEST - 255)).astype(int)
-  text = "#fff" if share > 0.5 else "#000"
+  text = "#fff" if share >= 0.6 else "#000"
   return f'<td style="background:rgb({red},{green},{blue});color:{text}">{value:.1f}</td>'

@@ -12,7 +12,8 @@ import numpy as np
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _LINES = ("-", "--", "-.", ":")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++", "oo")
+_HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")  # not as many as colours: the two repeat apart
+_LEGEND_COLUMNS = 2
 
 Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 """{legend: (x, y)}."""
@@ -27,13 +28,13 @@ def lines(series: Series, x_label: str, y_label: str, *, x_limits: tuple[float, 
     series: what to draw, in the order of the legend.
     x_label, y_label: with units.
     x_limits, y_limits: of the axes; default: what the data spans.
-    diagonal: draw the line y = x, of perfect calibration or of chance.
+    diagonal: draw the line y = x from 0 to 1, of perfect calibration or of chance.
     markers: mark the points.
     square: as high as wide.
   """
   figure, axes = _figure(4.6, 4.4 if square else 3.2)
   if diagonal:
-    axes.plot(x_limits, x_limits, color="#888888", linewidth=1, zorder=0)
+    axes.plot((0, 1), (0, 1), color="#888888", linewidth=1, zorder=0)
   for index, (name, (x, y)) in enumerate(series.items()):
     axes.plot(x, y, label=name, color=_of(_COLOURS, index), linestyle=_of(_LINES, index), linewidth=1.8,
               marker=_of(_MARKERS, index) if markers else None, markersize=4.5)
@@ -56,7 +57,8 @@ def bars(names: Sequence[str], values: Mapping[str, Sequence[float]], x_label: s
     values: {legend: one value per group}.
     x_label: with its unit.
   """
-  figure, axes = _figure(5.6, 0.8 + len(names) * (0.12 + 0.17 * len(values)))
+  legend = 0.24 * -(-len(values) // _LEGEND_COLUMNS) + 0.1 if len(values) > 1 else 0
+  figure, axes = _figure(5.6, 0.8 + legend + len(names) * (0.12 + 0.17 * len(values)))
   places, height = np.arange(len(names)), 0.8 / len(values)
   for index, (name, lengths) in enumerate(values.items()):
     axes.barh(places + (index - (len(values) - 1) / 2) * height, lengths, height, label=name,
@@ -67,7 +69,7 @@ def bars(names: Sequence[str], values: Mapping[str, Sequence[float]], x_label: s
   axes.grid(color="#dddddd", linewidth=0.6, axis="x")
   axes.set_axisbelow(True)
   if len(values) > 1:
-    axes.legend(fontsize=8.5)
+    figure.legend(loc="outside upper left", ncols=_LEGEND_COLUMNS, fontsize=8.5)  # above the bars, not on them
   return _svg(figure)
 
 

@@ -17,11 +17,12 @@ _OOD_COLUMNS = {"auroc": "AUROC", "tnr95": "TNR at 95 % TPR", "dtacc": "detectio
                 "aupr_out": "AUPR out", "oscr": "OSCR"}
 _CALIBRATION_COLUMNS = {"ece": "ECE", "rms": "RMS error", "ece_equal_mass": "ECE, equal mass",
                         "rms_equal_mass": "RMS, equal mass", "nll": "NLL (nats)", "brier": "Brier"}
+_UNIT = (-0.02, 1.02)  # limits of axes from 0 to 1: what lies on the edge is not cut
 
 
 def clean(runs: Runs) -> str:
   """The error on the test images as they are."""
-  rows = [[name, section["error"], section["examples"]] for name, section in _sections(runs, "clean").items()]
+  rows = [[name, section["error"], section.get("examples")] for name, section in _sections(runs, "clean").items()]
   return html.section("Clean images", html.table(["run", "error %", "images"], rows)) if rows else ""
 
 
@@ -34,31 +35,48 @@ def extra_corruptions(runs: Runs) -> str:
 
 
 def ood(runs: Runs) -> str:
-  """A table of all sets and scores, what is missing, and the ROC curves of the headline score."""
+  """A table of all sets and scores, the protocols' means, what is missing, and the ROC curves of the headline score."""
   sections = _sections(runs, "ood")
   if not sections:
     return ""
   blocks = []
   for name, section in sections.items():
-    sets = {title: scores for title, scores in section.items() if isinstance(scores, dict)}
-    rows = [[title, score, *(scores[column] for column in _OOD_COLUMNS), result["examples"]]
-            for title, result in sets.items() for score, scores in _by_score(section["score"], result).items()]
-    rows.append(["mean", section["score"], section["mean_auroc"], *[None] * len(_OOD_COLUMNS)])
+    headline = section.get("score", "headline")
+    rows = [[title, score, *(scores.get(column) for column in _OOD_COLUMNS), result.get("examples")]
+            for title, result in _ood_sets(section).items()
+            for score, scores in _by_score(headline, result).items()]
+    empty = [None] * len(_OOD_COLUMNS)
+    rows.append(["mean of all sets", headline, section.get("mean_auroc"), *empty])
+    protocols = section.get("protocols", [])
+    rows += [[f"mean: {protocol['name']}", headline, protocol["mean_auroc"], *empty] for protocol in protocols]
     blocks.append(html.table(["set", "score", *_OOD_COLUMNS.values(), "images"], rows,
                              f"{_prefix(runs, name)}all in %, higher is better; no mean where a set is missing"))
-    for protocol in section.get("protocols", []):
+    blocks += [html.paragraph(f"{_prefix(runs, name)}{sentence}") for sentence in incomplete_ood(section)]
+    for protocol in protocols:
       blocks += [html.paragraph(f"{protocol['name']}: {title} is missing: {where}.")
                  for title, where in protocol["missing"].items()]
-  titles = list(dict.fromkeys(title for section in sections.values() for title, scores in section.items()
-                              if isinstance(scores, dict)))
+  titles = dict.fromkeys(title for section in sections.values() for title in _ood_sets(section))
   curves = []
   for title in titles:
-    shown = {name: section[title]["roc"] for name, section in sections.items() if title in section}
+    shown = {name: section[title]["roc"] for name, section in sections.items() if "roc" in section.get(title, {})}
+    if not shown:  # results of earlier versions have none
+      continue
     picture = plots.lines({name: (roc["fpr"], roc["tpr"]) for name, roc in shown.items()},
                           "accepted out-of-distribution images", "accepted in-distribution images",
-                          x_limits=(0, 1), y_limits=(0, 1), diagonal=True, square=True)
+                          x_limits=_UNIT, y_limits=_UNIT, diagonal=True, square=True)
     curves.append(html.vector_picture(picture, f"ROC curve against {title}", f"ROC against {title}; grey is chance."))
-  return html.section("Out-of-distribution detection", *blocks, html.side_by_side(*curves))
+  return html.section("Out-of-distribution detection", *blocks, html.side_by_side(*curves) if curves else "")
+
+
+def incomplete_ood(section: dict) -> list[str]:
+  """A sentence on each protocol that lacks sets, with the mean over those that are there."""
+  sentences = []
+  for protocol in section.get("protocols", []):
+    if protocol["missing"]:
+      mean = protocol["mean_over_present"]
+      over = "" if mean is None else f"; mean AUROC over those {mean:.2f} %"
+      sentences.append(f"{protocol['name']}: incomplete, {protocol['present']} of {len(protocol['sets'])} sets{over}.")
+  return sentences
 
 
 def calibration(runs: Runs) -> str:
@@ -66,18 +84,26 @@ def calibration(runs: Runs) -> str:
   sections = _sections(runs, "calibration")
   if not sections:
     return ""
-  rows, diagrams = [], []
+  rows, diagrams, notes = [], [], []
   for name, section in sections.items():
-    value = section["temperature"]["value"]
+    fitted = section["temperature"]
+    temperature = f"{fitted['value']:.2f}" + (" (a bound)" if fitted.get("at_bound") else "")
+    if fitted.get("at_bound"):
+      notes.append(f"{_prefix(runs, name)}The temperature stands at a bound of its search: the fitted images have no "
+                   f"best one, as when all of them are classified correctly.")
     for images, scores in (("clean", section["clean"]), ("corrupted", section["corruptions"]["mean"])):
-      variants = {"all images": scores, "scored half, before": scores["scored_half"]["before"],
-                  f"scored half, temperature {value:.2f}": scores["scored_half"]["after"]}
-      rows += [[f"{_prefix(runs, name)}{images}", which, *(_three(found[score]) for score in _CALIBRATION_COLUMNS)]
-               for which, found in variants.items()]
+      half = scores.get("scored_half", {})
+      variants = {"all images": scores, "scored half, before": half.get("before"),
+                  f"scored half, temperature {temperature}": half.get("after")}
+      rows += [[f"{_prefix(runs, name)}{images}", which, *(_three(found.get(score)) for score in _CALIBRATION_COLUMNS)]
+               for which, found in variants.items() if found]
+    if not section["corruptions"]["mean"].get("scored_half", {}).get("after"):
+      notes.append(f"{_prefix(runs, name)}No scores with the temperature on corrupted images: their order is not that "
+                   f"of the clean ones, so that half of the scored images would be copies of fitted ones.")
     bins = {"clean": section["clean"]["reliability"]} | {
         f"severity {severity}": section["corruptions"]["reliability"][severity - 1] for severity in (1, 3, 5)}
     picture = plots.lines({title: _filled(found) for title, found in bins.items()}, "confidence", "accuracy",
-                          x_limits=(0, 1), y_limits=(0, 1), diagonal=True, markers=True, square=True)
+                          x_limits=_UNIT, y_limits=_UNIT, diagonal=True, markers=True, square=True)
     diagrams.append(html.vector_picture(
         picture, f"{_prefix(runs, name)}reliability diagram",
         f"{_prefix(runs, name)}accuracy of the predictions of each confidence, without temperature; below the grey "
@@ -85,7 +111,7 @@ def calibration(runs: Runs) -> str:
   section = next(iter(sections.values()))
   note = (f"{section['bins']} bins of confidence. The temperature is fitted on one half of the clean test images and "
           f"scored on the other.")
-  return html.section("Calibration", html.paragraph(note), html.table(
+  return html.section("Calibration", html.paragraph(note), *map(html.paragraph, notes), html.table(
       ["images", "scored", *_CALIBRATION_COLUMNS.values()], rows, "lower is better; corrupted: mean over all sets"),
       html.side_by_side(*diagrams))
 
@@ -129,7 +155,7 @@ SECTIONS: tuple[Callable[[Runs], str], ...] = (
 
 def _corruption_section(runs: Runs, suite: str, title: str) -> str:
   """The error of each corruption and severity as a map, and the means over severities as bars."""
-  sections = _sections(runs, suite)
+  sections = {name: section for name, section in _sections(runs, suite).items() if section.get("by_corruption")}
   if not sections:
     return ""
   largest = max(max(errors) for section in sections.values() for errors in section["by_corruption"].values())
@@ -159,6 +185,11 @@ def _prefix(runs: Runs, name: str) -> str:
   return f"{name}: " if len(runs) > 1 else ""
 
 
+def _ood_sets(section: dict) -> dict[str, dict]:
+  """{name of the set: its scores}."""
+  return {title: scores for title, scores in section.items() if isinstance(scores, dict)}
+
+
 def _by_score(headline: str, result: dict) -> dict[str, dict]:
   """{name of the score: its metrics}, the headline first."""
   return {headline: result} | {name: scores for name, scores in result.items()
@@ -172,8 +203,8 @@ def _filled(bins: dict) -> tuple[list[float], list[float]]:
   return [confidence for confidence, _ in filled], [accuracy for _, accuracy in filled]
 
 
-def _three(value: float) -> str:
-  return f"{value:.3f}"
+def _three(value: float | None) -> str | None:
+  return None if value is None else f"{value:.3f}"
 
 
 def _mean(values: list[float]) -> float:

@@ -1,10 +1,9 @@
 """The section of the training: its curves."""
 
-import json
 import pathlib
 
 from apr_jax.report import html, plots
-from apr_jax.training.logs import METRICS
+from apr_jax.training.logs import METRICS, read_metrics
 
 _CURVES = {
     ("train", "loss"): "training loss",
@@ -17,11 +16,11 @@ _CURVES = {
 
 def curves(workdir: pathlib.Path) -> str:
   """What `metrics.jsonl` recorded, over the epochs; empty for a run that was not trained here."""
-  path = workdir / METRICS
-  lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+  lines = read_metrics(workdir / METRICS)
   charts = []
   for (kind, value), label in _CURVES.items():
-    points = [(line["epoch"], line[value]) for line in lines if line["kind"] == kind]
+    points = [(line["epoch"], line[value]) for line in lines
+              if line["kind"] == kind and isinstance(line.get(value), (int, float))]
     if points:
       epochs, values = zip(*points)
       charts.append(html.vector_picture(

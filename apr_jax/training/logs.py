@@ -113,15 +113,30 @@ class Logs:
       self._tensorboard.add_scalar(f"{kind}/{name}", value, step)
 
 
+def read_metrics(path: pathlib.Path) -> list[dict]:
+  """The lines of a `metrics.jsonl`, [] without the file. Half of a killed run's last line, or one not of ours, is left
+  out.
+  """
+  return [values for _, values in _lines(path)]
+
+
 def _drop_after(path: pathlib.Path, step: int) -> None:
-  if not path.exists():
-    return
-  kept = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if _is_up_to(line, step)]
-  write_text(path, "".join(line + "\n" for line in kept))
+  if path.exists():
+    write_text(path, "".join(line + "\n" for line, values in _lines(path) if values["step"] <= step))
 
 
-def _is_up_to(line: str, step: int) -> bool:
+def _lines(path: pathlib.Path) -> list[tuple[str, dict]]:
+  """Each line that is whole, with its values."""
+  lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+  read = [(line, _values(line)) for line in lines]
+  return [(line, values) for line, values in read if values is not None]
+
+
+def _values(line: str) -> dict | None:
   try:
-    return json.loads(line)["step"] <= step
-  except (ValueError, TypeError, KeyError):  # half of the last line of a killed run, or none of ours
-    return False
+    values = json.loads(line)
+  except ValueError:
+    return None
+  ours = isinstance(values, dict) and isinstance(values.get("kind"), str) and all(
+      isinstance(values.get(key), (int, float)) for key in ("step", "epoch"))
+  return values if ours else None

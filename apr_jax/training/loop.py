@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from apr_jax import experiment, parallel
-from apr_jax.augment.samples import sample_grid
+from apr_jax.augment.samples import as_grid, training_views
 from apr_jax.data import resident
 from apr_jax.errors import UserError
 from apr_jax.training import checkpoint, optimizer, state as train_state, workdir as workdirs
@@ -19,8 +19,6 @@ from apr_jax.training.logs import Logs
 from apr_jax.training.resident_steps import ResidentSteps
 from apr_jax.training.step import train_step
 from apr_jax.training.stream_steps import StreamSteps
-
-_SAMPLES = 8  # test images whose augmentation TensorBoard shows
 
 
 class Interrupted(Exception):
@@ -106,9 +104,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
                f"epoch; {'continues at step ' + str(done) if done else 'starts'} into {workdir}")
 
       if primary and not done:
-        count = min(_SAMPLES, len(test_data.labels))
-        logs.image(0, "augmentation", sample_grid(jax.random.key(config.seed), parts.augment,
-                                                  test_data.images[:count], test_data.labels[:count]))
+        logs.image(0, "augmentation", as_grid(training_views(config, test_data.images, test_data.labels)))
 
       # ---- Loop ----
       checkpoint_every = config.checkpoint.every_steps or steps_per_epoch

@@ -6,6 +6,7 @@ import pytest
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.evaluation import swap
+from apr_jax.evaluation.thumbnails import from_text
 
 SIDE, CLASSES = 16, 4
 
@@ -129,6 +130,8 @@ def test_examples_are_remade_from_their_positions(planted):
       # What it says of them, in order; the phase decides for this network.
       assert example["predictions"] == reads_phase(images).argmax(1).tolist()
       assert example["predictions"] == 2 * [data.labels[first], others.labels[second]]
+      if others is outside:
+        np.testing.assert_array_equal(from_text(example["second"]), outside.images[second])
       assert example["labels"] == [data.labels[first], data.labels[second] if others is data else None]
       assert all(25 <= value <= 100 for value in example["confidences"]) and len(example["confidences"]) == 4
   first, second = results["in_distribution"]["examples"][0]["images"]

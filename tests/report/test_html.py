@@ -48,8 +48,8 @@ def test_page_is_well_formed_and_escapes():
 
 def test_nothing_is_loaded_from_elsewhere():
   pixels = np.zeros((4, 4, 3), np.uint8)
-  text = pieces.page("t", [pieces.vector_picture(b"<svg/>", "d"), pieces.strips([("a", pixels)], "c"),
-                           pieces.picture_table(["a"], [[(pixels, "p")]], "c")])
+  text = pieces.page("t", [pieces.vector_picture(b"<svg/>", "d"), pieces.picture_table((), [("a", [(pixels, "")])], "c"),
+                           pieces.picture_table(["", "a"], [("r", [(pixels, "p")])], "c")])
   reader = Reader(text)
   sources = [attributes[key] for _, attributes in reader.tags for key in ("src", "href") if key in attributes]
   assert len(sources) == 4 and all(source.startswith("data:") for source in sources)
@@ -77,9 +77,23 @@ def test_all_zero_heat_table_is_white():
   assert "rgb(255,255,255)" in pieces.heat_table(["n", "v"], [("row", [0.0])], 0)
 
 
+@pytest.mark.parametrize("value, text", [(59.0, "#000"), (60.0, "#fff")])
+def test_text_turns_white_on_dark_shades(value, text):
+  cell = Reader(pieces.heat_table(["n", "v"], [("row", [value])], 100.0)).all("td")[1]
+  assert cell["style"].endswith(f"color:{text}")
+
+
 def test_pixels_survive():
-  pixels = np.random.RandomState(0).randint(0, 256, (5, 7, 3)).astype(np.uint8)
-  image = Reader(pieces.strips([("row", pixels)], "c", scale=3)).all("img")[0]
-  assert (image["width"], image["height"], image["alt"]) == ("21", "15", "row")
-  decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(image["src"].partition("base64,")[2]))))
-  np.testing.assert_array_equal(decoded, pixels)
+  pixels = np.random.RandomState(0).randint(0, 256, (5, 24, 3)).astype(np.uint8)
+  image = Reader(pieces.picture_table(["", "column"], [("row", [(pixels, "text")])], "c")).all("img")[0]
+  assert (image["width"], image["height"], image["alt"]) == ("72", "15", "row, column, text")
+  np.testing.assert_array_equal(decoded(image), pixels)
+
+
+def test_large_pictures_are_shrunk():
+  image = Reader(pieces.picture_table((), [("row", [(np.zeros((224, 224, 3), np.uint8), "")])], "c")).all("img")[0]
+  assert image["width"] == "96" and decoded(image).shape == (96, 96, 3) and image["alt"] == "row, image 1"
+
+
+def decoded(image):
+  return np.asarray(Image.open(io.BytesIO(base64.b64decode(image["src"].partition("base64,")[2]))))
