@@ -1,7 +1,7 @@
 """Tables of runs: configuration × network, scores over seeds, the published number beside each and the difference.
 
-A score is the mean ± the sample standard deviation over the seeds, in percent; of one seed the score alone. Seeds that
-were scored on different images have no mean, and a changed recipe no difference from a published number.
+A score is the mean ± the sample standard deviation over the seeds, in percent; of one seed the score alone. Seeds
+that were scored on different images have no mean, and a changed recipe no difference from a published number.
 """
 
 import csv

@@ -80,7 +80,8 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir
   parts = {suite: dict(SUITES[suite].parts(task)) for suite in suites}
   meta = _meta(classifier, task)
   store = PartStore(folder, _conditions(meta))
-  results = _earlier_results(folder / RESULTS, store.digest, task.ood_sets) | {"meta": meta | {"parts": store.digest}}
+  results = _earlier_results(folder / RESULTS, store.digest, task.ood_sets)
+  results["meta"] = meta | {"parts": store.digest}
   for suite in suites:
     progress = tqdm.tqdm(parts[suite], desc=suite, unit="set", disable=quiet or not sys.stderr.isatty())
     for name in progress:
@@ -148,7 +149,7 @@ def _earlier_results(path: pathlib.Path, digest: str, ood_sets: tuple[str, ...])
 
 
 def _conditions(meta: dict) -> dict:
-  """What the result of a part depends on, of "meta": the settings of the evaluation choose parts, and change none."""
+  """What the result of a part depends on, of "meta": an evaluation's settings choose parts, and change none."""
   config = {key: value for key, value in flatten(meta["config"]).items()
             if not key.startswith((*CHANGE_NOTHING, "evaluation."))}  # the folder of the data is in "meta" itself
   return meta | {"config": config}

@@ -66,7 +66,7 @@ def make_plan(patterns: Sequence[str], networks: Sequence[str], seeds: Sequence[
   """All runs of a sweep, seeds innermost.
 
   Args:
-    patterns: configuration files, with * and ? as in a shell. "base.py" and what ends in "_base.py" are no experiments.
+    patterns: configuration files, with * and ? as in a shell. "base.py" and "*_base.py" are no experiments.
     networks: names in the zoo; none = each configuration's own.
     seeds: whole numbers, as strings.
     overrides: "KEY=VALUE" each, for all runs.
