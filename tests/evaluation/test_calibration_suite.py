@@ -137,7 +137,8 @@ def test_the_images_that_are_fitted_are_not_scored(planted):
 
 def without_temperature(results):
   section = results["corruptions"]
-  return all(scores["scored_half"]["after"] is None for scores in (section["mean"], *section["by_corruption"].values()))
+  every = (section["mean"], *section["by_corruption"].values())
+  return all(scores["scored_half"]["after"] is None for scores in every)
 
 
 def test_sets_of_another_order_are_not_scored_with_the_temperature(planted, published, tmp_path):
@@ -149,9 +150,9 @@ def test_sets_of_another_order_are_not_scored_with_the_temperature(planted, publ
   assert results["corruptions"]["same_order"] is False and without_temperature(results)
   assert same["corruptions"]["same_order"] is True and not without_temperature(same)
   # What needs no temperature does not depend on the clean images.
-  for key in SCORES:
-    assert results["corruptions"]["mean"][key] == same["corruptions"]["mean"][key]
-  assert results["corruptions"]["mean"]["scored_half"]["before"] == same["corruptions"]["mean"]["scored_half"]["before"]
+  found, expected_scores = results["corruptions"]["mean"], same["corruptions"]["mean"]
+  assert all(found[key] == expected_scores[key] for key in SCORES)
+  assert found["scored_half"]["before"] == expected_scores["scored_half"]["before"]
   assert results["clean"]["scored_half"]["after"].keys() == SCORES
   assert calibration.lines(results)[1].endswith(
       "(not with that temperature: perhaps in another order, with copies of fitted images)")

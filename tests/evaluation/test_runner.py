@@ -280,8 +280,8 @@ def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_
   for name in metrics.ALEXNET_ERRORS:  # the names of all 15
     np.save(tmp_path / "digits-c" / f"{name}.npy", random.integers(0, 256, (100, 32, 32, 3), dtype=np.uint8))
   np.save(tmp_path / "digits-c" / "labels.npy", np.tile(np.arange(20) % 10, 5))
-  command = [sys.executable, "evaluate.py", f"--workdir={run}", "--suites=clean,corruptions,calibration,ood,swap,fourier",
-             "--limit=4", "--noreport", f"--data_dir={tmp_path / 'digits-c'}"]
+  command = [sys.executable, "evaluate.py", f"--workdir={run}", "--limit=4",
+             "--suites=clean,corruptions,calibration,ood,swap,fourier", "--noreport", f"--data_dir={tmp_path / 'digits-c'}"]
   start = lambda out: subprocess.Popen([*command, f"--out={tmp_path / out}"], cwd=ROOT, stdout=subprocess.DEVNULL)
 
   def finished(out):
