@@ -35,7 +35,8 @@ def augmentation(classifier: LoadedClassifier, task: Task, results: dict) -> lis
     rows = samples.training_views(config, task.test.images, task.test.labels)
     caption = _augmentation_caption(config)
   except (AttributeError, KeyError) as error:
-    raise UserError(f"the run's configuration is one of an earlier version ({one_line(error)})") from error
+    key = one_line(error).strip("\"'")
+    raise UserError(f"the run's configuration is one of an earlier version, without the key {key}") from error
   names = ["image", *(f"view {number}" if len(rows) > 2 else "as trained" for number in range(1, len(rows)))]
   return [html.picture_table((), [(name, [(image, "") for image in row]) for name, row in zip(names, rows)], caption)]
 

@@ -14,7 +14,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 def paths_of(svg, element):
   """The (x, y) of the points of the first path inside the group of that name."""
   group = next(group for group in ElementTree.fromstring(svg).iter(f"{SVG}g") if group.get("id") == element)
-  numbers = re.findall(r"[ML] ([-\d.]+) ([-\d.]+)", group.find(f"{SVG}path").get("d"))
+  numbers = re.findall(r"[ML] ([-\d.]+) ([-\d.]+)", next(group.iter(f"{SVG}path")).get("d"))
   return np.array(numbers, float)
 
 
@@ -26,6 +26,21 @@ def test_lines_are_where_the_data_say():
   line = paths_of(svg, [name for name in ids if name and name.startswith("line2d_")][-1])
   np.testing.assert_allclose((line[:, 0] - left) / (right - left), [0, 0.25, 1], atol=2e-3)
   np.testing.assert_allclose((bottom - line[:, 1]) / (bottom - top), [0, 0.5, 1], atol=2e-3)
+
+
+def test_lines_along_the_edges_lie_inside_the_frame():
+  from apr_jax.report.scores import _UNIT
+  svg = plots.lines({"perfect": ([0, 0, 1], [0, 1, 1])}, "x", "y", x_limits=_UNIT, y_limits=_UNIT, diagonal=True)
+  frame = paths_of(svg, "patch_2")
+  ids = [group.get("id") for group in ElementTree.fromstring(svg).iter(f"{SVG}g")]
+  line = paths_of(svg, [name for name in ids if name and name.startswith("line2d_")][-1])
+  assert (line > frame.min(0) + 1).all() and (line < frame.max(0) - 1).all()  # points; more than half a line's width
+
+
+def test_the_legend_of_bars_lies_above_them():
+  svg = plots.bars(["one", "two"], {str(index): [1, 2] for index in range(4)}, "error (%)")
+  frame, legend = paths_of(svg, "patch_2"), paths_of(svg, "legend_1")
+  assert legend.max(0)[1] <= frame.min(0)[1]  # SVG counts from the top
 
 
 @pytest.mark.parametrize("draw", [
