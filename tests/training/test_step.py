@@ -1,7 +1,6 @@
 """One step against NumPy in float64, and the same step on 1, 2 and 4 devices."""
 
 import functools
-import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +18,6 @@ from apr_jax.training.adversary import pgd
 from configs import base
 
 RANDOM = np.random.default_rng(0)
-SHARED = pathlib.Path(__file__).parents[2] / ".." / "shared" / "tfds"
 IMAGES = RANDOM.integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
 LABELS = RANDOM.integers(0, 5, 8).astype(np.int32)
 ATTACK = functools.partial(pgd, steps=2, epsilon=8 / 255, step_size=5 / 255)
@@ -248,9 +246,7 @@ def test_photographs_are_learnt_with_every_rival(rival, tiny_network, on_devices
 @pytest.fixture(scope="module")
 def cifar_images():
   """Eight airplanes, then eight frogs."""
-  if not (SHARED / "cifar10").is_dir():
-    pytest.skip("the slices of real data sets are not here")
-  train = data.load("cifar10", "train", data_dir=str(SHARED))
+  train = data.load("cifar10", "train", data_dir=str(real_data))
   return train.images[np.concatenate([np.flatnonzero(train.labels == label)[:8] for label in (0, 6)])]
 
 
