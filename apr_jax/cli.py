@@ -1,8 +1,10 @@
 """What the entry points share: configuration files, errors as one line, the compilation cache, interruption."""
 
 import functools
+import importlib.util
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Callable, Sequence
 
@@ -14,6 +16,7 @@ from ml_collections import config_flags
 import apr_jax
 from apr_jax.errors import UserError, one_line
 from apr_jax.training.loop import Interrupted
+from apr_jax.training.workdir import flatten
 
 
 def run(main: Callable[..., None], positional: bool = False) -> None:
@@ -78,7 +81,7 @@ def load_config(file: str, overrides: Sequence[str] = ()) -> ml_collections.Conf
   try:
     _parse(values, arguments)
   except Exception as error:  # as in _parse_flags
-    raise UserError(f"{file}: {_plain(one_line(error))}") from error
+    raise UserError(f"{file}: {_plain(error)}") from error
   return named(values["config"].value, file)
 
 
@@ -89,16 +92,44 @@ def original_config(name: str) -> dict | None:
 
 
 def named(config: ml_collections.ConfigDict, file: str) -> ml_collections.ConfigDict:
-  """The configuration, called after its file unless it has a name."""
+  """The configuration, called after its file unless it has a name.
+
+  Raises:
+    UserError: it is none, or lacks keys of `configs/base.py`.
+  """
+  if not isinstance(config, ml_collections.ConfigDict):
+    raise UserError(f"{file}: get_config() returns {config!r}; let it return the configuration of configs/base.py, "
+                    f"changed where it differs")
+  missing = [key for key in flatten(base_config().to_dict()) if key not in flatten(config.to_dict())]
+  if missing:
+    raise UserError(f"{file}: its configuration lacks {len(missing)} of the keys of configs/base.py, such as "
+                    f"{missing[0]!r}; let get_config() begin with base.get_config()")
   config.name = config.name or pathlib.Path(file).stem
   return config
+
+
+def base_config() -> ml_collections.ConfigDict:
+  """The configuration of `configs/base.py`.
+
+  Raises:
+    UserError: it does not lie beside the package.
+  """
+  # By its path: the folder a command is run in may have a package "configs" of its own.
+  path = pathlib.Path(__file__).parents[1] / "configs" / "base.py"
+  if not path.is_file():
+    raise UserError(f"this needs {path}, which a checkout of the repository has and an installed package has not; "
+                    f"run this command in a checkout")
+  spec = importlib.util.spec_from_file_location("configs.base", path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module.get_config()
 
 
 def _parse_flags(arguments: Sequence[str], positional: bool) -> list[str]:
   try:
     rest = _parse(flags.FLAGS, arguments)
   except Exception as error:  # whatever the user's configuration file raises, and what ml_collections says of keys
-    raise UserError(f"{_plain(one_line(error))} (see {os.path.basename(arguments[0])} --help)") from error
+    raise UserError(f"{_plain(error)} (see {os.path.basename(arguments[0])} --help)") from error
   if len(rest) > 1 and not positional:
     raise UserError(f"unexpected argument {rest[1]!r}: flags start with --")
   return rest
@@ -111,9 +142,12 @@ def _parse(values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
   return rest
 
 
-def _plain(message: str) -> str:
+def _plain(error: Exception) -> str:
   """What a library says, less its wrapping: messages shown as Python literals, and ml_collections' preamble."""
-  message = message.replace("\\n", " ").replace("\\'", "'")
+  typo = re.search(r'Did you mean "(.*?)" instead of "(.*?)"\?', str(error))
+  if typo and "Other fields present" in str(error):  # which lists them with their values
+    return f"unknown key {typo[2]!r}; did you mean {typo[1]!r}?"
+  message = one_line(error).replace("\\n", " ").replace("\\'", "'")
   if message.startswith("''") and message.endswith("'"):
     message = f"unknown key {message[1:-1]}"
   return message.removeprefix("Configuration is not available because of an earlier failure to load: ")

@@ -8,7 +8,6 @@ network runs in float32, so that its logits are PyTorch's. The rest of the confi
 lies beside the package in a checkout of the repository; an installed package alone cannot import checkpoints.
 """
 
-import importlib.util
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +18,6 @@ import ml_collections
 import numpy as np
 from absl import flags
 
-import apr_jax
 from apr_jax import cli, experiment, models, parallel
 from apr_jax.errors import UserError, lookup, one_line
 from apr_jax.models import torch_names
@@ -113,7 +111,7 @@ def import_library() -> Any:
 def _config(model: str, num_classes: int, file: str, data: str | None, mean: Sequence[float] | None,
             std: Sequence[float] | None) -> ml_collections.ConfigDict:
   """The complete, resolved configuration of the network."""
-  config = _base_config()
+  config = cli.base_config()
   imagenet = model in _IMAGENET_NETWORKS
   if data is None:
     data = _IMAGENET if imagenet else _CIFAR.get(num_classes, "")
@@ -137,18 +135,6 @@ def _config(model: str, num_classes: int, file: str, data: str | None, mean: Seq
     if data == "cifar100":
       config.evaluation.ood_sets = ("cifar10",)
   return config
-
-
-def _base_config() -> ml_collections.ConfigDict:
-  # By its path: the folder a command is run in may have a package "configs" of its own.
-  path = pathlib.Path(apr_jax.__file__).parents[1] / "configs" / "base.py"
-  if not path.is_file():
-    raise UserError(f"importing needs {path}, which a checkout of the repository has and an installed package has "
-                    f"not; run this command in a checkout")
-  spec = importlib.util.spec_from_file_location("configs.base", path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module.get_config()
 
 
 def _numbers(name: str, values: list[str] | None) -> tuple[float, ...] | None:

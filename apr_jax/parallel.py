@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from apr_jax.errors import UserError
+from apr_jax.errors import UserError, one_line
 
 AXIS = "devices"
 
@@ -32,7 +32,11 @@ def initialise_processes(coordinator: str, num_processes: int, process_id: int) 
     UserError: one of them does not fit.
   """
   if coordinator == "auto":
-    jax.distributed.initialize()
+    try:
+      jax.distributed.initialize()
+    except ValueError as error:  # JAX knows no cluster here
+      raise UserError(f"--coordinator=auto finds no cluster ({one_line(error)}): give --coordinator=host:port, "
+                      f"--num_processes and --process_id, or leave them out for one process") from error
     return
   if not re.fullmatch(r".+:\d+", coordinator) or not 0 <= process_id < num_processes:
     raise UserError(f"a run of several processes needs --coordinator=host:port and --process_id in "

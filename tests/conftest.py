@@ -39,6 +39,16 @@ def photograph() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
+def real_data() -> pathlib.Path:
+  """A TFDS folder with slices of real data sets: $APR_JAX_TEST_DATA, else shared/tfds beside the checkout."""
+  beside = pathlib.Path(__file__).parents[2] / "shared" / "tfds"
+  folder = pathlib.Path(os.environ.get("APR_JAX_TEST_DATA", beside))
+  if not folder.is_dir():
+    pytest.skip("the slices of real data sets are not here; APR_JAX_TEST_DATA names their folder")
+  return folder
+
+
+@pytest.fixture(scope="session")
 def run(tmp_path_factory) -> pathlib.Path:
   """The workdir of a network trained for a moment on the digits: better than chance, far from perfect."""
   from apr_jax.training import loop

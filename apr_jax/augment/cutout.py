@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from apr_jax.augment import keys
+from apr_jax.augment.square import inside_square
 
 
 def cutout(key: jax.Array, images: jax.Array, size: int = 16, fill: Sequence[float] = (0.0, 0.0, 0.0), *,
@@ -45,10 +46,5 @@ def blank(image: jax.Array, row: jax.Array, column: jax.Array, size: int, fill: 
     fill: float32 `[C]`.
   """
   height, width, _ = image.shape
-  inside = jnp.outer(_within(height, row, size), _within(width, column, size))
+  inside = inside_square(height, width, row, column, size // 2 * 2)
   return jnp.where(inside[..., None], fill, image)
-
-
-def _within(length: int, centre: jax.Array, size: int) -> jax.Array:
-  places = jnp.arange(length)
-  return (places >= centre - size // 2) & (places < centre + size // 2)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from apr_jax.augment import keys
+from apr_jax.augment.square import inside_square
 
 
 def patch_uniform(key: jax.Array, images: jax.Array, size: int = 250, scale: float = 1.0, *,
@@ -49,10 +50,5 @@ def add_noise(image: jax.Array, noise: jax.Array, row: jax.Array, column: jax.Ar
     row, column, side: int `[]`.
   """
   height, width, _ = image.shape
-  inside = jnp.outer(_within(height, row, side), _within(width, column, side))
+  inside = inside_square(height, width, row, column, side)
   return jnp.where(inside[..., None], jnp.clip(image + noise, 0, 1), image)
-
-
-def _within(length: int, centre: jax.Array, side: jax.Array) -> jax.Array:
-  places = jnp.arange(length) - (centre - side // 2)
-  return (places >= 0) & (places < side)

@@ -13,7 +13,7 @@ import numpy as np
 from apr_jax.data.lazy_tensorflow import import_tensorflow, without_notices
 from apr_jax.data.resized_crop import random_resized_crop
 from apr_jax.data.spec import check_labels
-from apr_jax.data.stream_sources import Source
+from apr_jax.data.stream_sources import FileSource, Source
 from apr_jax.data.tfds_reader import op_reason
 from apr_jax.errors import UserError
 
@@ -69,21 +69,29 @@ class ImageStream:
     def decode(index, element):
       encoded, place, label = element
       place_in_epoch = index * self._processes + self._process
-      return random_resized_crop(_read(encoded, place), tf.stack([crops_seed, place_in_epoch]), self.image_size[0],
-                                 self._min_crop_area), tf.cast(label, tf.int32)
+      image = random_resized_crop(_read(encoded, place), tf.stack([crops_seed, place_in_epoch]), self.image_size[0],
+                                  self._min_crop_area)
+      return index, image, tf.cast(label, tf.int32)
 
     elements = self._elements(key, epoch, first * size).enumerate(first * size)
     options = tf.data.Options()
     options.deterministic = True
-    decoded = elements.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(size, drop_remainder=True)
+    decoded = elements.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    if all(isinstance(source, FileSource) for source in self._sources):
+      # Left out, and missed below: TensorFlow prints notices of the errors that it raises. Records could get lost
+      # before they are numbered, so theirs are raised.
+      decoded = decoded.ignore_errors()
+    decoded = decoded.batch(size, drop_remainder=True)
     iterator = decoded.prefetch(_BATCHES_AHEAD).with_options(options).as_numpy_iterator()
     for number in range(first, self.num_examples // batch_size):
       try:
-        images, labels = next(iterator)
+        places, images, labels = next(iterator)
       except StopIteration:
-        raise UserError(f"{self._where}: fewer images than announced; prepare the data set again") from None
+        raise UserError(self._blame(key, epoch, number * size, size, decode, "fewer images than announced")) from None
       except tf.errors.OpError as error:
-        raise UserError(self._blame(key, epoch, number * size, size, decode, error)) from error
+        raise UserError(self._blame(key, epoch, number * size, size, decode, op_reason(error))) from error
+      if places[0] != number * size or places[-1] != (number + 1) * size - 1:
+        raise UserError(self._blame(key, epoch, number * size, size, decode, "an image could not be read at first"))
       check_labels(labels, self.num_classes, self._where)
       yield images, labels
 
@@ -109,7 +117,7 @@ class ImageStream:
     return tf.data.Dataset.choose_from_datasets(
         parts, tf.data.Dataset.from_tensor_slices(chosen[start:]), stop_on_empty_dataset=True)
 
-  def _blame(self, key: Sequence[int], epoch: int, start: int, size: int, decode, error) -> str:
+  def _blame(self, key: Sequence[int], epoch: int, start: int, size: int, decode, reason: str) -> str:
     """Which of the images of a batch it was that failed: the elements once more, one by one."""
     tf, _ = import_tensorflow()
     with without_notices():
@@ -121,8 +129,8 @@ class ImageStream:
             place = element[1].numpy().decode()
             return f"{place}: cannot be read as an image ({op_reason(found)}); repair or remove it"
       except tf.errors.OpError as found:
-        error = found
-    return f"{self._where}: the files are damaged ({op_reason(error)}); prepare the data set again"
+        reason = op_reason(found)
+    return f"{self._where}: the files are damaged ({reason}); prepare the data set again"
 
 
 def _read(encoded: Any, place: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from apr_jax.data.lazy_tensorflow import import_tensorflow
 from apr_jax.data.spec import ArrayData, check_labels
@@ -147,6 +148,8 @@ def _builder(tf, tfds, name: str, data_dir: str, download: bool, sources: Iterab
     raise UserError(
         f"{data_dir}: no such folder; set data.data_dir to the folder that holds {base!r}, "
         "or download it there with --config.data.download=true")
+  verbosity = logging.get_verbosity()
+  logging.set_verbosity(logging.ERROR)  # it warns of every folder that is not prepared; the error below says so
   try:
     builder = tfds.builder(name, data_dir=data_dir or None)
   # It parses the name and whatever files it finds; each of its parsers raises exceptions of its own kind.
@@ -156,6 +159,8 @@ def _builder(tf, tfds, name: str, data_dir: str, download: bool, sources: Iterab
     raise UserError(
         f"data set {name!r} in {data_dir or 'the default TFDS folder'} cannot be opened: {one_line(reason)}; "
         "correct the config or version, or prepare the data set again") from error
+  finally:
+    logging.set_verbosity(verbosity)
   if not builder.is_prepared():
     if not download:
       raise UserError(

@@ -50,11 +50,6 @@ def train(config, workdir: str, quiet: bool = False) -> None:
   parallel.check_batch_size(config.batch_size, jax.device_count())
   train_data = experiment.load_train(config.data)
   config = experiment.resolve(config, train_data)
-  test_data = experiment.load_data(config.data, "test")
-  if (test_data.num_classes, test_data.image_size) != (train_data.num_classes, train_data.image_size):
-    raise UserError(f"data set {train_data.name!r}: its splits differ in classes or image size "
-                    f"({train_data.num_classes} and {test_data.num_classes} classes, {train_data.image_size} and "
-                    f"{test_data.image_size} pixels); correct the data or set data.image_size")
   parts = experiment.build(config)
 
   # ---- Optimizer and step ----
@@ -75,13 +70,22 @@ def train(config, workdir: str, quiet: bool = False) -> None:
     raise UserError(f"{workdir} is trained for {done} steps already, more than the {total_steps} of "
                     f"epochs={config.epochs}; use another --workdir, or at least epochs="
                     f"{math.ceil(done / steps_per_epoch)}")
-  if primary:  # also of a trained run: an evaluation reads there where data lie, and what it is to score
-    workdirs.write_config(workdir, config)
   if done == total_steps:
+    if primary:  # an evaluation reads there where data lie, and what it is to score
+      workdirs.write_config(workdir, config)
     if primary and not quiet:
       print(f"nothing left to do: {workdir} is trained for {done} of {total_steps} steps; "
             f"a larger config.epochs continues it")
     return
+
+  # ---- Test images: minutes for ImageNet, so that what can be refused is refused before ----
+  test_data = experiment.load_data(config.data, "test")
+  if (test_data.num_classes, test_data.image_size) != (train_data.num_classes, train_data.image_size):
+    raise UserError(f"data set {train_data.name!r}: its splits differ in classes or image size "
+                    f"({train_data.num_classes} and {test_data.num_classes} classes, {train_data.image_size} and "
+                    f"{test_data.image_size} pixels); correct the data or set data.image_size")
+  if primary:
+    workdirs.write_config(workdir, config)
 
   with checkpoint.Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
     # ---- State ----
@@ -109,12 +113,18 @@ def train(config, workdir: str, quiet: bool = False) -> None:
       # ---- Loop ----
       checkpoint_every = config.checkpoint.every_steps or steps_per_epoch
       eval_every = config.eval_every_epochs * steps_per_epoch
-      window, first = [], True
+      window, first, failure = [], True, None
       while done < total_steps:
         target = min(total_steps, *(_next_multiple(done, every) for every in (
             config.log_every_steps, checkpoint_every, steps_per_epoch)))
         while done < target and not signals.received:
-          state, done, sums = steps.run(state, done, target)
+          try:
+            state, done, sums = steps.run(state, done, target)
+          except UserError as error:  # an image cannot be read; nothing was dispatched, so the state is good
+            if not done or jax.process_count() > 1:  # other processes would not save after the same step
+              raise
+            failure = error
+            break
           logs.add_input_wait(steps.input_wait)
           window.append(sums)
           if first:  # compilation is over
@@ -124,7 +134,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
         epoch = done / steps_per_epoch
 
         # Asked once: a signal that arrives from here on stops the next round, which saves before it stops.
-        stopping = bool(signals.received)
+        stopping = bool(signals.received or failure)
         last = done == total_steps or stopping
         if window and (last or done % config.log_every_steps == 0):
           _check_finite(window, done)
@@ -141,6 +151,8 @@ def train(config, workdir: str, quiet: bool = False) -> None:
           logs.restart_clock(done)
         if stopping:
           break
+  if failure:
+    raise failure
   if done < total_steps:
     raise Interrupted(signals.received, done)
 

@@ -25,7 +25,8 @@ class StreamSteps:
     batch_size: images per step over all devices.
     key: the run's key, the same as the state's.
     total_steps: of the run; nothing is read beyond.
-    input_wait: seconds that the devices had nothing to do before the last dispatch, for want of images.
+    input_wait: seconds between the end of all dispatched steps and the arrival of the batch that the last dispatch
+      was waiting for; 0 or nearly so where it was there. The host learns of both ends a moment late.
 
   Raises:
     UserError: the batch does not fit the devices or the data set.

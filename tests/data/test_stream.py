@@ -1,7 +1,6 @@
 """Streams: every image once per epoch, the same from any place on, shares that do not overlap, damaged files."""
 
 import collections
-import pathlib
 import shutil
 
 import numpy as np
@@ -14,8 +13,6 @@ from apr_jax.errors import UserError
 tf = pytest.importorskip("tensorflow")
 tfds = pytest.importorskip("tensorflow_datasets")
 
-SHARED = pathlib.Path(__file__).parents[2] / ".." / "shared" / "tfds"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the slices of real data sets are not here")
 KEY = (7, 2**32 - 1)
 SIZE = 4
 
@@ -275,11 +272,10 @@ def test_a_damaged_set_is_named(records, tmp_path, damage, words):
   assert str(root / "numbered_set/1.0.0") in message and words in message
 
 
-@needs_shared
-def test_imagenet_slice():
-  stream = open_stream("imagenet2012", data_dir=str(SHARED), image_size=32)
+def test_imagenet_slice(real_data):
+  stream = open_stream("imagenet2012", data_dir=str(real_data), image_size=32)
   assert (stream.num_examples, stream.num_classes) == (48, 1000)
   batches = list(stream.batches(KEY, 0, 0, 16))
   assert len(batches) == 3 and all(images.shape == (16, 32, 32, 3) for images, _ in batches)
-  held = data.load("imagenet2012", "train", data_dir=str(SHARED), image_size=32)
+  held = data.load("imagenet2012", "train", data_dir=str(real_data), image_size=32)
   assert sorted(np.concatenate([labels for _, labels in batches])) == sorted(held.labels)

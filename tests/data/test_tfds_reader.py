@@ -2,7 +2,6 @@
 
 import builtins
 import json
-import pathlib
 import shutil
 
 import numpy as np
@@ -15,8 +14,6 @@ from apr_jax.errors import UserError
 tf = pytest.importorskip("tensorflow")
 tfds = pytest.importorskip("tensorflow_datasets")
 
-SHARED = pathlib.Path(__file__).parents[2] / ".." / "shared" / "tfds"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the slices of real data sets are not here")
 RNG = np.random.RandomState(0)
 IMAGES = RNG.randint(0, 256, (7, 6, 8, 3), dtype=np.uint8)
 LABELS = np.array([2, 0, 1, 1, 2, 0, 1])
@@ -203,32 +200,29 @@ def test_tensorflow_sees_no_gpu(toy):
   assert tf.config.get_visible_devices("GPU") == []
 
 
-@needs_shared
-def test_cifar10_slice():
-  train = data.load("cifar10", "train", data_dir=str(SHARED))
-  test = data.load("cifar10", "test", data_dir=str(SHARED))
+def test_cifar10_slice(real_data):
+  train = data.load("cifar10", "train", data_dir=str(real_data))
+  test = data.load("cifar10", "test", data_dir=str(real_data))
   assert train.images.shape == (6000, 32, 32, 3) and test.images.shape == (1000, 32, 32, 3)
-  builder = tfds.builder("cifar10", data_dir=str(SHARED))
+  builder = tfds.builder("cifar10", data_dir=str(real_data))
   for index, example in enumerate(tfds.as_numpy(builder.as_dataset(split="test[:20]", shuffle_files=False))):
     np.testing.assert_array_equal(test.images[index], example["image"])
     assert test.labels[index] == example["label"]
 
 
-@needs_shared
-def test_corrupted_images_keep_the_label_of_their_clean_image():
+def test_corrupted_images_keep_the_label_of_their_clean_image(real_data):
   """TFDS stores the two sets in different orders, so they must be matched by content."""
-  clean = data.load("cifar10", "test", data_dir=str(SHARED))
-  noisy = data.load("cifar10_corrupted/gaussian_noise_1", "test", data_dir=str(SHARED))
+  clean = data.load("cifar10", "test", data_dir=str(real_data))
+  noisy = data.load("cifar10_corrupted/gaussian_noise_1", "test", data_dir=str(real_data))
   distance = [np.square(clean.images - image.astype(np.float32)).mean((1, 2, 3)) for image in noisy.images]
   nearest = np.argmin(distance, axis=1)
   assert len(set(nearest.tolist())) == len(noisy.labels) == 60
   np.testing.assert_array_equal(noisy.labels, clean.labels[nearest])
   np.testing.assert_allclose(np.median(np.sqrt(np.min(distance, axis=1))), 0.04 * 255, rtol=0.02)
-  assert "has no 'train' split" in refusal("cifar10_corrupted/gaussian_noise_1", "train", data_dir=str(SHARED))
+  assert "has no 'train' split" in refusal("cifar10_corrupted/gaussian_noise_1", "train", data_dir=str(real_data))
 
 
-@needs_shared
-def test_imagenet_slice_needs_a_size():
-  assert "data.image_size" in refusal("imagenet2012", "test", data_dir=str(SHARED))
-  test = data.load("imagenet2012", "test", data_dir=str(SHARED), image_size=32)
+def test_imagenet_slice_needs_a_size(real_data):
+  assert "data.image_size" in refusal("imagenet2012", "test", data_dir=str(real_data))
+  test = data.load("imagenet2012", "test", data_dir=str(real_data), image_size=32)
   assert test.images.shape == (15, 32, 32, 3) and test.num_classes == 1000

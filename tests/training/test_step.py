@@ -1,7 +1,6 @@
 """One step against NumPy in float64, and the same step on 1, 2 and 4 devices."""
 
 import functools
-import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +18,6 @@ from apr_jax.training.adversary import pgd
 from configs import base
 
 RANDOM = np.random.default_rng(0)
-SHARED = pathlib.Path(__file__).parents[2] / ".." / "shared" / "tfds"
 IMAGES = RANDOM.integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
 LABELS = RANDOM.integers(0, 5, 8).astype(np.int32)
 ATTACK = functools.partial(pgd, steps=2, epsilon=8 / 255, step_size=5 / 255)
@@ -236,11 +234,14 @@ def losses_with(rival, on_devices, network, images, labels, steps):
 
 
 @pytest.fixture
-def real_images(photographs):
+def real_images(photographs, request):
   """Eight airplanes, then eight frogs of CIFAR-10, or where they are not here parts of two photographs; 16 pixels."""
-  images = photographs
-  if (SHARED / "cifar10").is_dir():
-    train = data.load("cifar10", "train", data_dir=str(SHARED))
+  try:
+    folder = request.getfixturevalue("real_data")
+  except pytest.skip.Exception:
+    images = photographs
+  else:
+    train = data.load("cifar10", "train", data_dir=str(folder))
     images = train.images[np.concatenate([np.flatnonzero(train.labels == label)[:8] for label in (0, 6)])]
   return np.ascontiguousarray(images[:, ::2, ::2])
 
