@@ -120,9 +120,10 @@ def test_tensorboard_shows_the_scalars_of_metrics_jsonl(uninterrupted):
 def test_tensorboard_shows_test_images_and_their_augmentation(uninterrupted):
   with Image.open(io.BytesIO(events(uninterrupted)["augmentation", 0])) as picture:
     pixels = np.asarray(picture)
-  images = data.load("digits", "test", image_size=32).images[:8]
+  test = data.load("digits", "test", image_size=32)
+  images = [test.images[test.labels == label][0] for label in range(8)]
   assert pixels.shape == (2 * 32, 8 * 32, 3)
-  np.testing.assert_array_equal(pixels[:32], np.concatenate(list(images), axis=1))
+  np.testing.assert_array_equal(pixels[:32], np.concatenate(images, axis=1))
   assert (pixels[32:] != pixels[:32]).any()
 
 
