@@ -95,7 +95,7 @@ BAD = {
     "evaluate with an unexpected argument": (evaluate("--workdir=stored", "clean"),
                                              ["unexpected argument 'clean'"]),
     "a number for a configuration": (["train.py", "--config=given/three.py"], ["given/three.py", "returns 3"]),
-    "empty configuration": (["train.py", "--config=given/empty.py"], ["given/empty.py", "configs/base.py", "'name'"]),
+    "empty configuration": (["train.py", "--config=given/empty.py"], ["given/empty.py", "of the keys of configs/base.py"]),
     "typo in a configuration file": (["train.py", "--config=given/typo.py"],
                                      ["unknown key 'epohcs'; did you mean 'epochs'?"]),
     "auto without a cluster": (train("--coordinator=auto"), ["--coordinator=auto finds no cluster"]),
