@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 
 def inside_square(height: int, width: int, row: jax.Array, column: jax.Array, side: int | jax.Array) -> jax.Array:
-  """Whether each pixel lies in the `side` rows from `row − side // 2` on, and in the columns likewise; bool `[H, W]`.
+  """Whether a pixel lies in the `side` rows from `row − side // 2` on, and in the columns likewise; bool `[H, W]`.
 
   What lies outside the image is cut off.
   """

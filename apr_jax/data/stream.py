@@ -87,7 +87,8 @@ class ImageStream:
       try:
         places, images, labels = next(iterator)
       except StopIteration:
-        raise UserError(self._blame(key, epoch, number * size, size, decode, "fewer images than announced")) from None
+        reason = "fewer images than announced"
+        raise UserError(self._blame(key, epoch, number * size, size, decode, reason)) from None
       except tf.errors.OpError as error:
         raise UserError(self._blame(key, epoch, number * size, size, decode, op_reason(error))) from error
       if places[0] != number * size or places[-1] != (number + 1) * size - 1:

@@ -152,6 +152,7 @@ def _builder(tf, tfds, name: str, data_dir: str, download: bool, sources: Iterab
   logging.set_verbosity(logging.ERROR)  # it warns of every folder that is not prepared; the error below says so
   try:
     builder = tfds.builder(name, data_dir=data_dir or None)
+    prepared = builder.is_prepared()
   # It parses the name and whatever files it finds; each of its parsers raises exceptions of its own kind.
   except Exception as error:
     # TFDS repeats its arguments before the reason, and may add the names of all its data sets after it.
@@ -161,7 +162,7 @@ def _builder(tf, tfds, name: str, data_dir: str, download: bool, sources: Iterab
         "correct the config or version, or prepare the data set again") from error
   finally:
     logging.set_verbosity(verbosity)
-  if not builder.is_prepared():
+  if not prepared:
     if not download:
       raise UserError(
           f"{builder.data_path}: data set {name!r} is not prepared there; set data.data_dir to the folder that "
