@@ -24,6 +24,7 @@ def import_tensorflow(need: str = "TensorFlow cannot be imported", otherwise: st
     with quiet:
       import tensorflow as tf
       tf.config.set_visible_devices([], "GPU")
+      tf.get_logger().setLevel("ERROR")  # its deprecations are not for our users
       import tensorflow_datasets as tfds
   except ImportError as error:
     hint = f", {otherwise}" if otherwise else ""

@@ -91,14 +91,12 @@ class RecordSource:
 
   def examples(self, random: np.random.RandomState, process: int, processes: int, start: int) -> Any:
     tf, tfds = import_tensorflow()
-    found, features = self._prepared, self._prepared.builder.info.features
+    found = self._prepared
     files_seed, buffer_seed = map(int, random.randint(2**31 - 1, size=2))
     share = self.num_examples // processes
     records = found.builder.as_dataset(
         split=f"{found.split}[{process * share}:{(process + 1) * share}]", shuffle_files=True,
-        decoders=tfds.decode.PartialDecoding(
-            {key: features[key] for key in (found.image_key, found.label_key)},
-            decoders={found.image_key: tfds.decode.SkipDecoding()}),
+        decoders={found.image_key: tfds.decode.SkipDecoding()},
         read_config=tfds.ReadConfig(
             shuffle_seed=files_seed, interleave_cycle_length=_FILES_AT_ONCE,
             interleave_block_length=_RECORDS_AT_A_TIME, try_autocache=False, add_tfds_id=True,

@@ -90,7 +90,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
       variables = predictor.place(parallel.to_host(state.variables))
       return 100 * float(np.mean(predictor.logits(variables, test_data.images).argmax(-1) != test_data.labels))
 
-    with (Logs(workdir, done, total_steps, config.batch_size, quiet=quiet, primary=primary) as logs,
+    with (steps, Logs(workdir, done, total_steps, config.batch_size, quiet=quiet, primary=primary) as logs,
           _Signals() as signals):
       parameters = sum(x.size for x in jax.tree.leaves(state.params))
       logs.say(f"{config.model.name}, {parameters:,} parameters, on {jax.device_count()} "

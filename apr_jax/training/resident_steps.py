@@ -19,7 +19,7 @@ STEPS_PER_DISPATCH = 32
 
 
 class ResidentSteps:
-  """Runs `step` over permuted epochs of `data`.
+  """Runs `step` over permuted epochs of `data`; a context manager, as `StreamSteps` is one.
 
   Attributes:
     step: `(state, images, labels, key, shard)` → `(state, sums)`.
@@ -58,6 +58,12 @@ class ResidentSteps:
 
     self._one = parallel.parallel_step(one, num_inputs=3)
     self._many = parallel.parallel_step(many, num_inputs=3)
+
+  def __enter__(self) -> "ResidentSteps":
+    return self
+
+  def __exit__(self, *_) -> None:
+    """There is nothing to end."""
 
   def run(self, state: TrainState, done: int, target: int) -> tuple[TrainState, int, Sums]:
     """Dispatches some of the steps between `done` and `target`, without waiting for them.

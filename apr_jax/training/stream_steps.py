@@ -17,7 +17,7 @@ AHEAD = 2  # batches on the devices, and steps under way; bounds the memory
 
 
 class StreamSteps:
-  """Runs `step` over the epochs of a stream.
+  """Runs `step` over the epochs of a stream; a context manager that ends the reading.
 
   Attributes:
     step: `(state, images, labels, key, shard)` → `(state, sums)`.
@@ -40,13 +40,22 @@ class StreamSteps:
     self._key = parallel.to_host(jax.random.key_data(key)).ravel().tolist()
     # One thread, so that the batches come in order.
     self._reader = concurrent.futures.ThreadPoolExecutor(1, "stream")
-    self._next = None  # the step that the first batch in `_ahead` is for
+    self._next = self._batches = None  # the step that the first batch in `_ahead` is for; the batches after it
     self._ahead, self._running = collections.deque(), collections.deque()
 
     def one(state, images, labels, shard):
       return step(state, images, labels, jax.random.fold_in(state.key, state.step), shard)
 
     self._step = parallel.parallel_step(one, num_inputs=2, split_inputs=True)
+
+  def __enter__(self) -> "StreamSteps":
+    return self
+
+  def __exit__(self, *_) -> None:
+    # At once: left to the garbage collector, the end of tf.data's threads would come at any time, and take its time.
+    if self._batches is not None:
+      self._reader.submit(self._batches.close)
+    self._reader.shutdown()
 
   def run(self, state: TrainState, done: int, target: int) -> tuple[TrainState, int, Sums]:
     """Dispatches one step, without waiting for it; as `ResidentSteps.run`.
@@ -55,18 +64,22 @@ class StreamSteps:
       UserError: an image is missing or damaged.
     """
     del target  # a stream has its batches one by one
+    if self._next is None:
+      self._next, self._batches = done, self._batches_from(done)
+      self._ahead.extend(self._read() for _ in range(AHEAD))
     if done != self._next:
-      batches = self._batches(done)
-      self._fetch = lambda: next(batches, None)
-      self._next, self._ahead = done, collections.deque(self._reader.submit(self._fetch) for _ in range(AHEAD))
+      raise ValueError(f"a stream goes on in order: its next step is {self._next}, not {done}")
     images, labels = self._wait_for(self._ahead.popleft())
-    self._ahead.append(self._reader.submit(self._fetch))
+    self._ahead.append(self._read())
     state, sums = self._step(state, images, labels)
     self._next = done + 1
     self._running.append(sums)
     if len(self._running) > AHEAD:  # the host must not run ahead: each step that waits holds its batch
       jax.block_until_ready(self._running.popleft())
     return state, self._next, sums
+
+  def _read(self) -> concurrent.futures.Future:
+    return self._reader.submit(next, self._batches, None)
 
   def _wait_for(self, batch: concurrent.futures.Future) -> tuple[jax.Array, jax.Array]:
     if not batch.done():
@@ -76,7 +89,7 @@ class StreamSteps:
     self.input_wait = time.perf_counter() - started
     return result
 
-  def _batches(self, done: int) -> Iterator[Any]:
+  def _batches_from(self, done: int) -> Iterator[Any]:
     """The batches of the steps from `done` on, on the devices."""
     while done < self._total_steps:
       epoch, first = divmod(done, self.steps_per_epoch)
