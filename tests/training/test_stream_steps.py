@@ -150,6 +150,32 @@ def test_one_thread_reads(state):
   assert len(names) == 1 and threading.current_thread().name not in names
 
 
+def test_the_reading_ends_with_the_steps(state):
+  closed = []
+
+  class Watched(Numbered):
+    def batches(self, *arguments):
+      try:
+        yield from super().batches(*arguments)
+      finally:
+        closed.append(threading.current_thread().name)
+
+  with StreamSteps(recording_step, Watched(), BATCH, jax.random.key(3), 300) as steps:
+    run(steps, state(), 0, 1)
+    reader, = steps._reader._threads
+    assert not closed
+  assert len(closed) == 1 and not reader.is_alive()
+  with StreamSteps(recording_step, Numbered(), BATCH, jax.random.key(3), 300):
+    pass  # nothing was read
+
+
+def test_a_step_out_of_order_is_refused(state):
+  steps = StreamSteps(recording_step, Numbered(), BATCH, jax.random.key(3), 6)
+  after, _ = run(steps, state(), 0, 1)
+  with pytest.raises(ValueError, match="its next step is 1, not 3"):
+    steps.run(after, 3, 4)
+
+
 def test_batches_that_do_not_fit_are_refused():
   with pytest.raises(UserError, match="batch_size 6 .* 4"):
     StreamSteps(recording_step, Numbered(), 6, jax.random.key(0), 6)
