@@ -23,7 +23,7 @@ figure { margin: .8rem 0 } img { max-width: 100%; height: auto } img.pixels { im
 table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums }
 caption { text-align: left; color: #444; font-size: .9rem; padding-bottom: .2rem }
 th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
-th:first-child, td:first-child { text-align: left }
+th:first-child, td:first-child, td:has(img) { text-align: left }
 thead th { border-bottom: 2px solid #888; vertical-align: bottom; white-space: normal } td img { display: block }
 pre { overflow-x: auto; font-size: .85rem; background: #f4f4f4; padding: .6rem }
 """
