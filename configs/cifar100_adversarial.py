@@ -11,12 +11,10 @@ code (MadryLab/cifar10_challenge), which the first author of AugMix uses elsewhe
 8 of 255 levels, 10 steps of 2, from a random start. The step costs about eleven of the standard ones.
 """
 
-from configs import base
+from configs import cifar100_base
 
 
 def get_config():
-  config = base.get_config()
-  config.data.name = "cifar100"
-  config.evaluation.ood_sets = ("cifar10",)
+  config = cifar100_base.get_config()
   config.adversary.steps = 10
   return config

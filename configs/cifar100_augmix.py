@@ -9,12 +9,10 @@ Mean error on CIFAR-100-C in percent, published (APR, Table 1): AllConvNet 42.7,
 The step sees three views of each image: it costs about three of the standard ones.
 """
 
-from configs import base
+from configs import cifar100_base
 
 
 def get_config():
-  config = base.get_config()
-  config.data.name = "cifar100"
-  config.evaluation.ood_sets = ("cifar10",)
+  config = cifar100_base.get_config()
   config.augment.augmix.width = 3
   return config

@@ -10,12 +10,10 @@ The published numbers are AugMix's, whose table leaves out color, contrast, brig
 policy is --config.augment.autoaugment=cifar10; its own paper adds Cutout, --config.augment.cutout.size=16.
 """
 
-from configs import base
+from configs import cifar100_base
 
 
 def get_config():
-  config = base.get_config()
-  config.data.name = "cifar100"
-  config.evaluation.ood_sets = ("cifar10",)
+  config = cifar100_base.get_config()
   config.augment.autoaugment = "cifar10_disjoint"
   return config

@@ -9,12 +9,10 @@ Mean error on CIFAR-100-C in percent, published (APR, Table 1): AllConvNet 56.0,
 Half of the batches are mixed, as in CutMix's released CIFAR-100 recipe (clovaai/CutMix-PyTorch).
 """
 
-from configs import base
+from configs import cifar100_base
 
 
 def get_config():
-  config = base.get_config()
-  config.data.name = "cifar100"
-  config.evaluation.ood_sets = ("cifar10",)
+  config = cifar100_base.get_config()
   config.augment.cutmix.alpha = 1.0
   return config

@@ -9,12 +9,10 @@ Mean error on CIFAR-100-C in percent, published (APR, Table 1): AllConvNet 56.8,
 Cutout's released code uses 8 pixels on CIFAR-100: --config.augment.cutout.size=8.
 """
 
-from configs import base
+from configs import cifar100_base
 
 
 def get_config():
-  config = base.get_config()
-  config.data.name = "cifar100"
-  config.evaluation.ood_sets = ("cifar10",)
+  config = cifar100_base.get_config()
   config.augment.cutout.size = 16
   return config

@@ -9,12 +9,10 @@ Mean error on CIFAR-100-C in percent, published (APR, Table 1): AllConvNet 53.4,
 Mixup's released CIFAR code decays weights by 1e-4: --config.optimizer.weight_decay=1e-4.
 """
 
-from configs import base
+from configs import cifar100_base
 
 
 def get_config():
-  config = base.get_config()
-  config.data.name = "cifar100"
-  config.evaluation.ood_sets = ("cifar10",)
+  config = cifar100_base.get_config()
   config.augment.mixup.alpha = 1.0
   return config

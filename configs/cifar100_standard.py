@@ -7,11 +7,9 @@ Mean error on CIFAR-100-C in percent, published (APR, Table 1): AllConvNet 56.4,
 53.3, ResNeXt-29 53.4; (HybridAugment++, Table 1): ResNet-18 51.2. Measured here, error and cost: not run.
 """
 
-from configs import base
+from configs import cifar100_base
 
 
 def get_config():
-  config = base.get_config()
-  config.data.name = "cifar100"
-  config.evaluation.ood_sets = ("cifar10",)
+  config = cifar100_base.get_config()
   return config
