@@ -100,7 +100,8 @@ def named(config: ml_collections.ConfigDict, file: str) -> ml_collections.Config
   if not isinstance(config, ml_collections.ConfigDict):
     raise UserError(f"{file}: get_config() returns {config!r}; let it return the configuration of configs/base.py, "
                     f"changed where it differs")
-  missing = [key for key in flatten(base_config().to_dict()) if key not in flatten(config.to_dict())]
+  own = flatten(config.to_dict())
+  missing = [key for key in flatten(base_config().to_dict()) if key not in own]
   if missing:
     raise UserError(f"{file}: its configuration lacks {len(missing)} of the keys of configs/base.py, such as "
                     f"{missing[0]!r}; let get_config() begin with base.get_config()")

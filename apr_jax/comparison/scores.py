@@ -6,11 +6,11 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from apr_jax import data
 from apr_jax.errors import UserError, one_line
+from apr_jax.evaluation.ood import scored_sets
 from apr_jax.evaluation.runner import RESULTS
 from apr_jax.published import OOD_SETS, Figure, data_set, published
-from apr_jax.training.workdir import CHANGE_NOTHING, flatten
+from apr_jax.training.workdir import CHANGE_NOTHING, flatten, with_its_path
 
 # {name of the score, as in `apr_jax.published`: (title, where it stands in results.json)}; all in percent.
 METRICS: Mapping[str, tuple[str, Callable[[dict], float]]] = {
@@ -56,7 +56,7 @@ class Scores:
   @property
   def ood_sets(self) -> tuple[str, ...]:
     """Names of the out-of-distribution sets that were scored."""
-    return tuple(name for name, result in self.results.get("ood", {}).items() if isinstance(result, dict))
+    return tuple(scored_sets(self.results.get("ood", {})))
 
   @property
   def limit(self) -> str | None:
@@ -135,8 +135,7 @@ def deviations(config: Mapping[str, Any], original: Mapping[str, Any], apart: tu
   """
   changed, base = _flat(config), _flat(original)
   filled_in = {key for key in _FILLED_IN if not any(_as_tuple(base.get(key, 0)))}
-  if changed["data.name"] in data.WITH_PATH:
-    apart = tuple(key for key in apart if key != "data.data_dir")  # the folder is the data set there
+  apart = with_its_path(apart, changed["data.name"])
   return ", ".join(f"{key}={value}" for key, value in changed.items()
                    if key in base and value != base[key] and key not in filled_in and not key.startswith(apart))
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from apr_jax import corruptions, metrics
 from apr_jax.evaluation.corruption_sources import Load, logits_of, open_source
+from apr_jax.evaluation.corruptions import by_corruption
 from apr_jax.evaluation.suite import Parts, Task
 
 BINS = 15
@@ -51,17 +52,15 @@ def summarise(results: dict) -> dict:
   """
   results = dict(results)
   clean = results.pop("clean")
-  by_corruption = {}
-  for part, result in results.items():
-    by_corruption.setdefault(part.split("/")[0], []).append(result)
+  grouped = by_corruption(results)
   first = next(iter(results.values()))
   return {
       "clean": {key: value for key, value in clean.items() if key != "temperature"},
       "corruptions": {
           "mean": _reduce(results.values(), lambda values: float(np.mean(values))),
-          "by_corruption": {name: _reduce(column, list) for name, column in by_corruption.items()},
+          "by_corruption": {name: _reduce(column, list) for name, column in grouped.items()},
           "reliability": [_pool(result["reliability"] for result in of_severity)
-                          for of_severity in zip(*by_corruption.values())],
+                          for of_severity in zip(*grouped.values())],
           "source": first["source"], "examples": first["examples"],
           "same_order": all(result["same_order"] for result in results.values())},
       "temperature": {"value": clean["temperature"], "at_bound": clean["temperature"] in metrics.TEMPERATURE_BOUNDS,

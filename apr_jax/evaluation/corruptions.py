@@ -25,9 +25,7 @@ def summarise(results: dict) -> dict:
   On ImageNet's published files also "mce", the AlexNet-normalised score, which is defined on them alone.
   """
   first = next(iter(results.values()))
-  errors = {}
-  for part, result in results.items():
-    errors.setdefault(part.split("/")[0], []).append(result["error"])
+  errors = {name: [result["error"] for result in sets] for name, sets in by_corruption(results).items()}
   summary = {"mean_error": metrics.mean_error(errors), "by_corruption": errors, "source": first["source"],
              "examples": first["examples"]}
   published_imagenet = (first["data"], first["source"]) == ("imagenet2012", "published")
@@ -43,6 +41,14 @@ def lines(summary: dict, title: str = "mean corruption error") -> list[str]:
   if "mce" in summary:
     text.append(f"mCE                    {summary['mce']:6.2f} %   (errors relative to AlexNet's)")
   return text
+
+
+def by_corruption(results: dict) -> dict[str, list]:
+  """{corruption: the results of its parts "name/severity", in order}."""
+  grouped = {}
+  for part, result in results.items():
+    grouped.setdefault(part.split("/")[0], []).append(result)
+  return grouped
 
 
 def _score_set(task: Task, load: Load, name: str, severity: int) -> dict:

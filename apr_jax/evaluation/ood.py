@@ -74,7 +74,7 @@ def lines(section: dict) -> list[str]:
   percent = lambda value: "incomplete" if value is None else f"{value:6.2f} %"
   text = [f"mean OOD AUROC         {percent(section['mean_auroc'])}   ({section['score']})"]
   text += [f"  {name:<20} {result['auroc']:6.2f} %   ({result['examples']} images)"
-           for name, result in section.items() if isinstance(result, dict)]
+           for name, result in scored_sets(section).items()]
   protocols = section.get("protocols", [])
   for protocol in protocols:
     over = f"{protocol['present']} of {len(protocol['sets'])} sets"
@@ -83,6 +83,11 @@ def lines(section: dict) -> list[str]:
     text.append(f"  {'mean of ' + protocol['name']:<20} {percent(protocol['mean_auroc'])}   ({over})")
   gone = {name: where for protocol in protocols for name, where in protocol["missing"].items()}
   return text + [f"  missing: {name}: {where}" for name, where in gone.items()]
+
+
+def scored_sets(section: dict) -> dict[str, dict]:
+  """{name of the set: its scores}, of a summary."""
+  return {name: result for name, result in section.items() if isinstance(result, dict)}
 
 
 def _named(task: Task, name: str) -> Parts:

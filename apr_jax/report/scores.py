@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from apr_jax.corruptions import SEVERITIES
 from apr_jax.evaluation.fourier import fourier_map
+from apr_jax.evaluation.ood import scored_sets
 from apr_jax.report import html, plots
 
 Runs = Mapping[str, dict]
@@ -43,7 +44,7 @@ def ood(runs: Runs) -> str:
   for name, section in sections.items():
     headline = section.get("score", "headline")
     rows = [[title, score, *(scores.get(column) for column in _OOD_COLUMNS), result.get("examples")]
-            for title, result in _ood_sets(section).items()
+            for title, result in scored_sets(section).items()
             for score, scores in _by_score(headline, result).items()]
     empty = [None] * len(_OOD_COLUMNS)
     rows.append(["mean of all sets", headline, section.get("mean_auroc"), *empty])
@@ -55,7 +56,7 @@ def ood(runs: Runs) -> str:
     for protocol in protocols:
       blocks += [html.paragraph(f"{protocol['name']}: {title} is missing: {where}.")
                  for title, where in protocol["missing"].items()]
-  titles = dict.fromkeys(title for section in sections.values() for title in _ood_sets(section))
+  titles = dict.fromkeys(title for section in sections.values() for title in scored_sets(section))
   curves = []
   for title in titles:
     shown = {name: section[title]["roc"] for name, section in sections.items() if "roc" in section.get(title, {})}
@@ -183,11 +184,6 @@ def _sections(runs: Runs, suite: str) -> dict[str, dict]:
 def _prefix(runs: Runs, name: str) -> str:
   """Names the run where there are several."""
   return f"{name}: " if len(runs) > 1 else ""
-
-
-def _ood_sets(section: dict) -> dict[str, dict]:
-  """{name of the set: its scores}."""
-  return {title: scores for title, scores in section.items() if isinstance(scores, dict)}
 
 
 def _by_score(headline: str, result: dict) -> dict[str, dict]:

@@ -16,10 +16,15 @@ _SECTIONS = {"seed", "data", "model", "augment", "evaluation"}
 CHANGE_NOTHING = ("name", "log_every_steps", "eval_every_epochs", "data.data_dir", "data.download", "checkpoint.",
                   "evaluation.batch_size")
 """Beginnings of the keys that change neither what a step of the training computes nor a score. Where `data.name`
-takes a path (`data.WITH_PATH`), `data.data_dir` is none of them."""
+takes a path, `data.data_dir` is none of them: see `with_its_path`."""
 
 # Keys that a continued run may change: they do not change what a step computes.
 _FREE = (*CHANGE_NOTHING, "epochs", "evaluation.")
+
+
+def with_its_path(keys: tuple[str, ...], data_name: str) -> tuple[str, ...]:
+  """The keys, without `data.data_dir` where it says which data set it is, and not where TFDS keeps it."""
+  return tuple(key for key in keys if key != "data.data_dir" or data_name not in data.WITH_PATH)
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
@@ -64,11 +69,9 @@ def check_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict)
     return
   stored = flatten(read_config(workdir).to_dict())
   wanted = flatten(config.to_dict())
-  free = set(_FREE)
+  free = set(with_its_path(_FREE, config.data.name))
   if config.schedule.name == "cosine":
     free.remove("epochs")  # a cosine depends on the number of epochs
-  if config.data.name in data.WITH_PATH:
-    free.remove("data.data_dir")  # the path says which data set it is, not where TFDS keeps it
   differing = [key for key in sorted(stored.keys() | wanted.keys())
                if stored.get(key) != wanted.get(key) and not key.startswith(tuple(free))]
   if differing:
