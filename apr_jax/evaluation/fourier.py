@@ -27,7 +27,7 @@ LARGEST_MAP = 63
 """Rows and columns at most; of larger images only the lowest frequencies."""
 
 _SEED = 0  # of the signs: all networks see the same perturbations
-_CHUNK_BYTES = 2**26  # of the perturbed images that are held at a time
+_CHUNK_BYTES = 2**23  # of the perturbed images that are held at a time
 
 
 def norm_of(image_size: tuple[int, int]) -> float:
@@ -97,9 +97,8 @@ def perturbed(images: jax.Array, signs: jax.Array, row: int, column: int, norm: 
   Returns:
     uint8 `[N, H, W, C]`.
   """
-  wave = norm * spectrum.fourier_basis(row, column, *images.shape[1:3])
-  values = images / 255 + signs[:, None, None] * wave[..., None]
-  return jnp.round(jnp.clip(values, 0, 1) * 255).astype(jnp.uint8)
+  wave = 255 * norm * spectrum.fourier_basis(row, column, *images.shape[1:3])
+  return jnp.round(jnp.clip(images + signs[:, None, None] * wave[..., None], 0, 255)).astype(jnp.uint8)
 
 
 def signs_of(positions: np.ndarray, channels: int) -> np.ndarray:
