@@ -37,7 +37,7 @@ def parts(task: Task) -> Parts:
                     f"raise --limit, or leave swap out of --suites")
   yield "in_distribution", lambda: _score_within(task, pairs)
   for name, source in ood_protocols.present(task).items():
-    yield f"ood/{name}", lambda source=source: _score_outside(task, task.load_test(source))
+    yield f"ood/{name}", lambda source=source: _score_outside(task, source)
 
 
 def summarise(results: dict) -> dict:
@@ -46,21 +46,25 @@ def summarise(results: dict) -> dict:
   "in_distribution": how often the prediction is the "phase"'s label, the "amplitude"'s label, or "neither";
   "confidence", the mean maximum softmax probability; "pairs", of two different labels each; "examples".
   "out_of_distribution", for each set: how often the test image's label is predicted, "label", and the "confidence",
-  when the test image gives the "phase" and when it gives the "amplitude"; "pairs"; "examples".
+  when the test image gives the "phase" and when it gives the "amplitude"; "pairs"; "examples". "missing" {set: why}
+  of those that could not be loaded, if there are any.
 
   An example has the "images" [i, j], by their positions in the test split and, out of distribution, in the other
   set; "labels"; and "predictions" and "confidences" for the four images of `panel`. Out of distribution it has the
   second image too, "second", as text of `thumbnails`: a report need not load that set again.
   """
   outside = {part.removeprefix("ood/"): result for part, result in results.items() if part.startswith("ood/")}
-  return {"in_distribution": results["in_distribution"], "out_of_distribution": outside}
+  missing = {name: outside.pop(name)["missing"] for name in [*outside] if "missing" in outside[name]}
+  summary = {"in_distribution": results["in_distribution"], "out_of_distribution": outside}
+  return summary | ({"missing": missing} if missing else {})
 
 
 def lines(summary: dict) -> list[str]:
   """What the predictions follow."""
   rates = summary["in_distribution"]
   return [f"follows phase          {rates['phase']:6.2f} %   (the amplitude: {rates['amplitude']:.2f} %; "
-          f"{rates['pairs']} recombined pairs)"]
+          f"{rates['pairs']} recombined pairs)",
+          *(f"  missing: {name}: {why}" for name, why in summary.get("missing", {}).items())]
 
 
 @jax.jit
@@ -125,7 +129,11 @@ def _score_within(task: Task, pairs: np.ndarray) -> dict:
       "examples": _examples(task, pairs[:EXAMPLES], images, labels[pairs[:EXAMPLES]].tolist())}
 
 
-def _score_outside(task: Task, outside: ArrayData) -> dict:
+def _score_outside(task: Task, source: str) -> dict:
+  try:
+    outside = task.load_test(source)
+  except UserError as error:  # half prepared or damaged, which shows only now
+    return {"missing": str(error)}
   images, labels = task.test.images, task.test.labels
   pairs = pairs_across(len(labels), len(outside.labels))
   inside, other = pairs.T

@@ -147,6 +147,8 @@ def swap(runs: Runs) -> str:
     blocks.append(html.table(
         ["run", "other image from", "test image gives phase", "confidence", "it gives amplitude", "confidence",
          "pairs"], outside, "A test image and an out-of-distribution image: the test image's label is predicted, in %"))
+  blocks += [html.paragraph(f"{name}: {other} is missing: {why}.") for name, section in sections.items()
+             for other, why in section.get("missing", {}).items()]
   return html.section("Amplitude and phase", *blocks)
 
 

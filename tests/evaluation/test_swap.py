@@ -1,5 +1,7 @@
 """Whose label is predicted, the phase's or the amplitude's: planted networks, and rates worked out by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -115,6 +117,22 @@ def test_out_of_distribution_by_hand(planted):
   # Labels 0, 1, 0, 0: class 1 meets class 0 twice, once on each side.
   inside = results["in_distribution"]
   assert inside["pairs"] == 2 and inside["phase"] + inside["amplitude"] + inside["neither"] == 100
+
+
+def test_a_set_that_cannot_be_loaded_is_missing_and_the_others_are_scored(planted):
+  data = planted_images(30)
+  task = planted({"planted": data, "damaged": data, "other": planted_images(9, seed=1)}, logits=reads_phase,
+                 ood_sets=("damaged", "other"))
+
+  def load(name, load=task.load_test):
+    if name == "damaged":
+      raise UserError("damaged.npz is no archive")
+    return load(name)
+
+  summary = scores(dataclasses.replace(task, load_test=load))
+  assert list(summary["out_of_distribution"]) == ["other"]
+  assert summary["missing"] == {"damaged": "damaged.npz is no archive"}
+  assert swap.lines(summary)[1:] == ["  missing: damaged: damaged.npz is no archive"]
 
 
 def test_examples_are_remade_from_their_positions(planted):
