@@ -13,9 +13,9 @@ import pytest
 from apr_jax.evaluation.classifier import LoadedClassifier
 
 ROOT = pathlib.Path(__file__).parents[2]
-COMMAND = [sys.executable, "train.py", "--config", "configs/digits_apr_sp.py", "--config.data.limit=128",
+COMMAND = [sys.executable, "train.py", "--config", "configs/digits_standard.py", "--config.data.limit=128",
            "--config.batch_size=32", "--config.schedule.name=constant", "--config.schedule.warmup_epochs=0",
-           "--config.model.sync_batch_norm=True", "--config.augment.apr_p.prob=0"]
+           "--config.model.sync_batch_norm=True", "--config.eval_every_epochs=0"]
 
 
 def run(workdir, epochs, processes, devices):
