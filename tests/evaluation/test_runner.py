@@ -18,6 +18,7 @@ from apr_jax import corruptions, data, metrics
 from apr_jax.corruptions import make
 from apr_jax.errors import UserError
 from apr_jax.evaluation import classifier, runner
+from apr_jax.training import checkpoint
 
 OOD = {"auroc", "tnr95", "dtacc", "aupr_in", "aupr_out", "oscr"}
 LIMIT = 48
@@ -51,7 +52,7 @@ def results(run, first):
   return evaluate(run, first)
 
 
-def test_results_json(results, first):
+def test_results_json(run, results, first):
   stored = json.loads((first / "results.json").read_text())
   assert stored == json.loads(json.dumps(results))
   assert stored.keys() == {"clean", "corruptions", "calibration", "ood", "meta"}
@@ -72,9 +73,10 @@ def test_results_json(results, first):
   assert stored["calibration"]["clean"]["examples"] == LIMIT
   meta = stored["meta"]
   assert meta.keys() == {
-      "config", "seed", "step", "versions", "git", "device", "data_dir", "corruptions", "examples", "parts"}
+      "config", "seed", "step", "weights", "versions", "git", "device", "data_dir", "corruptions", "examples", "parts"}
   assert meta["corruptions"] == "regenerated"
   assert (meta["seed"], meta["step"], meta["examples"]) == (0, 50, f"the first {LIMIT} of each set")
+  assert meta["weights"] == apr_jax.load_classifier(run).weights
   assert meta["config"]["model"]["num_classes"] == 10
   assert meta["versions"]["apr_jax"] == apr_jax.__version__ and meta["versions"].keys() >= {"jax", "flax", "python"}
 
@@ -210,6 +212,54 @@ def test_suites_add_to_the_results_of_the_same_evaluation(run, tmp_path):
   both = evaluate(run, tmp_path, suites=("ood",))
   assert both.keys() == {"clean", "ood", "meta"} and both["clean"] == clean["clean"]
   assert json.loads((tmp_path / "results.json").read_text()) == json.loads(json.dumps(both))
+
+
+def test_results_of_other_out_of_distribution_sets_do_not_stay(run, tmp_path):
+  both = evaluate(run, tmp_path, suites=("ood", "swap"), ood_sets=("uniform_noise",), limit=8)
+  assert evaluate(run, tmp_path, suites=("clean",), ood_sets=("uniform_noise",), limit=8).keys() == {
+      "clean", "ood", "swap", "meta"}
+  other = evaluate(run, tmp_path, suites=("ood",), ood_sets=("photo_patches",), limit=8)
+  assert other.keys() == {"clean", "ood", "meta"} and "uniform_noise" in both["swap"]["out_of_distribution"]
+  assert json.loads((tmp_path / "results.json").read_text()).keys() == other.keys()
+
+
+def test_other_weights_are_scored_anew(run, results, tmp_path, monkeypatch):
+  """The same configuration, seed and step, and the same folder of results."""
+  out = tmp_path / "out"
+  evaluate(run, out, suites=("clean", "ood"))
+  with monkeypatch.context() as patch:
+    restore = checkpoint.Checkpoints.restore_variables
+    patch.setattr(checkpoint.Checkpoints, "restore_variables",
+                  lambda self, create: jax.tree.map(lambda x: x * 0.9, restore(self, create)))
+    calls = count_calls(patch)
+    other = evaluate(run, out, suites=("clean",))
+    assert calls == [LIMIT] and other.keys() == {"clean", "meta"}  # no suite of the first weights stays
+    other = evaluate(run, out, suites=("ood",))
+    assert len(calls) == 1 + 3 and other.keys() == {"clean", "ood", "meta"}
+    assert other["ood"] != results["ood"]
+    meta = {name: other["meta"].pop(name) for name in ("weights", "parts")}
+  calls = count_calls(monkeypatch)
+  again = evaluate(run, out, suites=("clean", "ood"))
+  assert not calls and scores(again) == {suite: results[suite] for suite in ("clean", "ood")}  # nor forgotten
+  assert {name: again["meta"].pop(name) != value for name, value in meta.items()} == {"weights": True, "parts": True}
+  assert again["meta"] == other["meta"]
+
+
+def test_a_changed_working_tree_is_named_by_its_changes(tmp_path, monkeypatch):
+  git = lambda *arguments: subprocess.run(["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c",
+                                           *arguments], check=True, capture_output=True, text=True).stdout.strip()
+  monkeypatch.setattr(runner, "__file__", str(tmp_path / "runner.py"))
+  assert runner._git_commit() is None
+  (tmp_path / "file").write_text("a")
+  git("init")
+  git("add", "file")
+  git("commit", "-m", "first")
+  assert runner._git_commit() == git("rev-parse", "HEAD")
+  names = []
+  for text in (b"b", b"c\xff", b"b"):
+    (tmp_path / "file").write_bytes(text)
+    names.append(runner._git_commit())
+  assert names[0] == names[2] != names[1] and all("+changes-" in name for name in names)
 
 
 def test_what_the_last_suite_lacks_is_said_before_the_first_is_computed(run, tmp_path, monkeypatch):
