@@ -161,8 +161,9 @@ def _conditions(meta: dict) -> dict:
 def _meta(classifier: LoadedClassifier, task: Task) -> dict:
   """What was evaluated, on what and with what."""
   versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
+  versions |= {"apr_jax": apr_jax.__version__, "python": platform.python_version()}
   return {"config": classifier.config.to_dict(), "seed": classifier.config.seed, "step": classifier.step,
-          "weights": classifier.weights, "versions": versions | {"apr_jax": apr_jax.__version__, "python": platform.python_version()},
+          "weights": classifier.weights, "versions": versions,
           "git": _git_commit(), "device": jax.devices()[0].device_kind, "data_dir": task.data_dir,
           "corruptions": corruption_sources.describe(task.data_name, task.data_dir, task.corruption_source),
           "examples": f"the first {task.limit} of each set" if task.limit else "all"}

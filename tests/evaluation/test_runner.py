@@ -72,8 +72,8 @@ def test_results_json(run, results, first):
   assert stored["calibration"]["corruptions"]["same_order"] is True
   assert stored["calibration"]["clean"]["examples"] == LIMIT
   meta = stored["meta"]
-  assert meta.keys() == {
-      "config", "seed", "step", "weights", "versions", "git", "device", "data_dir", "corruptions", "examples", "parts"}
+  assert meta.keys() == {"config", "seed", "step", "weights", "versions", "git", "device", "data_dir", "corruptions",
+                         "examples", "parts"}
   assert meta["corruptions"] == "regenerated"
   assert (meta["seed"], meta["step"], meta["examples"]) == (0, 50, f"the first {LIMIT} of each set")
   assert meta["weights"] == apr_jax.load_classifier(run).weights
@@ -205,6 +205,23 @@ def test_a_protocol_goes_on_when_its_sets_come_and_is_not_repeated(run, tmp_path
   text = "\n".join(runner.summary_lines(second))
   assert "mean OOD AUROC         incomplete" in text and "missing: lsun_resize: looked in" in text
   assert json.loads((tmp_path / "out" / "results.json").read_text())["ood"] == json.loads(json.dumps(second["ood"]))
+
+
+@pytest.mark.parametrize("ood_set", ["lsun_fix", "apr"])
+def test_a_set_that_is_replaced_elsewhere_is_scored_anew(run, tmp_path, ood_set):
+  sets = tmp_path / "sets"
+  sets.mkdir()
+  arguments = {"suites": ("ood", "swap"), "ood_sets": (ood_set,), "data_dir": str(sets), "limit": 12}
+  np.savez(sets / "LSUN_fix.npz", images=data.load("uniform_noise", "test").images)
+  first = evaluate(run, tmp_path / "out", **arguments)
+  (sets / "LSUN_fix.npz").unlink()
+  np.save(sets / "LSUN_fix.npy", data.load("photo_patches", "test").images)
+  second = evaluate(run, tmp_path / "out", **arguments)
+  assert scores(second) == scores(evaluate(run, tmp_path / "anew", **arguments))
+  assert second["ood"]["lsun_fix"]["auroc"] != first["ood"]["lsun_fix"]["auroc"]
+  of = lambda results: results["swap"]["out_of_distribution"]["lsun_fix"]
+  assert of(second) != of(first) and of(second)["pairs"] == 12
+  assert second["swap"].get("missing", {}) == (second["ood"]["protocols"][0]["missing"] if ood_set == "apr" else {})
 
 
 def test_suites_add_to_the_results_of_the_same_evaluation(run, tmp_path):
@@ -386,6 +403,8 @@ def test_summary_lines(results):
      "published corruptions of digits were not found"),
     ({"corruption_source": "tfds", "suites": ("corruptions",)}, "TFDS has no corrupted digits"),
     ({"ood_sets": ("npz:/no/such.npz",), "suites": ("ood",)}, "/no/such.npz"),
+    ({"ood_sets": ("npz:/no/such.npz",), "suites": ("clean", "swap")}, "/no/such.npz"),
+    ({"ood_sets": ("no_such_set",), "suites": ("swap",)}, "no_such_set"),
 ])
 def test_bad_arguments_are_one_line(run, tmp_path, keywords, words):
   with pytest.raises(UserError) as error:
