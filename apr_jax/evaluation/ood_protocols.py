@@ -83,10 +83,10 @@ def expand(protocol: str, data_name: str) -> dict[str, tuple[str, ...]]:
 
 
 def parts(task: Task, score: Callable[[str, ArrayData], dict]) -> Parts:
-  """One part for each set that `task.ood_sets` names, by itself or in a protocol; a set of both counts as the former.
+  """One part for each set that `task.ood_sets` names, by itself or in a protocol; of both, by itself.
 
-  A set that the user names must be there, which is found out at once; one of a protocol may be missing or damaged. A
-  part's name holds where its set was found, so that one that was missing or has moved is scored anew.
+  A set that the user names must be there, which is found out at once; one of a protocol may be missing or damaged.
+  A part's name holds where its set was found, so that one that was missing or has moved is scored anew.
 
   Args:
     score: (data name, images) → the scores of a set.

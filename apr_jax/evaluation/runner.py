@@ -57,8 +57,8 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir
 
   Returns:
     what is written: {suite: summary} and "meta" (configuration with this call's `data_dir` and `ood_sets`, seed,
-    step, digest of the weights, versions, git, examples, ...). Suites that an earlier call under the same conditions
-    has written stay.
+    step, digest of the weights, versions, git, examples, ...). Suites that an earlier call under the same
+    conditions has written stay.
 
   Raises:
     UserError: something the user gave cannot be used.
