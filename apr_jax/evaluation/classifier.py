@@ -1,6 +1,7 @@
 """A trained network as a function of images."""
 
 import functools
+import hashlib
 import pathlib
 from typing import Any
 
@@ -58,6 +59,15 @@ class LoadedClassifier:
   def variables(self) -> dict[str, Any]:
     """The network's "params" and "batch_stats", float32 NumPy arrays."""
     return parallel.to_host(self._variables)
+
+  @functools.cached_property
+  def weights(self) -> str:
+    """Names the values of `variables` in sixteen hexadecimal digits: another training, another name."""
+    digest = hashlib.sha256()
+    for path, values in jax.tree.leaves_with_path(self.variables):  # in the order of the names
+      digest.update(f"{jax.tree_util.keystr(path)} {values.dtype.str} {values.shape}\n".encode())
+      digest.update(values.tobytes())
+    return digest.hexdigest()[:16]
 
   def logits(self, images: np.ndarray) -> np.ndarray:
     """Images uint8 `[N, H, W, 3]` → logits float32 `[N, num_classes]`.

@@ -4,7 +4,7 @@ The headline score is the maximum softmax probability, as in the paper; the rele
 energy stand beside it. All are higher for in-distribution images.
 """
 
-from collections.abc import Callable
+import functools
 
 import numpy as np
 
@@ -35,14 +35,13 @@ HEADLINE = "max_softmax"
 
 
 def parts(task: Task) -> Parts:
-  """One part per set, and one per mean of a protocol, which says over which sets.
-
-  A part's name holds where its set was found, so that a set that was missing is scored once it is there.
-  """
+  """One part per set, `ood_protocols.parts`, and one per mean of a protocol, which says over which sets."""
   if not task.ood_sets:
     raise UserError("no out-of-distribution sets are named; give --ood_sets, or leave ood out of --suites")
-  for name in task.ood_sets:
-    yield from _of_protocol(task, name) if name in ood_protocols.PROTOCOLS else _named(task, name)
+  yield from ood_protocols.parts(task, functools.partial(_score_set, task))
+  for protocol in (name for name in task.ood_sets if name in ood_protocols.PROTOCOLS):
+    for group, names in ood_protocols.expand(protocol, task.data_name).items():
+      yield f"mean of {group}", lambda group=group, names=names: {"name": group, "sets": list(names)}
 
 
 def summarise(results: dict) -> dict:
@@ -90,36 +89,7 @@ def scored_sets(section: dict) -> dict[str, dict]:
   return {name: result for name, result in section.items() if isinstance(result, dict)}
 
 
-def _named(task: Task, name: str) -> Parts:
-  """A set that the user names must be there, which is found out at once."""
-  source = ood_protocols.find(task, name)
-  outside = task.load_test(source)
-  yield name, lambda: _score_set(task, name, source, outside)
-
-
-def _of_protocol(task: Task, protocol: str) -> Parts:
-  for group, names in ood_protocols.expand(protocol, task.data_name).items():
-    for name in names:
-      source = ood_protocols.locate(task, name)
-      yield f"{name}: {source or 'missing'}", _member(task, name, source)
-    yield f"mean of {group}", lambda group=group, names=names: {"name": group, "sets": list(names)}
-
-
-def _member(task: Task, name: str, source: str | None) -> Callable[[], dict]:
-  if source is None:
-    return lambda: {"name": name, "missing": ood_protocols.missing(task, name)}
-
-  def score() -> dict:
-    try:
-      outside = task.load_test(source)
-    except UserError as error:  # half prepared or damaged, which shows only now
-      return {"name": name, "missing": str(error)}
-    return _score_set(task, name, source, outside)
-
-  return score
-
-
-def _score_set(task: Task, name: str, source: str, outside: ArrayData) -> dict:
+def _score_set(task: Task, source: str, outside: ArrayData) -> dict:
   out_logits = task.logits(outside.images)
   correct = task.test_logits.argmax(1) == task.test.labels
   by_score = {}
@@ -127,9 +97,8 @@ def _score_set(task: Task, name: str, source: str, outside: ArrayData) -> dict:
     inner, outer = function(task.test_logits), function(out_logits)
     by_score[score] = metrics.ood_metrics(inner, outer) | {"oscr": metrics.oscr(inner, correct, outer)}
   roc = metrics.roc(SCORES[HEADLINE](task.test_logits), SCORES[HEADLINE](out_logits))
-  scores = by_score.pop(HEADLINE) | by_score | {"examples": len(outside.images), "source": source,
-                                                "roc": {axis: values.tolist() for axis, values in roc.items()}}
-  return {"name": name, "scores": scores}
+  return by_score.pop(HEADLINE) | by_score | {"examples": len(outside.images), "source": source,
+                                              "roc": {axis: values.tolist() for axis, values in roc.items()}}
 
 
 def _mean_auroc(scored: dict) -> float | None:

@@ -12,13 +12,16 @@ lists of its own, from other splits too; only a folder made after its lists is c
 """
 
 import dataclasses
+import functools
 import pathlib
 import re
+from collections.abc import Callable
 
 from apr_jax import data
+from apr_jax.data import ArrayData
 from apr_jax.data.unlabelled import ARRAY_FILES, holds_images
 from apr_jax.errors import UserError
-from apr_jax.evaluation.suite import Task
+from apr_jax.evaluation.suite import Parts, Task
 
 _TRAINED_ON = "on which the network was trained; name others in --ood_sets"
 _CSI = "https://github.com/alinlab/CSI links the archive"
@@ -79,21 +82,33 @@ def expand(protocol: str, data_name: str) -> dict[str, tuple[str, ...]]:
   return groups
 
 
-def present(task: Task) -> dict[str, str]:
-  """{name: data name} of the sets that `task.ood_sets` names, less those of a protocol that are missing.
+def parts(task: Task, score: Callable[[str, ArrayData], dict]) -> Parts:
+  """One part for each set that `task.ood_sets` names, by itself or in a protocol; of both, by itself.
+
+  A set that the user names must be there, which is found out at once; one of a protocol may be missing or damaged.
+  A part's name holds where its set was found, so that one that was missing or has moved is scored anew.
+
+  Args:
+    score: (data name, images) → the scores of a set.
+
+  Yields:
+    name, and a function that returns {"name", "scores"}, or {"name", "missing": where it was looked for, or why it
+    cannot be loaded}.
 
   Raises:
-    UserError: as `find` and `expand`.
+    UserError: as `find`, `expand` and `locate`, or a set that is named by itself cannot be loaded.
   """
-  found = {}
-  for name in task.ood_sets:
-    if name in PROTOCOLS:
-      members = {member for names in expand(name, task.data_name).values() for member in names}
-      located = {member: locate(task, member) for member in sorted(members)}
-      found |= {member: source for member, source in located.items() if source}
+  chosen: dict[str, tuple[str | None, bool]] = {}
+  for entry in task.ood_sets:
+    if entry in PROTOCOLS:
+      for name in (name for names in expand(entry, task.data_name).values() for name in names):
+        chosen.setdefault(name, (locate(task, name), False))
     else:
-      found[name] = find(task, name)
-  return found
+      chosen[entry] = find(task, entry), True
+  for name, (source, by_itself) in chosen.items():
+    if by_itself:
+      task.load_kept(source)
+    yield f"{name}: {source or 'missing'}", functools.partial(_score, task, score, name, source, by_itself)
 
 
 def find(task: Task, name: str) -> str:
@@ -135,6 +150,17 @@ def missing(task: Task, name: str) -> str:
           else f"put its images there ({wanted.origin})")
   return (f"looked in {task.data_folder} for a folder, {' or '.join(ARRAY_FILES)} file of images called "
           f"{' or '.join(_stems(name))}{in_tfds}; {give}, or give another --data_dir")
+
+
+def _score(task: Task, score: Callable[[str, ArrayData], dict], name: str, source: str | None,
+           by_itself: bool) -> dict:
+  if source is None:
+    return {"name": name, "missing": missing(task, name)}
+  try:
+    outside = task.load_kept(source) if by_itself else task.load_test(source)
+  except UserError as error:  # half prepared or damaged, which shows only now
+    return {"name": name, "missing": str(error)}
+  return {"name": name, "scores": score(source, outside)}
 
 
 def _is_own(task: Task, path: pathlib.Path) -> bool:

@@ -1,5 +1,6 @@
 """Runs suites of evaluators over a trained run and writes `results.json`."""
 
+import hashlib
 import importlib.metadata
 import json
 import pathlib
@@ -25,6 +26,7 @@ from apr_jax.training.workdir import CHANGE_NOTHING, flatten, write_json
 SUITES = {"clean": clean, "corruptions": corruptions, "extra_corruptions": extra_corruptions,
           "calibration": calibration, "ood": ood, "fourier": fourier, "swap": swap}
 DEFAULT_SUITES = ("clean", "corruptions", "calibration", "ood")  # calibration looks at the sets of corruptions
+_OF_OOD_SETS = ("ood", "swap")
 RESULTS = "results.json"
 Report = Callable[[pathlib.Path, pathlib.Path, dict, LoadedClassifier, Task], None]
 """(folder of the results, workdir, results, network, what it was evaluated on) → files beside the results."""
@@ -55,7 +57,8 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir
 
   Returns:
     what is written: {suite: summary} and "meta" (configuration with this call's `data_dir` and `ood_sets`, seed,
-    step, versions, git, examples, ...). Suites that an earlier call under the same conditions has written stay.
+    step, digest of the weights, versions, git, examples, ...). Suites that an earlier call under the same
+    conditions has written stay.
 
   Raises:
     UserError: something the user gave cannot be used.
@@ -135,14 +138,14 @@ def _load_at_size(settings, name: str, image_size: tuple[int, int]) -> ArrayData
 def _earlier_results(path: pathlib.Path, digest: str, ood_sets: tuple[str, ...]) -> dict:
   """The suites that `path` holds of the same evaluation; nothing of another, whose parts stay in their own file.
 
-  Without the suite of other out-of-distribution sets, which "meta" would no longer name.
+  Without the suites of other out-of-distribution sets, which "meta" would no longer name.
   """
   try:
     results = json.loads(path.read_text(encoding="utf-8"))
     if results["meta"]["parts"] != digest:
       return {}
     if tuple(results["meta"]["config"]["evaluation"]["ood_sets"]) != tuple(ood_sets):
-      results.pop("ood", None)
+      results = {suite: summary for suite, summary in results.items() if suite not in _OF_OOD_SETS}
     return results
   except (OSError, ValueError, KeyError, TypeError):
     return {}
@@ -158,18 +161,23 @@ def _conditions(meta: dict) -> dict:
 def _meta(classifier: LoadedClassifier, task: Task) -> dict:
   """What was evaluated, on what and with what."""
   versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
+  versions |= {"apr_jax": apr_jax.__version__, "python": platform.python_version()}
   return {"config": classifier.config.to_dict(), "seed": classifier.config.seed, "step": classifier.step,
-          "versions": versions | {"apr_jax": apr_jax.__version__, "python": platform.python_version()},
+          "weights": classifier.weights, "versions": versions,
           "git": _git_commit(), "device": jax.devices()[0].device_kind, "data_dir": task.data_dir,
           "corruptions": corruption_sources.describe(task.data_name, task.data_dir, task.corruption_source),
           "examples": f"the first {task.limit} of each set" if task.limit else "all"}
 
 
 def _git_commit() -> str | None:
-  """The commit of the working tree this package lies in, with "+changes" if it differs; None outside of one."""
+  """The commit of the working tree this package lies in; None outside of one.
+
+  If tracked files differ from it, "+changes-" and a digest of the difference follow; untracked files do not count.
+  """
   git = lambda *arguments: subprocess.run(["git", "-C", str(pathlib.Path(__file__).parent), *arguments],
-                                          capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+                                          capture_output=True, check=True, timeout=10).stdout
   try:
-    return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+    commit, changes = git("rev-parse", "HEAD").decode().strip(), git("diff", "HEAD", "--binary", "--no-ext-diff")
+    return commit + (f"+changes-{hashlib.sha256(changes).hexdigest()[:8]}" if changes else "")
   except (OSError, subprocess.SubprocessError):
     return None

@@ -60,6 +60,7 @@ class Task:
   corruption_source: str
   download: bool = False
   _latest: dict[str, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
+  _kept: dict[str, ArrayData] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
 
   @property
   def data_folder(self) -> pathlib.Path:
@@ -75,6 +76,12 @@ class Task:
   def test_logits(self) -> np.ndarray:
     """float32 `[N, K]`, of the in-distribution test split."""
     return self.logits(self.test.images)
+
+  def load_kept(self, name: str) -> ArrayData:
+    """`load_test(name)`, kept in memory for all evaluators: of what must be there before anything is computed."""
+    if name not in self._kept:
+      self._kept[name] = self.load_test(name)
+    return self._kept[name]
 
   def once(self, name: str, compute: Callable[[], Any]) -> Any:
     """`compute()`, kept until another name is asked for: one corrupted set's logits at a time bound the memory."""

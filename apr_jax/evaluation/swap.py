@@ -29,15 +29,15 @@ _CHUNK_BYTES = 2**25  # of the uint8 images that are recombined at a time
 
 
 def parts(task: Task) -> Parts:
-  """"in_distribution", then "ood/NAME" for each out-of-distribution set."""
+  """"in_distribution", then "ood/..." for each out-of-distribution set, as `ood_protocols.parts`."""
   test = task.test
   pairs = pairs_within(test.labels)
   if not len(pairs):
     raise UserError(f"{len(test.labels)} test images of {test.name!r} give no pair of two classes to recombine; "
                     f"raise --limit, or leave swap out of --suites")
   yield "in_distribution", lambda: _score_within(task, pairs)
-  for name, source in ood_protocols.present(task).items():
-    yield f"ood/{name}", lambda source=source: _score_outside(task, source)
+  for name, compute in ood_protocols.parts(task, lambda _, outside: _score_outside(task, outside)):
+    yield f"ood/{name}", compute
 
 
 def summarise(results: dict) -> dict:
@@ -46,16 +46,16 @@ def summarise(results: dict) -> dict:
   "in_distribution": how often the prediction is the "phase"'s label, the "amplitude"'s label, or "neither";
   "confidence", the mean maximum softmax probability; "pairs", of two different labels each; "examples".
   "out_of_distribution", for each set: how often the test image's label is predicted, "label", and the "confidence",
-  when the test image gives the "phase" and when it gives the "amplitude"; "pairs"; "examples". "missing" {set: why}
-  of those that could not be loaded, if there are any.
+  when the test image gives the "phase" and when it gives the "amplitude"; "pairs"; "examples". "missing", if a
+  protocol's set is: {set: where it was looked for, or why it cannot be loaded}.
 
   An example has the "images" [i, j], by their positions in the test split and, out of distribution, in the other
   set; "labels"; and "predictions" and "confidences" for the four images of `panel`. Out of distribution it has the
   second image too, "second", as text of `thumbnails`: a report need not load that set again.
   """
-  outside = {part.removeprefix("ood/"): result for part, result in results.items() if part.startswith("ood/")}
-  missing = {name: outside.pop(name)["missing"] for name in [*outside] if "missing" in outside[name]}
-  summary = {"in_distribution": results["in_distribution"], "out_of_distribution": outside}
+  of_kind = lambda kind: {result["name"]: result[kind] for result in results.values() if kind in result}
+  summary = {"in_distribution": results["in_distribution"], "out_of_distribution": of_kind("scores")}
+  missing = of_kind("missing")
   return summary | ({"missing": missing} if missing else {})
 
 
@@ -129,11 +129,7 @@ def _score_within(task: Task, pairs: np.ndarray) -> dict:
       "examples": _examples(task, pairs[:EXAMPLES], images, labels[pairs[:EXAMPLES]].tolist())}
 
 
-def _score_outside(task: Task, source: str) -> dict:
-  try:
-    outside = task.load_test(source)
-  except UserError as error:  # half prepared or damaged, which shows only now
-    return {"missing": str(error)}
+def _score_outside(task: Task, outside: ArrayData) -> dict:
   images, labels = task.test.images, task.test.labels
   pairs = pairs_across(len(labels), len(outside.labels))
   inside, other = pairs.T

@@ -1,5 +1,6 @@
 """A trained run as a function of images."""
 
+import copy
 import functools
 import pathlib
 import shutil
@@ -36,6 +37,22 @@ def test_logits_are_those_of_the_checkpoint(run, loaded):
   assert logits.dtype == np.float32 and logits.shape == (20, 10)
   np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
   assert (loaded.num_classes, loaded.image_size, loaded.step) == (10, (32, 32), 50)
+
+
+def test_weights_are_named_by_their_values(run, loaded):
+  assert len(loaded.weights) == 16 and loaded.weights == LoadedClassifier(run, devices=jax.devices()[:1]).weights
+  variables = loaded.variables
+  kernel, = (path for path, values in jax.tree.leaves_with_path(variables) if values.ndim == 2)
+  first = jax.tree.leaves(variables["batch_stats"])[0]
+  for change in (
+      lambda path, values: np.nextafter(values, 9) if path == kernel else values,
+      lambda path, values: values.T.copy().reshape(values.shape) if path == kernel else values,
+      lambda path, values: values + 1 if path[0].key == "batch_stats" and values.shape == first.shape else values,
+      lambda path, values: values.astype(np.float16)):
+    other = copy.copy(loaded)
+    del other.__dict__["weights"]
+    other._variables = jax.device_put(jax.tree.map_with_path(change, variables))
+    assert other.weights != loaded.weights
 
 
 def test_probabilities_are_the_softmax_of_the_logits(loaded):

@@ -1,5 +1,6 @@
 """Named out-of-distribution benchmarks: which sets they hold, where these are looked for, and what is missing."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 from apr_jax import data
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
-from apr_jax.evaluation import ood, ood_protocols
+from apr_jax.evaluation import ood, ood_protocols, swap
 
 APR = ["svhn", "lsun_resize", "imagenet_resize", "lsun_fix", "imagenet_fix", "cifar100"]
 
@@ -125,8 +126,8 @@ def test_near_and_far_have_means_of_their_own(on_disk, tmp_path):
 
 
 def test_a_set_of_two_protocols_is_scored_once(on_disk):
-  parts = [name for name, _ in ood.parts(on_disk({"svhn_cropped": planted_set([0])}, ("apr", "openood")))]
-  assert parts.count("svhn: svhn_cropped") == 2 and len(dict.fromkeys(parts)) == 6 + 6 - 2 + 3
+  parts = [name for name, _ in ood.parts(on_disk({"svhn_cropped": planted_set([0])}, ("apr", "openood", "svhn")))]
+  assert parts.count("svhn: svhn_cropped") == 1 and len(parts) == len(set(parts)) == 6 + 6 - 2 + 3
 
 
 def test_a_set_that_was_missing_is_another_part_once_it_is_there(on_disk, tmp_path):
@@ -135,6 +136,39 @@ def test_a_set_that_was_missing_is_another_part_once_it_is_there(on_disk, tmp_pa
   after = {name for name, _ in ood.parts(on_disk({}, ("apr",)))}
   assert before - after == {"lsun_fix: missing"}
   assert after - before == {f"lsun_fix: images:{tmp_path / 'LSUN_fix'}"}
+
+
+@pytest.mark.parametrize("suite, prefix", [(ood, ""), (swap, "ood/")])
+@pytest.mark.parametrize("named", ["svhn", "apr"])
+def test_a_set_that_has_moved_is_another_part(on_disk, tmp_path, monkeypatch, suite, prefix, named):
+  monkeypatch.setattr(swap, "pairs_within", lambda labels: np.zeros((1, 2), int))  # the images are of one class
+  names = lambda: [name for name, _ in suite.parts(on_disk({"svhn_cropped": planted_set([0])}, (named,)))]
+  assert f"{prefix}svhn: svhn_cropped" in names()
+  np.save(tmp_path / "svhn.npy", planted_set([0]).images)
+  after = names()
+  assert f"{prefix}svhn: images:{tmp_path / 'svhn.npy'}" in after and f"{prefix}svhn: svhn_cropped" not in after
+
+
+@pytest.mark.parametrize("suite", [ood, swap])
+def test_a_set_that_is_named_is_loaded_at_once_and_once_for_all_suites(on_disk, tmp_path, monkeypatch, suite):
+  monkeypatch.setattr(swap, "pairs_within", lambda labels: np.zeros((1, 2), int))
+  (tmp_path / "LSUN_fix.npz").write_bytes(b"PK damaged")
+  with pytest.raises(UserError, match="LSUN_fix.npz"):
+    list(suite.parts(on_disk({}, ("lsun_fix",))))
+  with pytest.raises(UserError, match="LSUN_fix.npz"):
+    list(suite.parts(on_disk({}, ("apr", "lsun_fix"))))  # as it is named by itself too
+  with pytest.raises(UserError, match="the out-of-distribution set lsun_resize is missing: looked in"):
+    list(suite.parts(on_disk({}, ("lsun_resize",))))
+  with pytest.raises(UserError, match="nothing.npz"):
+    list(suite.parts(on_disk({}, (f"images:{tmp_path / 'nothing.npz'}",))))
+  task, loaded = on_disk({"svhn_cropped": planted_set([60, 0])}, ("svhn",)), []
+  load = task.load_test
+  task = dataclasses.replace(task, load_test=lambda name: loaded.append(name) or load(name))
+  parts = [*suite.parts(task), *ood.parts(task)]
+  assert loaded.count("svhn_cropped") == 1
+  for _, compute in parts:
+    compute()
+  assert loaded.count("svhn_cropped") == 1
 
 
 def test_cifar_10_stands_in_where_cifar_100_is_in_distribution(on_disk):

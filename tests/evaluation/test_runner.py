@@ -5,9 +5,9 @@ import math
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
-import time
 
 import jax
 import numpy as np
@@ -18,6 +18,7 @@ from apr_jax import corruptions, data, metrics
 from apr_jax.corruptions import make
 from apr_jax.errors import UserError
 from apr_jax.evaluation import classifier, runner
+from apr_jax.training import checkpoint
 
 OOD = {"auroc", "tnr95", "dtacc", "aupr_in", "aupr_out", "oscr"}
 LIMIT = 48
@@ -51,7 +52,7 @@ def results(run, first):
   return evaluate(run, first)
 
 
-def test_results_json(results, first):
+def test_results_json(run, results, first):
   stored = json.loads((first / "results.json").read_text())
   assert stored == json.loads(json.dumps(results))
   assert stored.keys() == {"clean", "corruptions", "calibration", "ood", "meta"}
@@ -71,10 +72,11 @@ def test_results_json(results, first):
   assert stored["calibration"]["corruptions"]["same_order"] is True
   assert stored["calibration"]["clean"]["examples"] == LIMIT
   meta = stored["meta"]
-  assert meta.keys() == {
-      "config", "seed", "step", "versions", "git", "device", "data_dir", "corruptions", "examples", "parts"}
+  assert meta.keys() == {"config", "seed", "step", "weights", "versions", "git", "device", "data_dir",
+                         "corruptions", "examples", "parts"}
   assert meta["corruptions"] == "regenerated"
   assert (meta["seed"], meta["step"], meta["examples"]) == (0, 50, f"the first {LIMIT} of each set")
+  assert meta["weights"] == apr_jax.load_classifier(run).weights
   assert meta["config"]["model"]["num_classes"] == 10
   assert meta["versions"]["apr_jax"] == apr_jax.__version__ and meta["versions"].keys() >= {"jax", "flax", "python"}
 
@@ -165,6 +167,26 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(run, results, tmp_pa
     assert len(calls) == 1
 
 
+def test_interrupted_extra_corruptions_go_on_where_they_stopped(run, results, tmp_path, monkeypatch):
+  random = np.random.default_rng(0)
+  (tmp_path / "digits-c").mkdir()
+  for name in corruptions.EXTRA_CORRUPTIONS:
+    np.save(tmp_path / "digits-c" / f"{name}.npy", random.integers(0, 256, (5 * 360, 32, 32, 3), dtype=np.uint8))
+  np.save(tmp_path / "digits-c" / "labels.npy", np.tile(data.load("digits", "test").labels, 5))
+  arguments = {"suites": ("clean", "extra_corruptions"), "data_dir": str(tmp_path / "digits-c")}
+  whole = evaluate(run, tmp_path / "whole", **arguments)
+  assert list(whole["extra_corruptions"]["by_corruption"]) == list(corruptions.EXTRA_CORRUPTIONS)
+  with monkeypatch.context() as patch:
+    count_calls(patch, fail_at=1 + 7)
+    with pytest.raises(KeyboardInterrupt):
+      evaluate(run, tmp_path / "stopped", **arguments)
+  calls = count_calls(monkeypatch)
+  assert scores(evaluate(run, tmp_path / "stopped", **arguments)) == scores(whole)
+  assert len(calls) == 20 - 7
+  stored, = ({path.name: path.read_text()} for path in (tmp_path / "stopped").glob("parts-*.jsonl"))
+  assert stored == {path.name: path.read_text() for path in (tmp_path / "whole").glob("parts-*.jsonl")}
+
+
 def test_what_is_done_for_one_of_two_suites_is_not_repeated(run, results, tmp_path, monkeypatch):
   """Killed between the two parts of one set, and corruptions alone before both suites."""
   out = tmp_path / "out"
@@ -205,11 +227,77 @@ def test_a_protocol_goes_on_when_its_sets_come_and_is_not_repeated(run, tmp_path
   assert json.loads((tmp_path / "out" / "results.json").read_text())["ood"] == json.loads(json.dumps(second["ood"]))
 
 
+@pytest.mark.parametrize("ood_set", ["lsun_fix", "apr"])
+def test_a_set_that_is_replaced_elsewhere_is_scored_anew(run, tmp_path, ood_set):
+  sets = tmp_path / "sets"
+  sets.mkdir()
+  arguments = {"suites": ("ood", "swap"), "ood_sets": (ood_set,), "data_dir": str(sets), "limit": 12}
+  np.savez(sets / "LSUN_fix.npz", images=data.load("uniform_noise", "test").images)
+  first = evaluate(run, tmp_path / "out", **arguments)
+  (sets / "LSUN_fix.npz").unlink()
+  np.save(sets / "LSUN_fix.npy", data.load("photo_patches", "test").images)
+  second = evaluate(run, tmp_path / "out", **arguments)
+  assert scores(second) == scores(evaluate(run, tmp_path / "anew", **arguments))
+  assert second["ood"]["lsun_fix"]["auroc"] != first["ood"]["lsun_fix"]["auroc"]
+  of = lambda results: results["swap"]["out_of_distribution"]["lsun_fix"]
+  assert of(second) != of(first) and of(second)["pairs"] == 12
+  assert second["swap"].get("missing", {}) == (second["ood"]["protocols"][0]["missing"] if ood_set == "apr" else {})
+
+
 def test_suites_add_to_the_results_of_the_same_evaluation(run, tmp_path):
   clean = evaluate(run, tmp_path, suites=("clean",))
   both = evaluate(run, tmp_path, suites=("ood",))
   assert both.keys() == {"clean", "ood", "meta"} and both["clean"] == clean["clean"]
   assert json.loads((tmp_path / "results.json").read_text()) == json.loads(json.dumps(both))
+
+
+def test_results_of_other_out_of_distribution_sets_do_not_stay(run, tmp_path):
+  both = evaluate(run, tmp_path, suites=("ood", "swap"), ood_sets=("uniform_noise",), limit=8)
+  assert evaluate(run, tmp_path, suites=("clean",), ood_sets=("uniform_noise",), limit=8).keys() == {
+      "clean", "ood", "swap", "meta"}
+  other = evaluate(run, tmp_path, suites=("ood",), ood_sets=("photo_patches",), limit=8)
+  assert other.keys() == {"clean", "ood", "meta"} and "uniform_noise" in both["swap"]["out_of_distribution"]
+  assert json.loads((tmp_path / "results.json").read_text()).keys() == other.keys()
+
+
+def test_other_weights_are_scored_anew(run, results, tmp_path, monkeypatch):
+  """The same configuration, seed and step, and the same folder of results."""
+  out = tmp_path / "out"
+  evaluate(run, out, suites=("clean", "ood"))
+  with monkeypatch.context() as patch:
+    restore = checkpoint.Checkpoints.restore_variables
+    patch.setattr(checkpoint.Checkpoints, "restore_variables",
+                  lambda self, create: jax.tree.map(lambda x: x * 0.9, restore(self, create)))
+    calls = count_calls(patch)
+    other = evaluate(run, out, suites=("clean",))
+    assert calls == [LIMIT] and other.keys() == {"clean", "meta"}  # no suite of the first weights stays
+    other = evaluate(run, out, suites=("ood",))
+    assert len(calls) == 1 + 3 and other.keys() == {"clean", "ood", "meta"}
+    assert other["ood"] != results["ood"]
+    meta = {name: other["meta"].pop(name) for name in ("weights", "parts")}
+  calls = count_calls(monkeypatch)
+  again = evaluate(run, out, suites=("clean", "ood"))
+  assert not calls and scores(again) == {suite: results[suite] for suite in ("clean", "ood")}  # nor forgotten
+  assert all(again["meta"].pop(name) != value for name, value in meta.items())
+  assert again["meta"] == other["meta"]
+
+
+def test_a_changed_working_tree_is_named_by_its_changes(tmp_path, monkeypatch):
+  command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+  git = lambda *arguments: subprocess.run([*command, *arguments], check=True, capture_output=True,
+                                          text=True).stdout.strip()
+  monkeypatch.setattr(runner, "__file__", str(tmp_path / "runner.py"))
+  assert runner._git_commit() is None
+  (tmp_path / "file").write_text("a")
+  git("init")
+  git("add", "file")
+  git("commit", "-m", "first")
+  assert runner._git_commit() == git("rev-parse", "HEAD")
+  names = []
+  for text in (b"b", b"c\xff", b"b"):
+    (tmp_path / "file").write_bytes(text)
+    names.append(runner._git_commit())
+  assert names[0] == names[2] != names[1] and all("+changes-" in name for name in names)
 
 
 def test_what_the_last_suite_lacks_is_said_before_the_first_is_computed(run, tmp_path, monkeypatch):
@@ -272,36 +360,59 @@ def test_an_interrupted_map_and_exchange_repeat_no_finished_part(run, tmp_path, 
       f"{whole['swap']['in_distribution']['amplitude']:.2f} %; 3 recombined pairs)"]
 
 
+# evaluate.py that ends by SIGKILL when it has written half of the line of a part, after so many that it finished.
+KILLED = """
+import json, os, runpy, signal, sys
+from apr_jax.evaluation.part_store import PartStore
+
+to_finish, put = int(sys.argv.pop(1)), PartStore.put
+
+def put_or_die(store, suite, name, result):
+  global to_finish
+  if not to_finish:
+    line = json.dumps([suite, name, result])
+    with store._path.open("a") as file:
+      file.write(line[:len(line) // 2])
+    os.kill(os.getpid(), signal.SIGKILL)
+  to_finish -= 1
+  put(store, suite, name, result)
+
+PartStore.put = put_or_die
+sys.argv[0] = "evaluate.py"
+runpy.run_path("evaluate.py", run_name="__main__")
+"""
+
+
 @pytest.mark.slow
 def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_path):
-  """SIGKILL at a random moment after the 75 sets, then the same command again."""
+  """SIGKILL among the 75 sets and again in the suites after them, then the same command to its end."""
   random = np.random.default_rng(0)
   (tmp_path / "digits-c").mkdir()
   for name in metrics.ALEXNET_ERRORS:  # the names of all 15
     np.save(tmp_path / "digits-c" / f"{name}.npy", random.integers(0, 256, (100, 32, 32, 3), dtype=np.uint8))
   np.save(tmp_path / "digits-c" / "labels.npy", np.tile(np.arange(20) % 10, 5))
-  command = [sys.executable, "evaluate.py", f"--workdir={run}", "--limit=4",
-             "--suites=clean,corruptions,calibration,ood,swap,fourier", "--noreport", f"--data_dir={tmp_path / 'digits-c'}"]
-  start = lambda out: subprocess.Popen([*command, f"--out={tmp_path / out}"], cwd=ROOT, stdout=subprocess.DEVNULL)
+  arguments = [f"--workdir={run}", "--limit=4", "--suites=clean,corruptions,calibration,ood,swap,fourier",
+               "--noreport", f"--data_dir={tmp_path / 'digits-c'}"]
+
+  def start(out, *command):
+    return subprocess.run([sys.executable, *command, *arguments, f"--out={tmp_path / out}"], cwd=ROOT,
+                          stdout=subprocess.DEVNULL, timeout=300).returncode
 
   def finished(out):
     """The suites of the parts that are on disk."""
     lines = [line for path in (tmp_path / out).glob("parts-*.jsonl") for line in path.read_text().split("\n")[1:-1]]
     return [json.loads(line)[0] for line in lines]
 
-  assert start("whole").wait(timeout=300) == 0
+  assert start("whole", "evaluate.py") == 0
   parts = finished("whole")
   assert len(parts) == 1 + 75 + 76 + 2 + 3 + 18
-  stop_at = int(np.random.default_rng().integers(parts.index("ood"), len(parts) - 1))
-  killed = start("killed")
-  while len(finished("killed")) < stop_at:
-    assert killed.poll() is None, f"it ended before it could be killed after part {stop_at}"
-    time.sleep(0.002)
-  killed.kill()
-  killed.wait()
-  assert stop_at <= len(finished("killed")) < len(parts), stop_at
-  assert start("killed").wait(timeout=300) == 0
-  assert finished("killed") == parts  # in order, and none of them twice
+  later = parts.index("ood")
+  stops = [0, int(random.integers(1, later)), int(random.integers(later, len(parts)))]
+  for before, stop in zip(stops, stops[1:]):
+    assert start("killed", "-c", KILLED, str(stop - before)) == -signal.SIGKILL
+    assert finished("killed") == parts[:stop], stops
+  assert start("killed", "evaluate.py") == 0
+  assert finished("killed") == parts, stops  # in order, and none of them twice
   assert (tmp_path / "killed" / "results.json").read_text() == (tmp_path / "whole" / "results.json").read_text()
 
 
@@ -336,6 +447,8 @@ def test_summary_lines(results):
      "published corruptions of digits were not found"),
     ({"corruption_source": "tfds", "suites": ("corruptions",)}, "TFDS has no corrupted digits"),
     ({"ood_sets": ("npz:/no/such.npz",), "suites": ("ood",)}, "/no/such.npz"),
+    ({"ood_sets": ("npz:/no/such.npz",), "suites": ("clean", "swap")}, "/no/such.npz"),
+    ({"ood_sets": ("no_such_set",), "suites": ("swap",)}, "no_such_set"),
 ])
 def test_bad_arguments_are_one_line(run, tmp_path, keywords, words):
   with pytest.raises(UserError) as error:

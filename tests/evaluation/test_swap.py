@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from apr_jax import data
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
-from apr_jax.evaluation import swap
+from apr_jax.evaluation import ood, swap
 from apr_jax.evaluation.thumbnails import from_text
 
 SIDE, CLASSES = 16, 4
@@ -119,20 +120,22 @@ def test_out_of_distribution_by_hand(planted):
   assert inside["pairs"] == 2 and inside["phase"] + inside["amplitude"] + inside["neither"] == 100
 
 
-def test_a_set_that_cannot_be_loaded_is_missing_and_the_others_are_scored(planted):
-  data = planted_images(30)
-  task = planted({"planted": data, "damaged": data, "other": planted_images(9, seed=1)}, logits=reads_phase,
-                 ood_sets=("damaged", "other"))
-
-  def load(name, load=task.load_test):
-    if name == "damaged":
-      raise UserError("damaged.npz is no archive")
-    return load(name)
-
-  summary = scores(dataclasses.replace(task, load_test=load))
-  assert list(summary["out_of_distribution"]) == ["other"]
-  assert summary["missing"] == {"damaged": "damaged.npz is no archive"}
-  assert swap.lines(summary)[1:] == ["  missing: damaged: damaged.npz is no archive"]
+def test_sets_of_a_protocol_that_are_missing_or_damaged_are_named_and_the_others_are_scored(planted, tmp_path):
+  (tmp_path / "LSUN_fix.npz").write_bytes(b"PK damaged")
+  (tmp_path / "svhn_cropped" / "1.0.0").mkdir(parents=True)
+  (tmp_path / "svhn_cropped" / "1.0.0" / "dataset_info.json").write_text("{}")
+  task = planted({"planted": planted_images(30), "svhn_cropped": planted_images(9, seed=1)}, logits=reads_phase,
+                 data_dir=tmp_path, ood_sets=("apr",))
+  planted_sets = task.load_test
+  load = lambda name: data.load(name, "test") if name.startswith("images:") else planted_sets(name)
+  task = dataclasses.replace(task, load_test=load)
+  summary = scores(task)
+  assert list(summary["out_of_distribution"]) == ["svhn"] and summary["out_of_distribution"]["svhn"]["pairs"] == 30
+  assert list(summary["missing"]) == ["lsun_resize", "imagenet_resize", "lsun_fix", "imagenet_fix", "cifar100"]
+  assert str(tmp_path / "LSUN_fix.npz") in summary["missing"]["lsun_fix"]
+  assert swap.lines(summary)[1:] == [f"  missing: {name}: {why}" for name, why in summary["missing"].items()]
+  protocol, = ood.summarise({name: compute() for name, compute in ood.parts(task)})["protocols"]
+  assert summary["missing"] == protocol["missing"]
 
 
 def test_examples_are_remade_from_their_positions(planted):
