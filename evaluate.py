@@ -26,7 +26,9 @@ _CORRUPTIONS = flags.DEFINE_string(
 _OOD_SETS = flags.DEFINE_list(
     "ood_sets", None, "Out-of-distribution sets: data set names, images:PATH, or a protocol, of "
     f"{', '.join(ood_protocols.PROTOCOLS)}; default: the run's evaluation.ood_sets.")
-_REPORT = flags.DEFINE_bool("report", True, "Also write report.html, a page with plots and pictures.")
+_REPORT = flags.DEFINE_bool(
+    "report", True, "Also write report.html, a page with plots and pictures; --noreport leaves an earlier one "
+    "as it is.")
 flags.mark_flag_as_required("workdir")
 
 
@@ -44,6 +46,8 @@ def _finish(folder: pathlib.Path, workdir: pathlib.Path, results: dict, classifi
   if _REPORT.value:
     write_report(folder, workdir, results, classifier, task, cli.original_config(classifier.config.get("name", "")))
     print(f"report                 {folder / REPORT}")
+  elif (folder / REPORT).exists():
+    print(f"report                 {folder / REPORT} is that of an earlier evaluation")
 
 
 if __name__ == "__main__":

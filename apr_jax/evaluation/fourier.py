@@ -10,6 +10,8 @@ Reference: Yin et al., A Fourier Perspective on Model Robustness in Computer Vis
 
 import functools
 import math
+import os
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +27,9 @@ EXAMPLES = 1000
 
 LARGEST_MAP = 63
 """Rows and columns at most; of larger images only the lowest frequencies."""
+
+MAP = "fourier.npy"
+"""The map as an array, beside the results."""
 
 _SEED = 0  # of the signs: all networks see the same perturbations
 _CHUNK_BYTES = 2**23  # of the perturbed images that are held at a time
@@ -82,6 +87,17 @@ def fourier_map(results: dict) -> np.ndarray:
   if "fourier" not in results:
     raise UserError("these results hold no Fourier map; run evaluate.py with --suites fourier")
   return np.array(results["fourier"]["map"])
+
+
+def write_map(folder: pathlib.Path, results: dict) -> None:
+  """Makes `folder/fourier.npy` the map of `results`: `fourier_map`, or no file where the suite is not in them."""
+  if "fourier" not in results:
+    (folder / MAP).unlink(missing_ok=True)
+    return
+  temporary = folder / (MAP + ".tmp")  # renamed, so that a killed process leaves no half of a file
+  with temporary.open("wb") as file:
+    np.save(file, fourier_map(results))
+  os.replace(temporary, folder / MAP)
 
 
 @functools.partial(jax.jit, static_argnames="norm")

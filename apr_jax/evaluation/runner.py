@@ -58,7 +58,7 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir
   Returns:
     what is written: {suite: summary} and "meta" (configuration with this call's `data_dir` and `ood_sets`, seed,
     step, digest of the weights, versions, git, examples, ...). Suites that an earlier call under the same
-    conditions has written stay.
+    conditions has written stay. The map of the suite "fourier" is written to `OUT/fourier.npy` too.
 
   Raises:
     UserError: something the user gave cannot be used.
@@ -94,6 +94,7 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir
           store.put(other, name, parts[other][name]())
     results[suite] = SUITES[suite].summarise({name: store.get(suite, name) for name in parts[suite]})
     write_json(folder / RESULTS, results)
+    fourier.write_map(folder, results)
   if report is not None:
     report(folder, pathlib.Path(workdir), results, classifier, task)
   return results

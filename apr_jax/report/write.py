@@ -8,25 +8,20 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from apr_jax.comparison import table
 from apr_jax.comparison.scores import Scores
 from apr_jax.evaluation.classifier import LoadedClassifier
-from apr_jax.evaluation.fourier import fourier_map
 from apr_jax.evaluation.suite import Task
 from apr_jax.report import html, panels, training
 from apr_jax.report.scores import SECTIONS, Runs, incomplete_ood
 from apr_jax.training.workdir import write_text
 
-REPORT, FOURIER_MAP = "report.html", "fourier.npy"
+REPORT = "report.html"
 
 
 def write_report(folder: pathlib.Path, workdir: pathlib.Path, results: dict, classifier: LoadedClassifier,
                  task: Task, original: Mapping[str, Any] | None = None) -> None:
-  """Writes `folder/report.html` and, if the suite was run, `folder/fourier.npy`.
-
-  The array is the error under each frequency in percent, float64 `[rows, columns]`, the zero frequency in the centre.
+  """Writes `folder/report.html`.
 
   Args:
     folder: of the results.
@@ -43,8 +38,6 @@ def write_report(folder: pathlib.Path, workdir: pathlib.Path, results: dict, cla
       _headline(table.make_rows([table.entry_of(scores, original)]), runs), *(section(runs) for section in SECTIONS),
       *(panels.draw(title, classifier, task, results) for title in panels.PANELS),
       training.curves(workdir), _about(runs)]))
-  if "fourier" in results:
-    np.save(folder / FOURIER_MAP, fourier_map(results))
 
 
 def comparison_page(all_scores: Sequence[Scores], rows: Sequence[table.Row]) -> str:

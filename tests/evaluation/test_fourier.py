@@ -5,7 +5,7 @@ import pytest
 
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
-from apr_jax.evaluation import fourier
+from apr_jax.evaluation import fourier, runner
 
 
 def grey(count, height, width, labels=None):
@@ -142,3 +142,15 @@ def test_many_frequencies_are_not_held_at_once(planted, monkeypatch):
 def test_results_without_a_map():
   with pytest.raises(UserError, match="run evaluate.py with --suites fourier"):
     fourier.fourier_map({"clean": {}})
+
+
+def test_the_map_is_an_array_beside_results_that_hold_it_and_nothing_beside_others(run, tmp_path, monkeypatch):
+  monkeypatch.setattr(fourier, "LARGEST_MAP", 3)
+  evaluate = lambda suite, limit: runner.evaluate(run, suites=(suite,), limit=limit, out=tmp_path, quiet=True)
+  expected = evaluate("fourier", 3)["fourier"]["map"]
+  np.testing.assert_array_equal(np.load(tmp_path / "fourier.npy"), expected)
+  (tmp_path / "fourier.npy").write_text("damaged")
+  assert evaluate("clean", 3)["fourier"]["map"] == expected  # which the results still hold
+  np.testing.assert_array_equal(np.load(tmp_path / "fourier.npy"), expected)
+  assert "fourier" not in evaluate("clean", 2)
+  assert sorted(path.name for path in tmp_path.glob("*.npy*")) == []

@@ -1,33 +1,47 @@
 """A whole report of a small run, in a browser where there is one."""
 
 import json
+import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from apr_jax import compare
-from apr_jax.evaluation import runner
-from apr_jax.report.write import FOURIER_MAP, REPORT, write_report
+from apr_jax import compare, corruptions
+from apr_jax.evaluation import fourier, runner
+from apr_jax.report.write import REPORT, write_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SUITES = ("clean", "corruptions", "calibration", "ood", "fourier", "swap")
+ROOT = pathlib.Path(__file__).parents[2]
+# One of each kind, for each takes seconds to compile; the report looks closer at three of them.
+CORRUPTIONS = ("gaussian_noise", "defocus_blur", "fog", "pixelate")
 
 
 @pytest.fixture(scope="module")
 def reported(run, tmp_path_factory):
-  """The folder of an evaluation of a few images with its report."""
+  """The folder of an evaluation of a few images, corruptions and frequencies with its report."""
   folder = tmp_path_factory.mktemp("eval")
-  results = runner.evaluate(run, suites=SUITES, limit=48, out=folder, quiet=True, report=write_report)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(corruptions, "CORRUPTIONS", CORRUPTIONS)
+    patch.setattr(fourier, "LARGEST_MAP", 7)
+    results = runner.evaluate(run, suites=SUITES, limit=48, out=folder, quiet=True, report=write_report)
   return folder, results
 
 
 @pytest.fixture(scope="module")
 def compared(reported, tmp_path_factory):
+  """The page of two runs: that of the report, and one with its scores under another name."""
+  folder, results = reported
+  other = tmp_path_factory.mktemp("other")
+  meta = results["meta"]
+  renamed = results | {"meta": meta | {"config": meta["config"] | {"name": "other"}}}
+  (other / runner.RESULTS).write_text(json.dumps(renamed))
   path = tmp_path_factory.mktemp("compare") / "compare.html"
-  compare.compare([str(reported[0])], str(path))
+  compare.compare([str(folder), str(other)], str(path))
   return path
 
 
@@ -53,10 +67,14 @@ def test_every_suite_has_its_section(reported):
 
 
 @pytest.mark.slow
-def test_the_fourier_map_is_an_array_too(reported):
+def test_every_corruption_and_frequency_is_there(reported):
   folder, results = reported
-  saved = np.load(folder / FOURIER_MAP)
-  np.testing.assert_array_equal(saved, results["fourier"]["map"])
+  assert results["corruptions"]["by_corruption"].keys() == set(CORRUPTIONS)
+  assert np.load(folder / fourier.MAP).shape == (7, 7)
+  np.testing.assert_array_equal(np.load(folder / fourier.MAP), results["fourier"]["map"])
+  text = text_of((folder / REPORT).read_text())
+  assert "A test image, and the same under each corruption, made by" in text
+  assert all(name.replace("_", " ") in text for name in CORRUPTIONS)
 
 
 @pytest.mark.slow
@@ -64,6 +82,31 @@ def test_a_comparison_has_the_sections_of_the_scores(compared):
   titles = re.findall(r"<h2>([^<]*)</h2>", compared.read_text())
   assert titles == ["Scores", "Clean images", "Common corruptions", "Out-of-distribution detection", "Calibration",
                     "Sensitivity to each frequency", "Amplitude and phase", "Configuration and versions"]
+
+
+@pytest.mark.slow
+def test_a_comparison_shows_each_run(reported, compared):
+  page, results = compared.read_text(), reported[1]
+  titles = re.findall("<summary>([^<]*)</summary>", page)
+  assert len(set(titles)) == 2 and "other" in titles
+  for title in titles:
+    for caption in ("error in %, 48 images per set", "all in %, higher is better", "accuracy of the predictions",
+                    "error under each Fourier basis image"):
+      assert f"{title}: {caption}" in page
+  sets = [name for name in ("photo_patches", "uniform_noise") if name in results["ood"]]
+  assert sets and all(page.count(f"ROC against {name}") == 1 for name in sets)
+
+
+@pytest.mark.slow
+def test_without_a_report_the_earlier_one_stays_and_the_command_says_so(run, tmp_path):
+  (tmp_path / REPORT).write_text("earlier")
+  (tmp_path / fourier.MAP).write_text("earlier")
+  done = subprocess.run(
+      [sys.executable, str(ROOT / "evaluate.py"), f"--workdir={run}", "--suites=clean", "--limit=4", "--noreport",
+       f"--out={tmp_path}"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+  last = done.stdout.splitlines()[-1]
+  assert last.split(None, 1) == ["report", f"{tmp_path / REPORT} is that of an earlier evaluation"]
+  assert (tmp_path / REPORT).read_text() == "earlier" and not (tmp_path / fourier.MAP).exists()
 
 
 def opened(page, profile):
