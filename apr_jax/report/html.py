@@ -22,6 +22,7 @@ figure { margin: .8rem 0 } img { max-width: 100%; height: auto } img.pixels { im
 .scroll { overflow-x: auto } .figures { display: flex; flex-wrap: wrap; gap: 1rem } .figures figure { flex: 1 1 20rem }
 table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums }
 caption { text-align: left; color: #444; font-size: .9rem; padding-bottom: .2rem }
+caption span { position: sticky; left: 0; display: inline-block; max-width: min(46rem, 100vw - 2rem) }
 th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
 th:first-child, td:first-child, td:has(img) { text-align: left }
 thead th { border-bottom: 2px solid #888; vertical-align: bottom; white-space: normal } td img { display: block }
@@ -121,7 +122,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -
   head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in header)
   head = f"<thead><tr>{head}</tr></thead>\n" if head else ""
   body = "".join(f"<tr>{''.join(row)}</tr>\n" for row in rows)
-  above = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+  above = f"<caption><span>{html.escape(caption)}</span></caption>" if caption else ""
   return f'<div class="scroll"><table>{above}{head}<tbody>{body}</tbody></table></div>'
 
 
