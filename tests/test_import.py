@@ -71,7 +71,7 @@ loop.train(config, "run", quiet=True)
 results = runner.evaluate("run", suites=("clean", "ood"), quiet=True)
 assert results["clean"]["examples"] == 360 and results["clean"]["error"] < 95
 print([name for name in ("tensorflow", "tensorflow_datasets", "torch", "matplotlib") if name in sys.modules])
-""", HEAVY, tmp_path)
+""", [name for name in HEAVY if name != "torch"], tmp_path)  # which is not imported where it could be either
   assert result.returncode == 0, result.stderr
   assert result.stdout.strip() == "[]"
   assert (tmp_path / "run" / "eval" / "results.json").is_file()

@@ -14,14 +14,29 @@ import json
 import pathlib
 import sys
 import time
+import types
 
 import numpy as np
-import tensorboardX
 import tqdm
 
 from apr_jax.training.workdir import write_text
 
 METRICS = "metrics.jsonl"
+
+
+def _tensorboardx() -> types.ModuleType:
+  """tensorboardX without PyTorch, which it would import if it is there: seconds, for tensors that no run has."""
+  absent = object()
+  torch = sys.modules.get("torch", absent)
+  sys.modules["torch"] = None  # importing it raises ImportError
+  try:
+    import tensorboardX
+  finally:
+    if torch is absent:
+      del sys.modules["torch"]
+    else:
+      sys.modules["torch"] = torch
+  return tensorboardX
 
 
 class Logs:
@@ -46,7 +61,7 @@ class Logs:
     if primary:
       _drop_after(workdir / METRICS, step)
       self._file = (workdir / METRICS).open("a", encoding="utf-8")
-      self._tensorboard = tensorboardX.SummaryWriter(str(workdir), purge_step=step + 1)
+      self._tensorboard = _tensorboardx().SummaryWriter(str(workdir), purge_step=step + 1)
     if not self._quiet and sys.stderr.isatty():
       self._bar = tqdm.tqdm(total=total_steps * batch_size, initial=step * batch_size, unit="img", unit_scale=True)
     self.restart_clock(step)
