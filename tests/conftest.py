@@ -1,7 +1,9 @@
 """Settings of the whole suite: four virtual CPU devices, and pictures and a run that several rooms' tests use."""
 
+import fcntl
 import os
 import pathlib
+import shutil
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4 " + os.environ.get("XLA_FLAGS", "")
@@ -12,11 +14,15 @@ import pytest
 from sklearn import datasets
 
 
+def _of_all_workers(tmp_path_factory) -> pathlib.Path:
+  base = tmp_path_factory.getbasetemp()
+  return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compiled_programs(tmp_path_factory) -> str:
   """A folder where the suite keeps compiled programs, so that no process compiles what another has."""
-  base = tmp_path_factory.getbasetemp()
-  folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled"
+  folder = _of_all_workers(tmp_path_factory) / "compiled"
   for name, value in (("jax_compilation_cache_dir", str(folder)), ("jax_persistent_cache_min_compile_time_secs", 0.1)):
     jax.config.update(name, value)
   os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)  # for the commands that tests start
@@ -58,6 +64,11 @@ def run(tmp_path_factory) -> pathlib.Path:
   config.update_from_flattened_dict({
       "epochs": 5, "batch_size": 32, "data.limit": 320, "eval_every_epochs": 0, "log_every_steps": 100,
       "augment.crop_padding": 0, "schedule.warmup_epochs": 0.0})
-  workdir = tmp_path_factory.mktemp("run")
-  loop.train(config, str(workdir), quiet=True)
-  return workdir
+  trained = _of_all_workers(tmp_path_factory) / "trained"
+  with trained.with_suffix(".lock").open("w") as lock:  # the first worker trains, each takes a copy
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if not trained.exists():
+      unfinished = trained.with_suffix(".unfinished")
+      loop.train(config, str(unfinished), quiet=True)
+      unfinished.rename(trained)
+  return shutil.copytree(trained, tmp_path_factory.mktemp("run") / "run")
