@@ -115,6 +115,15 @@ def test_the_predictor_compiles_once():
   assert traces == [(2, 4, 4, 3)]  # six images on four devices: two each
 
 
+@pytest.mark.parametrize("devices, asked, taken", [(1, 500, 50), (1, 50, 50), (1, 7, 7), (4, 500, 52), (4, 6, 8)])
+def test_cpus_take_small_batches_only(devices, asked, taken):
+  predictor = parallel.Predictor(apply, asked, jax.devices()[:devices])
+  assert predictor.batch_size == taken
+  images = np.resize(IMAGES, (2 * taken + 1, *IMAGES.shape[1:]))
+  expected = (images.astype(np.float64) / 255).reshape(len(images), -1) @ WEIGHT
+  np.testing.assert_allclose(predictor.logits(predictor.place({"weight": WEIGHT}), images), expected, atol=1e-5)
+
+
 def test_logits_of_bfloat16_networks_are_float32():
   predictor = parallel.Predictor(lambda v, x: apply(v, x).astype(jnp.bfloat16), 8)
   assert predictor.logits(predictor.place({"weight": WEIGHT}), IMAGES).dtype == np.float32
