@@ -50,8 +50,7 @@ class LoadedClassifier:
     with checkpoint.Checkpoints(workdir) as checkpoints:
       self.step = checkpoints.latest_step()
       variables = checkpoints.restore_variables(create)
-    self._batch_size = batch_size or self.config.evaluation.batch_size
-    self._predictor = parts.predictor(self._batch_size, devices)
+    self._predictor = parts.predictor(batch_size or self.config.evaluation.batch_size, devices)
     self._maps = jax.jit(functools.partial(grad_cam, parts.model.apply))
     self._variables = self._predictor.place(parallel.to_host(variables))
 
@@ -107,6 +106,7 @@ class LoadedClassifier:
         0 <= classes.min() and classes.max() < self.num_classes):
       raise UserError(f"classes must be {len(images)} integers in 0..{self.num_classes - 1}, one per image, got "
                       f"{classes.dtype} {list(classes.shape)} {one_line(str(classes))}")
-    batches = [slice(start, start + self._batch_size) for start in range(0, len(images), self._batch_size)]
+    size = self._predictor.batch_size
+    batches = [slice(start, start + size) for start in range(0, len(images), size)]
     maps = [self._maps(self._variables, images[batch], classes[batch]) for batch in batches]
     return np.asarray(enlarge(jnp.concatenate(maps), self.image_size))

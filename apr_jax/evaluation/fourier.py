@@ -9,8 +9,8 @@ Reference: Yin et al., A Fourier Perspective on Model Robustness in Computer Vis
 """
 
 import functools
+import io
 import math
-import os
 import pathlib
 
 import jax
@@ -21,6 +21,7 @@ from apr_jax import metrics, spectrum
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.evaluation.suite import Parts, Task
+from apr_jax.training.workdir import write_bytes
 
 EXAMPLES = 1000
 """Test images at most: evenly spaced, so that all classes of a sorted set are among them."""
@@ -94,10 +95,9 @@ def write_map(folder: pathlib.Path, results: dict) -> None:
   if "fourier" not in results:
     (folder / MAP).unlink(missing_ok=True)
     return
-  temporary = folder / (MAP + ".tmp")  # renamed, so that a killed process leaves no half of a file
-  with temporary.open("wb") as file:
-    np.save(file, fourier_map(results))
-  os.replace(temporary, folder / MAP)
+  content = io.BytesIO()
+  np.save(content, fourier_map(results))
+  write_bytes(folder / MAP, content.getvalue())
 
 
 @functools.partial(jax.jit, static_argnames="norm")

@@ -55,11 +55,10 @@ def summarise(results: dict) -> dict:
       be loaded}, "mean_auroc" (null if one is missing), "mean_over_present" (of AUROC; null if none is), "present"
       (how many are)}.
   """
-  of_kind = lambda kind: {result["name"]: result[kind] for result in results.values() if kind in result}
-  scored, absent = of_kind("scores"), of_kind("missing")
+  scored, absent, groups = (ood_protocols.of_kind(results, kind) for kind in ("scores", "missing", "sets"))
   summary = scored | {"mean_auroc": None if absent else _mean_auroc(scored), "score": HEADLINE}
   protocols = []
-  for name, sets in of_kind("sets").items():
+  for name, sets in groups.items():
     present = {member: scored[member] for member in sets if member in scored}
     gone = {member: absent[member] for member in sets if member in absent}
     mean = _mean_auroc(present)

@@ -16,6 +16,7 @@ import functools
 import pathlib
 import re
 from collections.abc import Callable
+from typing import Any
 
 from apr_jax import data
 from apr_jax.data import ArrayData
@@ -109,6 +110,11 @@ def parts(task: Task, score: Callable[[str, ArrayData], dict]) -> Parts:
     if by_itself:
       task.load_kept(source)
     yield f"{name}: {source or 'missing'}", functools.partial(_score, task, score, name, source, by_itself)
+
+
+def of_kind(results: dict, kind: str) -> dict[str, Any]:
+  """{"name": what stands under `kind`} of those results of parts that hold it."""
+  return {result["name"]: result[kind] for result in results.values() if kind in result}
 
 
 def find(task: Task, name: str) -> str:

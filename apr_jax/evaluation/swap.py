@@ -53,9 +53,8 @@ def summarise(results: dict) -> dict:
   set; "labels"; and "predictions" and "confidences" for the four images of `panel`. Out of distribution it has the
   second image too, "second", as text of `thumbnails`: a report need not load that set again.
   """
-  of_kind = lambda kind: {result["name"]: result[kind] for result in results.values() if kind in result}
-  summary = {"in_distribution": results["in_distribution"], "out_of_distribution": of_kind("scores")}
-  missing = of_kind("missing")
+  scored, missing = (ood_protocols.of_kind(results, kind) for kind in ("scores", "missing"))
+  summary = {"in_distribution": results["in_distribution"], "out_of_distribution": scored}
   return summary | ({"missing": missing} if missing else {})
 
 

@@ -27,11 +27,16 @@ def with_its_path(keys: tuple[str, ...], data_name: str) -> tuple[str, ...]:
   return tuple(key for key in keys if key != "data.data_dir" or data_name not in data.WITH_PATH)
 
 
-def write_text(path: pathlib.Path, text: str) -> None:
-  """Writes a file in UTF-8, so that a killed process leaves the old one or the new one, never half of one."""
+def write_bytes(path: pathlib.Path, content: bytes) -> None:
+  """Writes a file, so that a killed process leaves the old one or the new one, never half of one."""
   temporary = path.with_name(path.name + ".tmp")
-  temporary.write_text(text, encoding="utf-8")
+  temporary.write_bytes(content)
   os.replace(temporary, path)
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+  """Writes a text in UTF-8 as `write_bytes` does."""
+  write_bytes(path, text.encode())
 
 
 def write_json(path: pathlib.Path, value) -> None:
