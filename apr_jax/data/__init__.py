@@ -19,7 +19,7 @@ from apr_jax.data.stream import ImageStream
 from apr_jax.data.stream_sources import FileSource, RecordSource
 from apr_jax.errors import UserError, unknown
 
-__all__ = ["ArrayData", "ImageStream", "SOURCES", "load", "open_stream"]
+__all__ = ["ArrayData", "ImageStream", "SOURCES", "load", "open_stream", "saved_without_tfds"]
 
 _EMBEDDED = {
     "digits": digits.load_digits,
@@ -46,7 +46,7 @@ def load(name: str, split: str, *, data_dir: str = "", image_size: int = 0, resi
   Args:
     name: "digits", "photo_patches" or "uniform_noise", which need no files; "npz:FILE", "npy:DIR", "folder:DIR" or
       "images:PATH", or the bare kind with the path in `data_dir`; anything else is a TFDS name such as "cifar10" or
-      "cifar10_corrupted/gaussian_noise_3".
+      "cifar10_corrupted/gaussian_noise_3", which needs no TFDS if `saved_without_tfds` finds it.
     split: "train" or "test".
     data_dir: the TFDS folder ("" is TFDS' default), or the path for a bare "npz", "npy", "folder" or "images".
     image_size: 0 keeps the stored size; otherwise the short side is resized to this many pixels (bilinear,
@@ -67,6 +67,7 @@ def load(name: str, split: str, *, data_dir: str = "", image_size: int = 0, resi
   if resize and not 0 < image_size <= resize:
     raise UserError(f"data.resize must be 0 (as data.image_size) or at least data.image_size, which must be set; "
                     f"got resize {resize} and image_size {image_size}")
+  name = saved_without_tfds(name, data_dir) or name
   kind, _, path = name.partition(":")
   if kind not in SOURCES:
     return tfds_reader.load_tfds(name, split, data_dir=data_dir, image_size=image_size, resize=resize,
@@ -87,7 +88,8 @@ def open_stream(name: str, *, data_dir: str = "", image_size: int, shuffle_buffe
   """Opens the training split of a data set to be read from disk as it is needed.
 
   Args:
-    name: "folder:DIR", "folder" with DIR in `data_dir`, or a TFDS name.
+    name: "folder:DIR", "folder" with DIR in `data_dir`, or a TFDS name; of one that `saved_without_tfds` finds, what
+      it finds.
     data_dir, download: as of `load`.
     image_size: side of the random crops in pixels.
     shuffle_buffer: encoded images held to shuffle those of TFDS.
@@ -101,6 +103,7 @@ def open_stream(name: str, *, data_dir: str = "", image_size: int, shuffle_buffe
   """
   if image_size < 1:
     raise UserError(f"data.stream needs the size of the crops: set data.image_size to pixels, got {image_size}")
+  name = saved_without_tfds(name, data_dir) or name
   kind = name.partition(":")[0]
   if kind == "folder":
     files = folder.find_split(_path(name, data_dir), "train")
@@ -115,6 +118,20 @@ def open_stream(name: str, *, data_dir: str = "", image_size: int, shuffle_buffe
   sources += [FileSource(folder.find_extra(os.path.join(inside, os.path.expanduser(root)), classes))
               for root in extra_folders]
   return ImageStream(name, sources, len(classes), image_size, min_crop_area, process, processes)
+
+
+def saved_without_tfds(name: str, data_dir: str) -> str | None:
+  """The source of a data set that lies in the data folder under its TFDS name, or None.
+
+  That is "npz:DATA_DIR/NAME.npz", or "folder:DATA_DIR/NAME" where there are class folders in DATA_DIR/NAME/train. So
+  a run without TensorFlow has the same name, and with it the same corrupted sets and published numbers beside it.
+  """
+  if not data_dir or "/" in name or name.partition(":")[0] in SOURCES:
+    return None
+  path = os.path.join(os.path.expanduser(data_dir), name)
+  if os.path.isfile(f"{path}.npz"):
+    return f"npz:{path}.npz"
+  return f"folder:{path}" if os.path.isdir(os.path.join(path, "train")) else None
 
 
 def _path(name: str, data_dir: str) -> str:

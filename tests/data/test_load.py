@@ -66,6 +66,20 @@ def test_uniform_noise_is_uniform_and_fixed():
   assert noise.images[0, 0, 0].tolist() == [172, 10, 127]  # a seed or generator that changes would move scores
 
 
+def test_a_tfds_name_is_found_without_tfds(tmp_path, monkeypatch):
+  monkeypatch.setattr(data.tfds_reader, "load_tfds", lambda *_, **__: pytest.fail("TFDS is asked"))
+  pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
+  for number, image in enumerate(pixels):
+    path = tmp_path / "cifar10" / ("train" if number < 4 else "test") / ("ant", "bee")[number % 2] / f"{number}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+  test = data.load("cifar10", "test", data_dir=str(tmp_path))
+  np.testing.assert_array_equal(test.images, pixels[4:])
+  assert test.labels.tolist() == [0, 1] and test.num_classes == 2
+  np.savez(tmp_path / "cifar10.npz", test_images=pixels[:2], test_labels=[1, 0])  # goes before the folders
+  np.testing.assert_array_equal(data.load("cifar10", "test", data_dir=str(tmp_path)).images, pixels[:2])
+
+
 @pytest.mark.parametrize("name", ["photo_patches", "uniform_noise"])
 def test_out_of_distribution_sets_cannot_be_trained_on(name):
   message = refusal(name, "train")
