@@ -46,11 +46,28 @@ def published(config: str, network: str, metric: str) -> Figure | None:
   return _FIGURES.get((config, network, metric))
 
 
+def other_recipe(config: str) -> str | None:
+  """What is known to differ between a configuration and the training behind its published numbers, or None."""
+  return _OTHER_RECIPES.get(config)
+
+
 def data_set(config: str) -> str | None:
   """The data set, as in `data.name`, that the numbers of an experiment are of; None if none is published."""
   return _DATA_SETS.get(config.partition("_")[0])
 
 
+# Said in full in the docstring of each configuration.
+_OTHER_RECIPES = {
+    "cifar10_supclr": "published with a linear head trained afterwards",
+    "cifar10_adversarial": "the published attack is not known",
+    "cifar100_adversarial": "the published attack is not known",
+    "imagenet_augmix": "published with 90 epochs",
+    "imagenet_deepaugment": "published with another schedule, from a pretrained network",
+    "imagenet_deepaugment_apr_sp": "published with another schedule, from a pretrained network",
+    "imagenet_hybrid_plus_ps": "published with another blur and probability",
+    "imagenet_patch_uniform": "the published size of the patch is not known",
+    "imagenet_random_autoaugment": "the published policy is not known",
+}
 _DATA_SETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet": "imagenet2012"}
 _NETWORKS = ("allconv", "densenet_40_12", "wide_resnet_40_2", "resnext29_32x4", "resnet18_cifar")
 _APR, _HYBRID = "APR (ICCV 2021)", "HybridAugment++ (ICCV 2023)"

@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from apr_jax import models
-from apr_jax.published import OOD_SETS, Figure, published
+from apr_jax.published import _OTHER_RECIPES, OOD_SETS, Figure, other_recipe, published
 
 CONFIGS = {path.stem for path in (pathlib.Path(__file__).parents[1] / "configs").glob("*.py")}
 NETWORKS = ("allconv", "densenet_40_12", "wide_resnet_40_2", "resnext29_32x4", "resnet18_cifar")
@@ -132,3 +132,11 @@ def test_networks_are_those_of_the_zoo_and_what_is_not_published_is_none():
   assert published("digits_apr_sp", "wide_resnet_10_1", "mean_error") is None
   assert published("cifar10_cutout", "resnet18_cifar", "mean_error") is None
   assert published("cifar100_apr_sp", "resnet18_cifar", "ood_auroc") is None
+
+
+def test_other_recipes_are_those_of_configurations_with_published_numbers():
+  for name in _OTHER_RECIPES:
+    assert name in CONFIGS and other_recipe(name) == _OTHER_RECIPES[name]
+    assert any(published(name, network, metric) for network in models.NETWORKS
+               for metric in ("mean_error", "mce", "ood_auroc"))
+  assert other_recipe("cifar10_apr_sp") is None

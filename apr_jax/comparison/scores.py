@@ -9,7 +9,7 @@ from typing import Any
 from apr_jax.errors import UserError, one_line
 from apr_jax.evaluation.ood import scored_sets
 from apr_jax.evaluation.runner import RESULTS
-from apr_jax.published import OOD_SETS, Figure, data_set, published
+from apr_jax.published import OOD_SETS, Figure, data_set, other_recipe, published
 from apr_jax.training.workdir import CHANGE_NOTHING, flatten, with_its_path
 
 # {name of the score, as in `apr_jax.published`: (title, where it stands in results.json)}; all in percent.
@@ -96,8 +96,9 @@ class Scores:
     """Why the score must not be held against the published number, or None."""
     if self.limit:
       return self.limit
-    regenerated = metric == "mean_error" and self.corruption_source == "regenerated"
-    return "regenerated corruptions" if regenerated else None
+    if metric in ("mean_error", "mce") and self.corruption_source == "regenerated":
+      return "regenerated corruptions"
+    return other_recipe(self.config.get("name", "")) if self.published(metric) else None
 
 
 def read_scores(folder: str | pathlib.Path) -> Scores:

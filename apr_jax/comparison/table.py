@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from apr_jax.comparison.scores import METRICS, Scores, deviations
-from apr_jax.published import Figure, data_set, published
+from apr_jax.published import Figure, data_set, other_recipe, published
 
 FINISHED, FAILED, NOT_RUN = "finished", "failed", "not run"
 UNKNOWN = "changes unknown"
@@ -128,8 +128,10 @@ class Row:
     mixed = [METRICS[metric][0] for metric, cell in self.cells.items() if cell.mixed]
     if mixed:
       notes.append(f"no mean of seeds that were scored on different images: {', '.join(mixed)}")
-    if self.entries[0].changes and any(cell.values and cell.figure for cell in self.cells.values()):
-      notes.append(f"changed recipe: {self.entries[0].changes}, not comparable with published scores")
+    if any(cell.values and cell.figure for cell in self.cells.values()):
+      first = self.entries[0]
+      reasons = (f"changed recipe: {first.changes}" if first.changes else "", other_recipe(first.experiment))
+      notes += [f"{reason}, not comparable with published scores" for reason in reasons if reason]
     return notes + [f"on {limit}, not comparable with published scores"
                     for limit in self._all(lambda scores: scores.limit)]
 

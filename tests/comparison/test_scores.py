@@ -51,6 +51,12 @@ def test_what_is_not_comparable_says_why(write_results):
   assert tfds.not_comparable("mean_error") is None
 
 
+def test_scores_of_a_recipe_that_is_not_the_published_one_say_so(write_results):
+  scores = read_scores(write_results("a", name="cifar10_adversarial", clean=9.0, mean_error=25.0))
+  assert scores.not_comparable("mean_error") == "the published attack is not known"
+  assert scores.not_comparable("clean_error") is None  # nothing is published
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"meta": {}}', "null"])
 def test_damaged_results_are_one_line_that_names_the_file(tmp_path, content):
   (tmp_path / "eval").mkdir()

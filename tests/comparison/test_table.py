@@ -64,6 +64,14 @@ def test_failed_and_missing_runs(entries):
   assert (failed["mean corruption error %"], failed["notes"]) == ("failed", "seed 0 failed: no data")
 
 
+def test_a_recipe_that_is_not_the_published_one_has_a_note_and_no_difference(write_results):
+  scores = read_scores(write_results("run", name="cifar10_adversarial", mean_error=25.0))
+  shown, = cells(to_markdown(make_rows([entry(scores, experiment="cifar10_adversarial")])))
+  assert shown["published of mean corruption error %"] == "26.2"
+  assert shown["difference of mean corruption error %"] == "not comparable"
+  assert "the published attack is not known, not comparable with published scores" in shown["notes"]
+
+
 def test_regenerated_corruptions_are_not_held_against_published_ones(write_results):
   row, = make_rows([entry(read_scores(write_results("run", clean=5.3, mean_error=8.0, source="regenerated")))])
   shown, = cells(to_markdown([row]))
