@@ -79,13 +79,14 @@ def _choose(data_name: str, data_dir: str, wanted: str, names: tuple[str, ...]) 
 def published(task: Task, names: tuple[str, ...]) -> Load:
   """The published files, in the data folder itself or in its folder of their name."""
   folder = _published_folder(task.data_name, task.data_dir)
-  if folder is None:
+  if folder is None or not (_has_files(folder) or _has_tree(folder)):
     known = _PUBLISHED.get(task.data_name)
     inside = f" or its folder {known}" if known else ""
-    raise UserError(f"the published corruptions of {task.data_name} were not found: looked for labels.npy (or "
-                    f"{names[0]}/1) in {task.data_dir or 'the folder of --data_dir, which is not given'}{inside}; "
-                    f"give --data_dir")
-  if not (folder / "labels.npy").is_file():
+    raise UserError(f"the published corruptions of {task.data_name} were not found: looked for labels.npy and "
+                    f"{names[0]}.npy (or {names[0]}/1) in "
+                    f"{task.data_dir or 'the folder of --data_dir, which is not given'}{inside}; "
+                    f"give --data_dir, and unpack the archives there")
+  if not _has_files(folder):
     return ImageNetC(folder, task.num_classes, names, task.image_size).load
   files = PublishedCorruptions(folder, task.num_classes, names, task.image_size)
   _check_labels(task, files.labels, folder)
@@ -122,12 +123,26 @@ SOURCES: dict[str, Callable[[Task, tuple[str, ...]], Load]] = {
 
 
 def _published_folder(data_name: str, data_dir: str) -> pathlib.Path | None:
+  """The data folder's own folder of the published name, whatever it holds, or the data folder if it has such files.
+
+  An incomplete one counts: it is to be reported, and not to be passed over for corruptions that are made here.
+  """
   if not data_dir:
     return None
   folder = pathlib.Path(data_dir).expanduser()
-  candidates = [folder / _PUBLISHED[data_name], folder] if data_name in _PUBLISHED else [folder]
-  return next((candidate for candidate in candidates if (candidate / "labels.npy").is_file()
-               or any(candidate.glob("gaussian_noise/1")) or any(candidate.glob("*/gaussian_noise/1"))), None)
+  if data_name in _PUBLISHED and (folder / _PUBLISHED[data_name]).is_dir():
+    return folder / _PUBLISHED[data_name]
+  return folder if _has_files(folder) or _has_tree(folder) else None
+
+
+def _has_files(folder: pathlib.Path) -> bool:
+  """Whether it holds files as those of CIFAR-10-C."""
+  return any((folder / f"{name}.npy").is_file() for name in ("labels", *corruptions.CORRUPTIONS))
+
+
+def _has_tree(folder: pathlib.Path) -> bool:
+  """Whether it holds a tree as that of ImageNet-C."""
+  return any(any(folder.glob(pattern)) for name in corruptions.CORRUPTIONS for pattern in (f"{name}/1", f"*/{name}/1"))
 
 
 def _made_here(task: Task) -> bool:

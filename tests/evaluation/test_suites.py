@@ -134,6 +134,16 @@ def test_published_corruptions_that_are_not_there(planted, tmp_path):
   assert str(tmp_path) in message and "CIFAR-10-C" in message and "labels.npy" in message and "\n" not in message
 
 
+@pytest.mark.parametrize("content", [(), ("CIFAR-10-C/fog.npy",), ("noise.tar",)])
+def test_a_published_folder_without_its_files_is_not_passed_over(planted, tmp_path, content):
+  for name in ("", *content):
+    path = tmp_path / "CIFAR-10-C" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch() if name else path.mkdir()
+  with pytest.raises(UserError, match="published corruptions of cifar10 were not found.*unpack the archives"):
+    list(corruptions.parts(planted({"cifar10": TEST}, data_dir=tmp_path)))
+
+
 def damage_labels(folder):
   labels = np.load(folder / "labels.npy")
   labels[10] = 4
@@ -141,6 +151,7 @@ def damage_labels(folder):
 
 
 DAMAGES = {
+    "no labels": (lambda folder: (folder / "labels.npy").unlink(), "lacks labels.npy"),
     "missing file": (lambda folder: (folder / "contrast.npy").unlink(), "contrast.npy"),
     "wrong number": (lambda folder: np.save(folder / "contrast.npy", images_of([0] * 19)), "contrast.npy"),
     "wrong dtype": (lambda folder: np.save(folder / "contrast.npy", np.zeros((20, 10, 10, 3), np.float32)),
