@@ -4,6 +4,7 @@ To add a network: write its module in a file of its own, taking `num_classes`, `
 `layers.head` of `layers.mark_last_map`, and add a line to `NETWORKS`.
 """
 
+import contextlib
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -43,15 +44,19 @@ class Classifier(nn.Module):
   Attributes:
     network: takes normalised images.
     mean, std: per channel, in units of [0, 1].
+    precision: of its products, as `jax.default_matmul_precision` names it; None leaves it to JAX, which on GPU and
+      TPU multiplies float32 numbers with the mantissas of shorter ones.
   """
 
   network: nn.Module
   mean: Sequence[float]
   std: Sequence[float]
+  precision: str | None = None
 
   def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
     """Float images `[B, H, W, 3]`, in [0, 1] up to what an augmentation adds → logits float32 `[B, num_classes]`."""
-    return self.network((images - jnp.asarray(self.mean)) / jnp.asarray(self.std), train)
+    with jax.default_matmul_precision(self.precision) if self.precision else contextlib.nullcontext():
+      return self.network((images - jnp.asarray(self.mean)) / jnp.asarray(self.std), train)
 
 
 def make(name: str, num_classes: int, *, mean: Sequence[float], std: Sequence[float], dtype: Any = jnp.float32,
@@ -62,7 +67,8 @@ def make(name: str, num_classes: int, *, mean: Sequence[float], std: Sequence[fl
     name: a key of `NETWORKS`.
     num_classes: number of logits; 0 leaves the linear layer out: the features `[B, C]` come instead.
     mean, std: of the training images per channel, in units of [0, 1].
-    dtype: of the convolutions; parameters, statistics and logits are float32.
+    dtype: of the convolutions; parameters, statistics and logits are float32. Where it is float32 too, all products
+      are computed in it.
     axis_name: mapped axis over which batch statistics are averaged in training; None keeps them per device.
     contrastive: give the network a projection, which training sees beside the logits; see `contrastive.Contrastive`.
 
@@ -73,4 +79,4 @@ def make(name: str, num_classes: int, *, mean: Sequence[float], std: Sequence[fl
       num_classes=0 if contrastive else num_classes, dtype=dtype, axis_name=axis_name)
   if contrastive:
     network = Contrastive(network, num_classes)
-  return Classifier(network, tuple(mean), tuple(std))
+  return Classifier(network, tuple(mean), tuple(std), "highest" if dtype == jnp.float32 else None)

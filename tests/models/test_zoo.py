@@ -57,6 +57,18 @@ def test_number_of_parameters(name, num_classes):
   assert sum(x.size for x in jax.tree.leaves(variables["params"])) == PARAMETERS[name, num_classes]
 
 
+@pytest.mark.parametrize("dtype, expected", [(jnp.float32, {jax.lax.Precision.HIGHEST}), (jnp.bfloat16, {None})])
+def test_float32_products_are_not_shortened_on_accelerators_and_others_are_as_jax_has_them(dtype, expected):
+  model = make("wide_resnet_10_1", dtype=dtype)
+  images = jnp.zeros((1, 8, 8, 3))
+  variables = jax.eval_shape(model.init, jax.random.key(0), images)
+  loss = lambda variables: model.apply(variables, images).sum()
+  convolutions = [equation for equation in jax.make_jaxpr(jax.grad(loss))(variables).eqns
+                  if equation.primitive.name == "conv_general_dilated"]
+  found = {each for equation in convolutions for each in equation.params["precision"] or (None,)}
+  assert len(convolutions) > 20 and found == expected
+
+
 @pytest.mark.parametrize("name", models.NETWORKS)
 def test_every_network_gives_float32_logits_and_has_float32_parameters(name):
   model = make(name, 7, dtype=jnp.bfloat16)
