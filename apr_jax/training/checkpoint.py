@@ -1,8 +1,8 @@
 """Checkpoints of a run, in `WORKDIR/checkpoints`, written by Orbax in the background.
 
 A checkpoint has two parts: "model" (params, batch_stats), which is all that evaluation needs, and "training" (step,
-key, opt_state), which a run needs to continue. Orbax writes under a temporary name and renames when all is on disk,
-so a killed run leaves whole checkpoints only.
+key_data, opt_state), which a run needs to continue. Orbax writes under a temporary name and renames when all is on
+disk, so a killed run leaves whole checkpoints only.
 """
 
 import pathlib
@@ -66,9 +66,7 @@ class Checkpoints:
       UserError: the checkpoint cannot be read.
     """
     items = self._restore(jax.eval_shape(lambda: _items(create())))
-    training = items["training"]
-    key = jax.random.wrap_key_data(training.pop("key_data"))
-    return TrainState(**items["model"], **training, key=key)
+    return TrainState(**items["model"], **items["training"])
 
   def restore_variables(self, create: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The newest checkpoint's params and batch_stats, replicated on all devices.
@@ -105,4 +103,4 @@ def latest_step(workdir: str | pathlib.Path) -> int | None:
 
 def _items(state: TrainState) -> dict[str, Any]:
   return {"model": state.variables,
-          "training": {"step": state.step, "key_data": jax.random.key_data(state.key), "opt_state": state.opt_state}}
+          "training": {"step": state.step, "key_data": state.key_data, "opt_state": state.opt_state}}
