@@ -19,7 +19,9 @@ _SUITES = flags.DEFINE_list(
     "suites", list(runner.DEFAULT_SUITES), f"What to evaluate, of {', '.join(runner.SUITES)}.")
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Where data sets, or the published corruptions, lie; default: as in training.")
-_LIMIT = flags.DEFINE_integer("limit", 0, "Evaluate on the first so many images of each set; 0 = all.")
+_LIMIT = flags.DEFINE_integer(
+    "limit", 0, "Evaluate on the first so many images of each set, which in class folders and ImageNet-C are of the "
+    "first classes; 0 = all.")
 _OUT = flags.DEFINE_string("out", None, "Folder of the results; default: WORKDIR/eval.")
 _CORRUPTIONS = flags.DEFINE_string(
     "corruptions", "auto", "Source of corrupted images: published, tfds, regenerated; auto = the first there is.")

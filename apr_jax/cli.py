@@ -43,6 +43,12 @@ def _main(main: Callable[[], None]) -> None:
     _exit(error, 2)
   except Interrupted as error:
     _exit(error, error.exit_code)
+  except jax.errors.JaxRuntimeError as error:
+    if "RESOURCE_EXHAUSTED" not in str(error):
+      raise
+    _exit(Exception(f"the memory of the device is full ({one_line(error)}); lower batch_size, or for an evaluation "
+                    f"evaluation.batch_size, stream the training images (data.stream=True), or end what else is on "
+                    f"the device"), 2)
   except KeyboardInterrupt:
     _exit(Exception("stopped; what is finished is saved: the same command goes on"), 130)
 

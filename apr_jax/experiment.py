@@ -116,9 +116,11 @@ def check(config: Any) -> None:
   """Refuses values that would fail later, or silently do something else; needs no data.
 
   Raises:
-    UserError: a value is out of its range, or two exclude each other.
+    UserError: a name is unknown, a value is out of its range, or two exclude each other.
   """
   augment, boundaries = config.augment, config.schedule.boundaries_epochs
+  lookup(models.NETWORKS, config.model.name, "model.name")
+  lookup(_DTYPES, config.model.dtype, "model.dtype")
   rules = [
       ("epochs", config.epochs, config.epochs > 0, "above 0"),
       ("batch_size", config.batch_size, config.batch_size > 0, "above 0"),
@@ -128,6 +130,9 @@ def check(config: Any) -> None:
       ("checkpoint.keep", config.checkpoint.keep, config.checkpoint.keep > 0, "above 0"),
       ("evaluation.batch_size", config.evaluation.batch_size, config.evaluation.batch_size > 0, "above 0"),
       ("data.limit", config.data.limit, config.data.limit >= 0, "0 or more"),
+      ("data.extra_folders", config.data.extra_folders, _are_names(config.data.extra_folders), "folders, ('A', 'B')"),
+      ("evaluation.ood_sets", config.evaluation.ood_sets, _are_names(config.evaluation.ood_sets),
+       "names of data sets, ('A', 'B')"),
       ("data.shuffle_buffer", config.data.shuffle_buffer, config.data.shuffle_buffer > 0, "above 0"),
       ("data.min_crop_area", config.data.min_crop_area, 0 < config.data.min_crop_area <= 1,
        "above 0 and at most 1"),
@@ -177,6 +182,12 @@ def check(config: Any) -> None:
 def _are_numbers(values: tuple, count: int | None = None) -> bool:
   """Whether all values are numbers and, if `count` is given, there are so many."""
   return all(isinstance(value, (int, float)) for value in values) and count in (None, len(values))
+
+
+def _are_names(values: tuple) -> bool:
+  """Whether all values are names or paths; not the one "A,B" that ml_collections makes of A,B."""
+  return all(isinstance(value, str) and value and ("," not in value or ":" in value or "/" in value)
+             for value in values)
 
 
 def _check_combination(augment: Any) -> None:

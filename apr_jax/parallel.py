@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from apr_jax.errors import UserError, one_line
 
 AXIS = "devices"
 
+_AHEAD = 4  # batches of an evaluation that wait on the devices or are computed; bounds the memory
 _LARGEST_CPU_BATCH = 50  # images per call: those of 500 leave the caches, at 4,000 images/s where 50 reach 5,000
 
 Tree = TypeVar("Tree")
@@ -46,6 +48,32 @@ def initialise_processes(coordinator: str, num_processes: int, process_id: int) 
   jax.distributed.initialize(coordinator, num_processes, process_id)
 
 
+def check_devices() -> None:
+  """Starts JAX on its devices.
+
+  Raises:
+    UserError: those that are asked for are not there, or another process holds them.
+  """
+  try:
+    jax.devices()
+  except (RuntimeError, AssertionError) as error:  # the latter without a message, where the plug-in is not installed
+    raise UserError(f"JAX cannot start on JAX_PLATFORMS={jax.config.jax_platforms or ''}: {one_line(error)}; install "
+                    f"JAX for this hardware, end what holds it, or set JAX_PLATFORMS=cpu") from error
+
+
+def check_agreed(number: int, what: str) -> None:
+  """Refuses to go on when the processes of a run have different numbers.
+
+  Raises:
+    UserError: in every process.
+  """
+  if jax.process_count() > 1:
+    numbers = multihost_utils.process_allgather(np.int32(number)).tolist()
+    if len(set(numbers)) > 1:
+      raise UserError(f"the processes disagree on {what}: {', '.join(map(str, numbers))}; "
+                      f"all need the same files, so give a --workdir that they share")
+
+
 def check_batch_size(batch_size: int, num_devices: int) -> None:
   """Refuses a global batch that does not split evenly.
 
@@ -58,8 +86,12 @@ def check_batch_size(batch_size: int, num_devices: int) -> None:
 
 
 def replicate(tree: Tree, devices: list[jax.Device] | None = None) -> Tree:
-  """Puts a copy of every NumPy array on each device (default: all devices of all processes)."""
-  return jax.device_put(tree, _replicated(devices))
+  """Puts a copy of every NumPy array on each device (default: all devices of all processes, which have the same)."""
+  sharding = _replicated(devices)
+  if sharding.is_fully_addressable:
+    return jax.device_put(tree, sharding)
+  # device_put would send the copies of all processes to all of them, to see that they are the same.
+  return jax.tree.map(lambda x: jax.make_array_from_callback(np.shape(x), sharding, lambda index: x[index]), tree)
 
 
 def split(batch: Tree) -> Tree:
@@ -159,6 +191,8 @@ class Predictor:
       padded = np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), np.uint8)])
       # Not awaited: the device computes while the host prepares the next batch.
       batches.append(self._logits(variables, padded.reshape(len(self._devices), -1, *batch.shape[1:])))
+      if len(batches) > _AHEAD:
+        jax.block_until_ready(batches[-1 - _AHEAD])
     return np.concatenate([np.asarray(batch, np.float32).reshape(size, -1) for batch in batches])[:len(images)]
 
 

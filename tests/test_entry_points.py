@@ -75,6 +75,9 @@ BAD = {
     "missing config file": (train(config="configs/none.py"), ["none.py"]),
     "no config": (["train.py", "--workdir=run"], ["--config"]),
     "unknown flag": (train("--epochs=3"), ["epochs"]),
+    "sets without quotes": (train("--config.evaluation.ood_sets=svhn,cifar100"),
+                            ["evaluation.ood_sets must be names of data sets, ('A', 'B'), got ('svhn,cifar100',)"]),
+    "a number for a folder": (train("--config.data.extra_folders=(1,)"), ["data.extra_folders must be folders"]),
     "unexpected argument": (train("config.epochs=3"), ["unexpected argument 'config.epochs=3'"]),
     "broken config file": (train(config="setup.cfg"), ["setup.cfg"]),
     "unknown model": (train("--config.model.name=wide_resnet_40_20"),
@@ -84,6 +87,7 @@ BAD = {
     "batch size and data": (train("--config.batch_size=2000"), ["batch_size 2000", "1437"]),
     "missing data": (train("--config.data.name=npy", "--config.data.data_dir=nowhere"), ["nowhere"]),
     "workdir is a file": (train("--workdir=/dev/null/run"), ["/dev/null/run"]),
+    "workdir is an address": (train("--workdir=gs://bucket/run"), ["gs://bucket/run is an address"]),
     "workdir of another config": (train("--workdir=stored", "--config.seed=5"),
                                   ["stored", "seed (0 there, 5 now)"]),
     "evaluate without a workdir flag": (evaluate(), ["--workdir"]),
@@ -91,6 +95,8 @@ BAD = {
     "evaluate without checkpoint": (evaluate("--workdir=stored"), ["stored holds no checkpoint yet"]),
     "unknown suite": (evaluate("--workdir=stored", "--suites=clean,odd"),
                       ["unknown suite 'odd'; did you mean 'ood'?"]),
+    "evaluate with a missing data folder": (evaluate("--workdir=stored", "--data_dir=nowhere"),
+                                            ["no folder nowhere", "--data_dir"]),
     "unknown source": (evaluate("--workdir=stored", "--corruptions=publishd"), ["did you mean 'published'?"]),
     "evaluate with an unexpected argument": (evaluate("--workdir=stored", "clean"),
                                              ["unexpected argument 'clean'"]),
@@ -185,6 +191,8 @@ def test_a_defect_of_ours_keeps_its_traceback_and_a_user_error_does_not(monkeypa
   with pytest.raises(ZeroDivisionError):
     cli._main(fails(ZeroDivisionError()))
   for error, code, said in [(UserError("no"), 2, "error: no\n"), (Interrupted(15, 7), 143, "stopped by SIGTERM"),
+                            (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory\nallocating 9 GiB"), 2,
+                             "error: the memory of the device is full (RESOURCE_EXHAUSTED: Out of memory allocating 9"),
                             (Interrupted(2, 7), 130, "stopped by SIGINT after step 7")]:
     with pytest.raises(SystemExit) as exit_:
       cli._main(fails(error))

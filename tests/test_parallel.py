@@ -29,6 +29,17 @@ def test_a_batch_that_does_not_split_is_refused_with_both_numbers(batch_size, de
   assert nearest % devices == 0 and message.endswith(f"nearest that is: {nearest}")
 
 
+@pytest.mark.parametrize("raised, said", [
+    (RuntimeError("Unable to initialize backend 'tpu':\nit is in use"), "backend 'tpu': it is in use"),
+    (AssertionError(), "AssertionError")])
+def test_devices_that_cannot_be_had_are_one_line(monkeypatch, raised, said):
+  def devices():
+    raise raised
+  monkeypatch.setattr(jax, "devices", devices)
+  with pytest.raises(UserError, match=f"^JAX cannot start on JAX_PLATFORMS=.*{said}.*set JAX_PLATFORMS=cpu$"):
+    parallel.check_devices()
+
+
 @pytest.mark.parametrize("batch_size, devices", [(128, 4), (4, 4), (7, 1)])
 def test_a_batch_that_splits_is_accepted(batch_size, devices):
   parallel.check_batch_size(batch_size, devices)

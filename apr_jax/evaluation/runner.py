@@ -13,7 +13,7 @@ import jax
 import tqdm
 
 import apr_jax
-from apr_jax import experiment
+from apr_jax import experiment, parallel
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError, lookup, one_line
 from apr_jax.evaluation import (
@@ -71,6 +71,11 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir
     lookup(corruption_sources.SOURCES, corruption_source, "source of corruptions")
   if limit < 0:
     raise UserError(f"limit must be 0 (all images) or more, got {limit}")
+  if data_dir and "://" not in str(data_dir) and not pathlib.Path(data_dir).expanduser().exists():
+    raise UserError(f"there is no folder {data_dir}: correct --data_dir")
+  parallel.check_devices()
+  if jax.process_count() > 1:
+    raise UserError("an evaluation runs in one process, and this one has joined others; start it by itself")
   classifier = LoadedClassifier(workdir, devices, batch_size)
   task = _task(classifier, data_dir, limit, corruption_source, ood_sets)
   folder = pathlib.Path(out or pathlib.Path(workdir) / "eval")

@@ -44,9 +44,13 @@ def train(config, workdir: str, quiet: bool = False) -> None:
     UserError: something the user gave cannot be used.
     Interrupted: SIGTERM or SIGINT arrived.
   """
+  if "://" in str(workdir):
+    raise UserError(f"the workdir {workdir} is an address; give a folder, such as one in which the bucket is mounted")
   workdir = pathlib.Path(workdir).absolute()
 
   # ---- Data and configuration ----
+  parallel.check_devices()
+  experiment.check(config)  # before data are read, or downloaded
   parallel.check_batch_size(config.batch_size, jax.device_count())
   train_data = experiment.load_train(config.data)
   config = experiment.resolve(config, train_data)
@@ -66,6 +70,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
   primary = jax.process_index() == 0  # of several processes, the one that writes and prints
   workdirs.check_config(workdir, config)
   done = checkpoint.latest_step(workdir) or 0
+  parallel.check_agreed(done, "the step of the newest checkpoint")
   if done > total_steps:
     raise UserError(f"{workdir} is trained for {done} steps already, more than the {total_steps} of "
                     f"epochs={config.epochs}; use another --workdir, or at least epochs="
@@ -103,9 +108,10 @@ def train(config, workdir: str, quiet: bool = False) -> None:
     with (steps, Logs(workdir, done, total_steps, config.batch_size, quiet=quiet, primary=primary) as logs,
           _Signals() as signals):
       parameters = sum(x.size for x in jax.tree.leaves(state.params))
-      logs.say(f"{config.model.name}, {parameters:,} parameters, on {jax.device_count()} "
-               f"{jax.default_backend()} device(s); {train_data.num_examples} images, {steps_per_epoch} steps per "
-               f"epoch; {'continues at step ' + str(done) if done else 'starts'} into {workdir}")
+      logs.say(f"{config.model.name}, {parameters:,} parameters, on {jax.device_count()} {jax.default_backend()} "
+               f"device(s) with {config.batch_size // jax.device_count()} images of a step each; "
+               f"{train_data.num_examples} images, {steps_per_epoch} steps per epoch; "
+               f"{'continues at step ' + str(done) if done else 'starts'} into {workdir}")
 
       if primary and not done:
         logs.image(0, "augmentation", as_grid(training_views(config, test_data.images, test_data.labels)))
@@ -113,7 +119,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
       # ---- Loop ----
       checkpoint_every = config.checkpoint.every_steps or steps_per_epoch
       eval_every = config.eval_every_epochs * steps_per_epoch
-      window, first, failure = [], True, None
+      window, compiled, failure = [], 0, None
       while done < total_steps:
         target = min(total_steps, *(_next_multiple(done, every) for every in (
             config.log_every_steps, checkpoint_every, steps_per_epoch)))
@@ -127,10 +133,10 @@ def train(config, workdir: str, quiet: bool = False) -> None:
             break
           logs.add_input_wait(steps.input_wait)
           window.append(sums)
-          if first:  # compilation is over
+          if steps.programs > compiled:  # the compilation of another one is over
             jax.block_until_ready(sums)
             logs.restart_clock(done)
-            first = False
+            compiled = steps.programs
         epoch = done / steps_per_epoch
 
         # Asked once: a signal that arrives from here on stops the next round, which saves before it stops.

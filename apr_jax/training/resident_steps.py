@@ -28,6 +28,7 @@ class ResidentSteps:
     key: the run's key, the same as the state's.
     per_dispatch: steps per dispatch where as many are asked for; None chooses by the platform.
     input_wait: None; the devices never wait for images.
+    programs: how many programs have been run, and therefore compiled, so far.
   """
 
   input_wait = None
@@ -44,6 +45,7 @@ class ResidentSteps:
     self._permutation_of = jax.jit(
         functools.partial(resident.epoch_permutation, key, num_examples=len(data.images)))
     self._epoch, self._permutation = None, None
+    self._programs = set()
 
     def one(state, images, labels, permutation, shard):
       size = batch_size // jax.device_count()
@@ -58,6 +60,10 @@ class ResidentSteps:
 
     self._one = parallel.parallel_step(one, num_inputs=3)
     self._many = parallel.parallel_step(many, num_inputs=3)
+
+  @property
+  def programs(self) -> int:
+    return len(self._programs)
 
   def __enter__(self) -> "ResidentSteps":
     return self
@@ -80,5 +86,6 @@ class ResidentSteps:
     if epoch != self._epoch:
       self._epoch, self._permutation = epoch, parallel.replicate(np.asarray(self._permutation_of(epoch)))
     several = 1 < self._per_dispatch <= target - done
+    self._programs.add(several)
     state, sums = (self._many if several else self._one)(state, self._images, self._labels, self._permutation)
     return state, done + (self._per_dispatch if several else 1), sums

@@ -27,6 +27,7 @@ class StreamSteps:
     total_steps: of the run; nothing is read beyond.
     input_wait: seconds between the end of all dispatched steps and the arrival of the batch that the last dispatch
       was waiting for; 0 or nearly so where it was there. The host learns of both ends a moment late.
+    programs: how many programs have been run so far, at most one.
 
   Raises:
     UserError: the batch does not fit the devices or the data set.
@@ -36,7 +37,7 @@ class StreamSteps:
                key: jax.Array, total_steps: int):
     parallel.check_batch_size(batch_size, jax.device_count())
     self.steps_per_epoch = resident.steps_per_epoch(data.num_examples, batch_size)
-    self.input_wait = 0.0
+    self.input_wait, self.programs = 0.0, 0
     self._data, self._batch_size, self._total_steps = data, batch_size, total_steps
     self._key = parallel.to_host(jax.random.key_data(key)).ravel().tolist()
     # One thread, so that the batches come in order.
@@ -73,6 +74,7 @@ class StreamSteps:
     images, labels = self._wait_for(self._ahead.popleft())
     self._ahead.append(self._read())
     state, sums = self._step(state, images, labels)
+    self.programs = 1
     self._next = done + 1
     self._running.append(sums)
     if len(self._running) > AHEAD:  # the host must not run ahead: each step that waits holds its batch

@@ -80,9 +80,11 @@ def check_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict)
   differing = [key for key in sorted(stored.keys() | wanted.keys())
                if stored.get(key) != wanted.get(key) and not key.startswith(tuple(free))]
   if differing:
-    changes = ", ".join(f"{key} ({stored.get(key)!r} there, {wanted.get(key)!r} now)" for key in differing)
+    said = lambda values, key: repr(values[key]) if key in values else "no such key"
+    changes = ", ".join(f"{key} ({said(stored, key)} there, {said(wanted, key)} now)" for key in differing)
+    version = "" if stored.keys() == wanted.keys() else ", with the version of apr_jax that has the same keys"
     raise UserError(f"{workdir} holds a run with a different configuration: {changes}; "
-                    f"use another --workdir, or the same values")
+                    f"use another --workdir, or the same values{version}")
 
 
 def write_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict) -> None:

@@ -42,7 +42,7 @@ def parameters(workdir):
   update_rule = loop.optimizer.make_optimizer(config.optimizer, schedule)
   with checkpoint.Checkpoints(workdir) as checkpoints:
     state = checkpoints.restore(lambda: loop.train_state.create(0, parts.model, parts.image_size, update_rule))
-  state = jax.device_get(state.replace(key=jax.random.key_data(state.key)))
+  state = jax.device_get(state)
   return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(state)}
 
 
@@ -315,6 +315,6 @@ def test_the_start_says_what_is_trained(digits, tmp_path, capsys):
   loop.train(digits(epochs=1), tmp_path)
   said = capsys.readouterr().out.splitlines()
   assert said[0].startswith("tiny, ")
-  assert "on 4 cpu device(s); 128 images, 4 steps per epoch; starts into" in said[0]
+  assert "on 4 cpu device(s) with 8 images of a step each; 128 images, 4 steps per epoch; starts into" in said[0]
   assert re.match(r"step 2/4, epoch 0.5: loss \d\.\d{3}, accuracy \d+\.\d %, \d+ images/s, \d+ s left", said[1])
   assert re.match(r"step 4/4, epoch 1.0: clean error \d+\.\d\d %", said[-1])

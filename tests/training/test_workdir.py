@@ -81,7 +81,8 @@ def test_keys_of_another_version_are_named(tmp_path):
   workdirs.write_json(tmp_path / "config.json", values)
   with pytest.raises(UserError) as error:
     workdirs.adopt_config(tmp_path, config())
-  assert "augment.flip (None there, True now), model.old (3 there, None now)" in str(error.value)
+  assert ("augment.flip (no such key there, True now), model.old (3 there, no such key now); use another --workdir, or "
+          "the same values, with the version of apr_jax that has the same keys") in str(error.value)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"seed": 1', "not json", "\x00\x01", "[1, 2]"])
