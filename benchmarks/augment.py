@@ -47,7 +47,7 @@ def photographs(count: int, size: int) -> np.ndarray:
 def measure(size: int, batch_size: int, repeats: int) -> dict[str, tuple[float, float]]:
   """Images per second of one batch: name → (ours, the baseline's)."""
   on_cpu = jax.default_backend() == "cpu"
-  device = "cuda" if not on_cpu and torch.cuda.is_available() else "cpu"
+  device = "cpu" if on_cpu else "cuda"
   images = photographs(batch_size, size)
   floats = (images / 255).astype(np.float32)
   ours_uint8, ours_float = jax.device_put((images, floats))
@@ -79,6 +79,9 @@ def main() -> int:
 
   torch.set_num_threads(1)
   backend = jax.default_backend()
+  if backend != "cpu" and not torch.cuda.is_available():
+    parser.error(f"JAX computes on {backend} and PyTorch {torch.__version__} on the CPU: install PyTorch for CUDA, or "
+                 f"set JAX_PLATFORMS=cpu")
   print(f"jax {jax.__version__} on {backend}, torch {torch.__version__}, NumPy {np.__version__}\n")
   print("| function | pixels | batch | ours, images/s | baseline, images/s | ratio | bar |")
   print("|---|---|---|---|---|---|---|")

@@ -1,4 +1,4 @@
-"""The APR-SP training step in PyTorch, from batches that are ready on the device.
+"""The training step of the released code in PyTorch, with APR-SP or without, from batches that are ready on the device.
 
 In the released code the data loader's processes do crop, flip and APR-S; here they cost nothing.
 """
@@ -13,15 +13,18 @@ from benchmarks import baseline_augment, baseline_networks
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
 
-def make_step(name: str, batch_size: int, num_classes: int, *, optimized: bool) -> Callable[[], None]:
+def make_step(name: str, batch_size: int, num_classes: int, *, apr: bool = True, optimized: bool = False,
+              graphs: bool = False) -> Callable[[], None]:
   """A call that trains one step on random images, on the GPU if there is one, without waiting for it.
 
   Args:
-    name: a key of `baseline_networks.NETWORKS`.
+    name: of the network, a key of `baseline_networks.NETWORKS`.
     batch_size: images per step, before APR-P doubles them.
     num_classes: number of logits.
+    apr: whether APR-P adds its views.
     optimized: False: float32 and eager, as released. True: torch.compile, bfloat16 autocast, channels_last and the
       fused optimizer.
+    graphs: whether what is compiled runs as CUDA graphs.
   """
   device = "cuda" if torch.cuda.is_available() else "cpu"
   torch.backends.cudnn.benchmark = True
@@ -43,10 +46,10 @@ def make_step(name: str, batch_size: int, num_classes: int, *, optimized: bool) 
     return sum(functional.cross_entropy(part, labels) for part in logits.split(batch_size))
 
   if optimized:
-    loss_of = torch.compile(loss_of)
+    loss_of = torch.compile(loss_of, mode="reduce-overhead" if graphs else "default")
 
   def step() -> None:
-    views = torch.cat([images, baseline_augment.apr_p(images)])
+    views = torch.cat([images, baseline_augment.apr_p(images)]) if apr else images
     optimizer.zero_grad()
     loss_of(views).backward()
     optimizer.step()
