@@ -1,4 +1,4 @@
-"""Train and score image classifiers that survive corrupted, shifted and hostile images, in JAX and Flax.
+"""Train image classifiers that survive corrupted, shifted and hostile images, in JAX and Flax, and score them.
 
 The augmentations and metrics are plain functions, for use in any training code:
 

@@ -104,7 +104,8 @@ def import_library() -> Any:
   try:
     import torch
   except ImportError as error:
-    raise UserError(f"PyTorch cannot be imported ({one_line(error)}): pip install apr_jax[torch]") from error
+    raise UserError(f"PyTorch cannot be imported ({one_line(error)}): pip install -e '.[torch]' in the checkout of "
+                    f"apr_jax") from error
   return torch
 
 

@@ -160,11 +160,13 @@ class Predictor:
 
   Batches are padded to one shape and the padding is cut off again, so the results do not depend on the batch size.
 
-  Attributes:
+  Args:
     apply: `(variables, float images [b, H, W, 3] in [0, 1])` → logits `[b, K]`.
-    batch_size: images per call over all devices, on CPUs 50 at most, for they compute larger batches more slowly;
-      then rounded up to a multiple of the number of devices.
+    batch_size: images per call over all devices; on CPUs 50 at most, for they compute larger batches more slowly.
     devices: default: all devices of this process.
+
+  Attributes:
+    batch_size: the images per call, rounded up to a multiple of the number of devices.
   """
 
   def __init__(self, apply: Callable[[Any, jax.Array], jax.Array], batch_size: int,

@@ -9,6 +9,7 @@ from apr_jax import data, experiment, losses, parallel
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.models.contrastive import Contrastive
+from apr_jax.training.workdir import flatten
 
 TRAIN = ArrayData(np.zeros((6, 8, 12, 3), np.uint8), np.arange(6, dtype=np.int32), 7, "small")
 
@@ -106,7 +107,8 @@ def test_values_out_of_range_are_named_with_their_rule(key, value, rule):
     ("eval_every_epochs", 0), ("augment.apr_p.prob", 1.0), ("augment.apr_s.severity", 10.0),
     ("augment.crop_fill", 255), ("augment.crop_padding", 0), ("augment.apr_s.overflow", "wrap")])
 def test_values_at_the_edge_are_accepted(key, value):
-  experiment.resolve(config(**{key.replace(".", "__"): value}), TRAIN)
+  resolved = experiment.resolve(config(**{key.replace(".", "__"): value}), TRAIN)
+  assert flatten(resolved.to_dict())[key] == value
 
 
 @pytest.mark.parametrize("first, second", [
@@ -131,7 +133,8 @@ def test_augmentations_that_exclude_each_other_are_refused_in_one_line(first, se
                                   ("apr_s.prob", "cutout.size", "mixup.alpha"), ("cutout.size", "apr_p.prob")])
 def test_augmentations_that_go_together_are_accepted(keys):
   on = {f"augment__{key.replace('.', '__')}": 3 if key.endswith("size") else 0.5 for key in keys}
-  experiment.resolve(config(**on), TRAIN)
+  resolved = flatten(experiment.resolve(config(**on), TRAIN).to_dict())
+  assert all(resolved[key.replace("__", ".")] == value for key, value in on.items())
 
 
 def test_augmix_brings_its_loss_with_the_configured_weight():

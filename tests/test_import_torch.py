@@ -195,7 +195,7 @@ def test_a_missing_file_and_a_missing_library_are_one_line(file, tmp_path, monke
     import_checkpoint(SMALL, 10, str(tmp_path / "none.pth"), str(tmp_path / "run"))
   path = file()
   monkeypatch.setitem(sys.modules, "torch", None)
-  with pytest.raises(UserError, match=r"pip install apr_jax\[torch\]"):
+  with pytest.raises(UserError, match=r"pip install -e '\.\[torch\]'"):
     import_checkpoint(SMALL, 10, path, str(tmp_path / "run"))
 
 

@@ -42,7 +42,7 @@ def test_devices_that_cannot_be_had_are_one_line(monkeypatch, raised, said):
 
 @pytest.mark.parametrize("batch_size, devices", [(128, 4), (4, 4), (7, 1)])
 def test_a_batch_that_splits_is_accepted(batch_size, devices):
-  parallel.check_batch_size(batch_size, devices)
+  assert parallel.check_batch_size(batch_size, devices) is None
 
 
 def test_replicate_and_back():

@@ -2,6 +2,7 @@
 
 import importlib
 import pathlib
+import re
 
 import pytest
 
@@ -140,3 +141,14 @@ def test_other_recipes_are_those_of_configurations_with_published_numbers():
     assert any(published(name, network, metric) for network in models.NETWORKS
                for metric in ("mean_error", "mce", "ood_auroc"))
   assert other_recipe("cifar10_apr_sp") is None
+
+
+def test_the_published_columns_of_the_results_are_these_numbers():
+  """Rows "| configuration | network | published clean error | measured | published corruption error | ..."."""
+  text = (pathlib.Path(__file__).parents[1] / "RESULTS.md").read_text()
+  rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()
+          if re.match(r"\| cifar\d+_\w+( \(.*\))? \| \w+ \|", line)]
+  assert len(rows) > 20
+  for config, network, clean, _, corrupted, *_ in rows:
+    expected = [published(config, network, metric) for metric in ("clean_error", "mean_error")]  # none if changed
+    assert [clean, corrupted] == [f"{figure.value}" if figure else "–" for figure in expected], (config, network)

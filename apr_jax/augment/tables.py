@@ -24,10 +24,12 @@ def histogram(image: jax.Array) -> jax.Array:
 
 
 def identity() -> jax.Array:
+  """Leaves every value as it is."""
   return _same_for_each_channel(_values())
 
 
 def invert() -> jax.Array:
+  """255 − the value."""
   return _same_for_each_channel(255 - _values())
 
 

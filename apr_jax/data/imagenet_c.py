@@ -22,7 +22,7 @@ _THREADS = 8  # Pillow decodes outside Python's lock
 class ImageNetC:
   """A tree of corrupted images.
 
-  Attributes:
+  Args:
     folder: holds the corruptions, or the groups (noise, blur, weather, digital) that hold them.
     num_classes: number of class folders of every set; their alphabetical order gives the labels.
     names: corruptions that must be there, at severities 1 to 5.

@@ -28,7 +28,8 @@ def import_tensorflow(need: str = "TensorFlow cannot be imported", otherwise: st
       import tensorflow_datasets as tfds
   except ImportError as error:
     hint = f", {otherwise}" if otherwise else ""
-    raise UserError(f"{need} ({one_line(error)}): pip install apr_jax[tensorflow]{hint}") from error
+    raise UserError(f"{need} ({one_line(error)}): pip install -e '.[tensorflow]' in the checkout of apr_jax"
+                    f"{hint}") from error
   return tf, tfds
 
 

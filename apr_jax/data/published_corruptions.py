@@ -18,11 +18,14 @@ SEVERITIES = 5
 class PublishedCorruptions:
   """A folder of published corruptions.
 
-  Attributes:
+  Args:
     folder: holds `labels.npy` and one `NAME.npy` per corruption.
     num_classes: the labels must lie in 0..num_classes-1.
     names: corruptions that must be there.
     image_size: (H, W) in pixels that the images must have.
+
+  Attributes:
+    labels: int32 `[N]`, those of each severity.
 
   Raises:
     UserError: a file is missing, damaged, or does not fit the others; the message names it.

@@ -48,7 +48,7 @@ class FileSource:
   Of P processes the i-th takes the places i, i + P, i + 2P, ... of that order: the global batches hold the same
   images on any number of processes.
 
-  Attributes:
+  Args:
     files: what they are.
     limit: use the first so many; 0 = all.
 
@@ -75,7 +75,7 @@ class RecordSource:
   Of P processes the i-th reads the i-th of P equal and contiguous parts of the split, in every epoch; up to P − 1
   records at its end are left out.
 
-  Attributes:
+  Args:
     prepared: the split.
     limit: use the first so many records; 0 = all.
     buffer: records to draw from. They are held encoded, and the first batch of an epoch waits until it is full.

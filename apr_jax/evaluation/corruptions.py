@@ -7,6 +7,7 @@ from apr_jax.evaluation.suite import Parts, Task
 
 
 def parts(task: Task) -> Parts:
+  """The 15 corruptions of the benchmark; see `parts_of`."""
   return parts_of(task, corruptions.CORRUPTIONS)
 
 

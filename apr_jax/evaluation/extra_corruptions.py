@@ -6,6 +6,7 @@ from apr_jax.evaluation.suite import Parts, Task
 
 
 def parts(task: Task) -> Parts:
+  """The 4 corruptions beside the benchmark's; see `corruptions.parts_of`."""
   return corruptions.parts_of(task, EXTRA_CORRUPTIONS)
 
 

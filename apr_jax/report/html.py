@@ -46,6 +46,7 @@ def section(title: str, *blocks: str) -> str:
 
 
 def paragraph(text: str) -> str:
+  """A paragraph of plain text."""
   return f"<p>{html.escape(text)}</p>"
 
 

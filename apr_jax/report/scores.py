@@ -28,10 +28,12 @@ def clean(runs: Runs) -> str:
 
 
 def corruptions(runs: Runs) -> str:
+  """Errors under the 15 corruptions of the benchmark."""
   return _corruption_section(runs, "corruptions", "Common corruptions")
 
 
 def extra_corruptions(runs: Runs) -> str:
+  """Errors under the 4 corruptions beside them."""
   return _corruption_section(runs, "extra_corruptions", "Extra corruptions")
 
 

@@ -22,7 +22,7 @@ FOLDER = "checkpoints"
 class Checkpoints:
   """The checkpoints of one workdir; a context manager that waits for pending writes at its end.
 
-  Attributes:
+  Args:
     workdir: folder of the run.
     keep: how many of the newest to keep.
   """

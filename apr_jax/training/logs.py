@@ -44,7 +44,7 @@ class Logs:
 
   A run that continues from a checkpoint repeats the steps after it: their earlier lines are dropped.
 
-  Attributes:
+  Args:
     workdir: folder of the run.
     step: steps done before.
     total_steps: of the run.

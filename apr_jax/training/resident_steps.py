@@ -21,12 +21,15 @@ STEPS_PER_DISPATCH = 32
 class ResidentSteps:
   """Runs `step` over permuted epochs of `data`; a context manager, as `StreamSteps` is one.
 
-  Attributes:
+  Args:
     step: `(state, images, labels, key, shard)` → `(state, sums)`.
     data: training set; copied to every device.
     batch_size: images per step over all devices.
     key: the run's key, the same as the state's.
     per_dispatch: steps per dispatch where as many are asked for; None chooses by the platform.
+
+  Attributes:
+    steps_per_epoch: whole batches of the data set.
     input_wait: None; the devices never wait for images.
     programs: how many programs have been run, and therefore compiled, so far.
   """

@@ -19,12 +19,15 @@ AHEAD = 2  # batches on the devices, and steps under way; bounds the memory
 class StreamSteps:
   """Runs `step` over the epochs of a stream; a context manager that ends the reading.
 
-  Attributes:
+  Args:
     step: `(state, images, labels, key, shard)` → `(state, sums)`.
     data: the stream.
     batch_size: images per step over all devices.
     key: the run's key, the same as the state's.
     total_steps: of the run; nothing is read beyond.
+
+  Attributes:
+    steps_per_epoch: whole batches of the data set.
     input_wait: seconds between the end of all dispatched steps and the arrival of the batch that the last dispatch
       was waiting for; 0 or nearly so where it was there. The host learns of both ends a moment late.
     programs: how many programs have been run so far, at most one.

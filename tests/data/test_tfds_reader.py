@@ -192,7 +192,7 @@ def test_without_tensorflow(monkeypatch):
     return real_import(name, *args, **kwargs)
   monkeypatch.setattr(builtins, "__import__", no_tensorflow)
   message = refusal("cifar10")
-  assert "pip install apr_jax[tensorflow]" in message and "npz" in message
+  assert "pip install -e '.[tensorflow]'" in message and "npz" in message
 
 
 def test_tensorflow_sees_no_gpu(toy):
