@@ -28,6 +28,9 @@ _CORRUPTIONS = flags.DEFINE_string(
 _OOD_SETS = flags.DEFINE_list(
     "ood_sets", None, "Out-of-distribution sets: data set names, images:PATH, or a protocol, of "
     f"{', '.join(ood_protocols.PROTOCOLS)}; default: the run's evaluation.ood_sets.")
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", None, "Images per call, which changes no result; default: the run's evaluation.batch_size.",
+    lower_bound=1)
 _REPORT = flags.DEFINE_bool(
     "report", True, "Also write report.html, a page with plots and pictures; --noreport leaves an earlier one "
     "as it is.")
@@ -38,7 +41,7 @@ def main() -> None:
   runner.evaluate(
       _WORKDIR.value, suites=tuple(_SUITES.value), data_dir=_DATA_DIR.value, limit=_LIMIT.value, out=_OUT.value,
       corruption_source=_CORRUPTIONS.value, ood_sets=None if _OOD_SETS.value is None else tuple(_OOD_SETS.value),
-      report=_finish)
+      batch_size=_BATCH_SIZE.value, report=_finish)
 
 
 def _finish(folder: pathlib.Path, workdir: pathlib.Path, results: dict, classifier: LoadedClassifier,

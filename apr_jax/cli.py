@@ -44,11 +44,11 @@ def _main(main: Callable[[], None]) -> None:
   except Interrupted as error:
     _exit(error, error.exit_code)
   except jax.errors.JaxRuntimeError as error:
-    if "RESOURCE_EXHAUSTED" not in str(error):
+    if not re.search("RESOURCE_EXHAUSTED.*(memory|alloc)", str(error), re.DOTALL):
       raise
-    _exit(Exception(f"the memory of the device is full ({one_line(error)}); lower batch_size, or for an evaluation "
-                    f"evaluation.batch_size, stream the training images (data.stream=True), or end what else is on "
-                    f"the device"), 2)
+    _exit(Exception(f"the memory of the device is full ({one_line(error)}); end what else is on the device, evaluate "
+                    f"with a smaller --batch_size, or train in another --workdir with a smaller batch_size or with "
+                    f"data.stream=True"), 2)
   except KeyboardInterrupt:
     _exit(Exception("stopped; what is finished is saved: the same command goes on"), 130)
 

@@ -57,21 +57,20 @@ def check_devices() -> None:
   try:
     jax.devices()
   except (RuntimeError, AssertionError) as error:  # the latter without a message, where the plug-in is not installed
-    raise UserError(f"JAX cannot start on JAX_PLATFORMS={jax.config.jax_platforms or ''}: {one_line(error)}; install "
-                    f"JAX for this hardware, end what holds it, or set JAX_PLATFORMS=cpu") from error
+    raise UserError(f"JAX cannot start on {jax.config.jax_platforms or 'a device'}: {one_line(error)}; install JAX "
+                    f" for this hardware, end what holds it, or set JAX_PLATFORMS=cpu") from error
 
 
-def check_agreed(number: int, what: str) -> None:
-  """Refuses to go on when the processes of a run have different numbers.
+def check_agreed(number: Callable[[], int], what: str, remedy: str) -> None:
+  """Refuses to go on when the processes of a run have different numbers, in 0..2^32-1; one process computes none.
 
   Raises:
     UserError: in every process.
   """
   if jax.process_count() > 1:
-    numbers = multihost_utils.process_allgather(np.int32(number)).tolist()
+    numbers = multihost_utils.process_allgather(np.uint32(number())).tolist()
     if len(set(numbers)) > 1:
-      raise UserError(f"the processes disagree on {what}: {', '.join(map(str, numbers))}; "
-                      f"all need the same files, so give a --workdir that they share")
+      raise UserError(f"the processes disagree on {what}: {', '.join(map(str, numbers))}; {remedy}")
 
 
 def check_batch_size(batch_size: int, num_devices: int) -> None:

@@ -51,6 +51,11 @@ def other_recipe(config: str) -> str | None:
   return _OTHER_RECIPES.get(config)
 
 
+def test_images(data_name: str) -> int | None:
+  """How many test images the published numbers of a data set, named as in `data.name`, are of."""
+  return {"cifar10": 10_000, "cifar100": 10_000, "imagenet2012": 50_000}.get(data_name)
+
+
 def data_set(config: str) -> str | None:
   """The data set, as in `data.name`, that the numbers of an experiment are of; None if none is published."""
   return _DATA_SETS.get(config.partition("_")[0])

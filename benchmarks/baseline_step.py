@@ -13,20 +13,20 @@ from benchmarks import baseline_augment, baseline_networks
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
 
-def make_step(name: str, batch_size: int, num_classes: int, *, apr: bool = True, optimized: bool = False,
+def make_step(name: str, batch_size: int, num_classes: int, device: str, *, apr: bool = True, optimized: bool = False,
               graphs: bool = False) -> Callable[[], None]:
-  """A call that trains one step on random images, on the GPU if there is one, without waiting for it.
+  """A call that trains one step on random images, without waiting for it.
 
   Args:
     name: of the network, a key of `baseline_networks.NETWORKS`.
     batch_size: images per step, before APR-P doubles them.
     num_classes: number of logits.
+    device: "cuda" or "cpu".
     apr: whether APR-P adds its views.
     optimized: False: float32 and eager, as released. True: torch.compile, bfloat16 autocast, channels_last and the
       fused optimizer.
     graphs: whether what is compiled runs as CUDA graphs.
   """
-  device = "cuda" if torch.cuda.is_available() else "cpu"
   torch.backends.cudnn.benchmark = True
   network = baseline_networks.NETWORKS[name](num_classes).to(device).train()
   if optimized:
@@ -46,7 +46,8 @@ def make_step(name: str, batch_size: int, num_classes: int, *, apr: bool = True,
     return sum(functional.cross_entropy(part, labels) for part in logits.split(batch_size))
 
   if optimized:
-    loss_of = torch.compile(loss_of, mode="reduce-overhead" if graphs else "default")
+    # Not dynamic: steps of other batch sizes compile the same lines, after which PyTorch would generalise.
+    loss_of = torch.compile(loss_of, mode="reduce-overhead" if graphs else "default", dynamic=False)
 
   def step() -> None:
     views = torch.cat([images, baseline_augment.apr_p(images)]) if apr else images

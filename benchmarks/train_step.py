@@ -113,7 +113,7 @@ def torch_steps(model: str, batch_size: int, steps: int, on_cpu: bool) -> dict[s
   for name in TORCH_BARS:
     if on_cpu and "CUDA" in name:
       continue
-    step = baseline_step.make_step(model, batch_size, NUM_CLASSES, apr="APR-SP" in name,
+    step = baseline_step.make_step(model, batch_size, NUM_CLASSES, "cpu" if on_cpu else "cuda", apr="APR-SP" in name,
                                    optimized="optimized" in name, graphs="CUDA" in name)
 
     def several(step=step):
@@ -144,17 +144,19 @@ def main() -> int:
   results = {
       "model": arguments.model, "batch_size": batch_size, "steps_per_dispatch": per_dispatch, "rounds": rounds,
       "device": jax.devices()[0].device_kind, "devices": jax.device_count(), "jax": jax.__version__}
-  functions = jax_steps(arguments.model, batch_size, per_dispatch)
-  if arguments.torch or not on_cpu:
+  with_torch = arguments.torch or not on_cpu
+  if with_torch:
     import torch
+    from benchmarks.baseline_networks import NETWORKS
     if not on_cpu and not torch.cuda.is_available():
       parser.error(f"JAX computes on {results['device']} and PyTorch {torch.__version__} on the CPU: install PyTorch "
                    f"for CUDA, or set JAX_PLATFORMS=cpu")
-    from benchmarks.baseline_networks import NETWORKS
     if arguments.model not in NETWORKS:
       parser.error(f"PyTorch's step has the networks {', '.join(NETWORKS)}; give one of them as --model")
     torch.set_num_threads(1)
     results["torch"] = torch.__version__
+  functions = jax_steps(arguments.model, batch_size, per_dispatch)
+  if with_torch:
     functions |= torch_steps(arguments.model, batch_size, per_dispatch, on_cpu)
   seconds = {name: value / per_dispatch for name, value in timing.seconds(functions, rounds, clock).items()}
   results |= {"seconds_per_step": seconds, "cost_of_apr": seconds["APR-SP"] / seconds["ready"]}

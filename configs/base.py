@@ -19,7 +19,7 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.data = ml_collections.ConfigDict()
   config.data.name = "cifar10"  # a TFDS name, digits, npz:FILE, npy:DIR or folder:DIR
-  config.data.data_dir = ""  # where TFDS keeps its data sets; "" = TFDS's own default
+  config.data.data_dir = ""  # where TFDS keeps its data sets, or NAME.npz or class folders NAME lie; "" = TFDS's own
   config.data.limit = 0  # use the first N training images; 0 = all; class folders are sorted by class
   config.data.image_size = 0  # pixels; resize and centre-crop to this square; 0 = as stored
   config.data.resize = 0  # pixels of the short side before that crop; 0 = image_size; ImageNet: 256 for 224

@@ -76,7 +76,7 @@ BAD = {
     "no config": (["train.py", "--workdir=run"], ["--config"]),
     "unknown flag": (train("--epochs=3"), ["epochs"]),
     "sets without quotes": (train("--config.evaluation.ood_sets=svhn,cifar100"),
-                            ["evaluation.ood_sets must be names of data sets, ('A', 'B'), got ('svhn,cifar100',)"]),
+                            ["evaluation.ood_sets must be names of data sets, ('A', 'B'), without commas, got ('svhn,cifar100',)"]),
     "a number for a folder": (train("--config.data.extra_folders=(1,)"), ["data.extra_folders must be folders"]),
     "unexpected argument": (train("config.epochs=3"), ["unexpected argument 'config.epochs=3'"]),
     "broken config file": (train(config="setup.cfg"), ["setup.cfg"]),

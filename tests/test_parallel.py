@@ -36,8 +36,19 @@ def test_devices_that_cannot_be_had_are_one_line(monkeypatch, raised, said):
   def devices():
     raise raised
   monkeypatch.setattr(jax, "devices", devices)
-  with pytest.raises(UserError, match=f"^JAX cannot start on JAX_PLATFORMS=.*{said}.*set JAX_PLATFORMS=cpu$"):
+  with pytest.raises(UserError, match=f"^JAX cannot start on cpu: .*{said}.*set JAX_PLATFORMS=cpu$"):
     parallel.check_devices()
+
+
+def test_processes_that_disagree_are_refused_with_what_they_have(monkeypatch):
+  number = lambda: 2**32 - 1
+  parallel.check_agreed(lambda: pytest.fail("one process has nothing to compare"), "the step", "share")
+  monkeypatch.setattr(jax, "process_count", lambda: 2)
+  monkeypatch.setattr(parallel.multihost_utils, "process_allgather", lambda own: np.array([own, own]))
+  parallel.check_agreed(number, "the step", "share")
+  monkeypatch.setattr(parallel.multihost_utils, "process_allgather", lambda own: np.array([own, own - 1]))
+  with pytest.raises(UserError, match="^the processes disagree on the step: 4294967295, 4294967294; share$"):
+    parallel.check_agreed(number, "the step", "share")
 
 
 @pytest.mark.parametrize("batch_size, devices", [(128, 4), (4, 4), (7, 1)])

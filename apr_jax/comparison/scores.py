@@ -9,7 +9,7 @@ from typing import Any
 from apr_jax.errors import UserError, one_line
 from apr_jax.evaluation.ood import scored_sets
 from apr_jax.evaluation.runner import RESULTS
-from apr_jax.published import OOD_SETS, Figure, data_set, other_recipe, published
+from apr_jax.published import OOD_SETS, Figure, data_set, other_recipe, published, test_images
 from apr_jax.training.workdir import CHANGE_NOTHING, flatten, with_its_path
 
 # {name of the score, as in `apr_jax.published`: (title, where it stands in results.json)}; all in percent.
@@ -60,9 +60,13 @@ class Scores:
 
   @property
   def limit(self) -> str | None:
-    """"the first 100 of each set", or None if all images were scored."""
+    """"the first 100 of each set", or "1,000 test images" where the data set has more, or None."""
     examples = self.results["meta"]["examples"]
-    return None if examples == "all" else examples
+    if examples != "all":
+      return examples
+    whole = test_images(self.config["data"]["name"])
+    scored = {self.results.get(suite, {}).get("examples", whole) for suite in ("clean", "corruptions")} - {whole}
+    return f"{max(scored):,} test images" if whole and scored else None
 
   def value(self, metric: str) -> float | None:
     """A score of `METRICS` in percent; None if it was not evaluated, or is not defined on this data set."""

@@ -45,8 +45,8 @@ def load(name: str, split: str, *, data_dir: str = "", image_size: int = 0, resi
 
   Args:
     name: "digits", "photo_patches" or "uniform_noise", which need no files; "npz:FILE", "npy:DIR", "folder:DIR" or
-      "images:PATH", or the bare kind with the path in `data_dir`; anything else is a TFDS name such as "cifar10" or
-      "cifar10_corrupted/gaussian_noise_3", which needs no TFDS if `saved_without_tfds` finds it.
+      "images:PATH", or the bare kind with the path in `data_dir`; anything else is a TFDS name such as "cifar10", which
+      needs no TFDS if `saved_without_tfds` finds it, or "cifar10_corrupted/gaussian_noise_3".
     split: "train" or "test".
     data_dir: the TFDS folder ("" is TFDS' default), or the path for a bare "npz", "npy", "folder" or "images".
     image_size: 0 keeps the stored size; otherwise the short side is resized to this many pixels (bilinear,
@@ -125,13 +125,20 @@ def saved_without_tfds(name: str, data_dir: str) -> str | None:
 
   That is "npz:DATA_DIR/NAME.npz", or "folder:DATA_DIR/NAME" where there are class folders in DATA_DIR/NAME/train. So
   a run without TensorFlow has the same name, and with it the same corrupted sets and published numbers beside it.
+  The class folders must sort as the labels of TFDS count, as they do if they are called as the classes are.
   """
-  if not data_dir or "/" in name or name.partition(":")[0] in SOURCES:
+  if not data_dir or not name or "/" in name or name.partition(":")[0] in SOURCES:
     return None
   path = os.path.join(os.path.expanduser(data_dir), name)
   if os.path.isfile(f"{path}.npz"):
     return f"npz:{path}.npz"
-  return f"folder:{path}" if os.path.isdir(os.path.join(path, "train")) else None
+  if not os.path.isdir(os.path.join(path, "train")):
+    return None
+  numbers = [entry for entry in os.listdir(os.path.join(path, "train")) if entry.isdigit()]
+  if sorted(numbers) != sorted(numbers, key=int):
+    raise UserError(f"{os.path.join(path, 'train')}: its class folders are numbers that sort as text into another "
+                    f"order than that of {name}'s labels; fill them up with zeros, 00, 01, ...")
+  return f"folder:{path}"
 
 
 def _path(name: str, data_dir: str) -> str:

@@ -1,6 +1,7 @@
 """What an in-memory image data set is, and what makes one unusable."""
 
 import dataclasses
+import zlib
 
 import numpy as np
 
@@ -49,6 +50,10 @@ class ArrayData:
   def image_size(self) -> tuple[int, int]:
     """(H, W) in pixels."""
     return self.images.shape[1:3]
+
+  def checksum(self) -> int:
+    """CRC-32 of images and labels, by which processes see whether they have the same."""
+    return zlib.crc32(np.ascontiguousarray(self.labels), zlib.crc32(np.ascontiguousarray(self.images)))
 
   def take(self, n: int) -> "ArrayData":
     """The first `n` examples as views of the same memory; 0 means all of them.

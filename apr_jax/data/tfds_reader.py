@@ -73,7 +73,7 @@ def open_split(name: str, split: str, *, data_dir: str, download: bool, sources:
   """
   tf, tfds = import_tensorflow(
       f"data set {name!r} is none of {', '.join(sorted(sources))} and would be read with TensorFlow Datasets, "
-      f"which cannot be imported", "or save it as npz arrays")
+      f"which cannot be imported", "or put it into data.data_dir as NAME.npz or class folders NAME/train/CLASS")
   builder = _builder(tf, tfds, name, os.path.expanduser(data_dir), download, sources)
   folder = str(builder.data_path)
   use_validation = "test" not in builder.info.splits or builder.name in _UNLABELLED_TEST

@@ -30,11 +30,12 @@ class LoadedClassifier:
     batch_size: images per call; default: the run's `evaluation.batch_size`. It changes no result.
 
   Raises:
-    UserError: the workdir holds no run, or no readable checkpoint.
+    UserError: the workdir holds no run, or no readable checkpoint, or JAX has no device.
   """
 
   def __init__(self, workdir: str | pathlib.Path, devices: list[jax.Device] | None = None,
                batch_size: int | None = None):
+    parallel.check_devices()
     self.config = workdirs.read_config(workdir)
     if not checkpoint.exists(workdir):
       raise UserError(f"{workdir} holds no checkpoint yet: there is none in "

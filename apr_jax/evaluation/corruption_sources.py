@@ -22,6 +22,7 @@ Load = Callable[[str, int], Iterator[ArrayData]]
 """(corruption, severity) → the corrupted test images in chunks, which bound the memory."""
 
 _PUBLISHED = {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C", "imagenet2012": "ImageNet-C"}
+_NAMES = (*corruptions.CORRUPTIONS, *corruptions.EXTRA_CORRUPTIONS)
 _TFDS = {"cifar10": "cifar10_corrupted"}
 _TFDS_NAMES = {"glass_blur": "frosted_glass_blur", "elastic_transform": "elastic"}
 
@@ -85,7 +86,7 @@ def published(task: Task, names: tuple[str, ...]) -> Load:
     raise UserError(f"the published corruptions of {task.data_name} were not found: looked for labels.npy and "
                     f"{names[0]}.npy (or {names[0]}/1) in "
                     f"{task.data_dir or 'the folder of --data_dir, which is not given'}{inside}; "
-                    f"give --data_dir, and unpack the archives there")
+                    f"give --data_dir and unpack the archives there, or choose other --corruptions: tfds, regenerated")
   if not _has_files(folder):
     return ImageNetC(folder, task.num_classes, names, task.image_size).load
   files = PublishedCorruptions(folder, task.num_classes, names, task.image_size)
@@ -137,12 +138,13 @@ def _published_folder(data_name: str, data_dir: str) -> pathlib.Path | None:
 
 def _has_files(folder: pathlib.Path) -> bool:
   """Whether it holds files as those of CIFAR-10-C."""
-  return any((folder / f"{name}.npy").is_file() for name in ("labels", *corruptions.CORRUPTIONS))
+  return any((folder / f"{name}.npy").is_file() for name in ("labels", *_NAMES))
 
 
 def _has_tree(folder: pathlib.Path) -> bool:
-  """Whether it holds a tree as that of ImageNet-C."""
-  return any(any(folder.glob(pattern)) for name in corruptions.CORRUPTIONS for pattern in (f"{name}/1", f"*/{name}/1"))
+  """Whether it holds a tree as that of ImageNet-C, not one folder deeper the published folder of another data set."""
+  return any((folder / name / "1").is_dir() or any(path.parents[1].name not in _PUBLISHED.values()
+                                                   for path in folder.glob(f"*/{name}/1")) for name in _NAMES)
 
 
 def _made_here(task: Task) -> bool:

@@ -121,11 +121,11 @@ def find(task: Task, name: str) -> str:
   """The data name of a set that is named by itself, of `SETS` or any other that `data.load` knows.
 
   Raises:
-    UserError: a set of `SETS` is missing.
+    UserError: as `locate`, or a set of `SETS` is missing.
   """
-  if name not in SETS or name == SETS[name].tfds:
-    return name
-  source = locate(task, name)
+  if name not in SETS:
+    return data.saved_without_tfds(name, task.data_dir) or name
+  source = locate(task, name) or (name if name == SETS[name].tfds else None)
   if source is None:
     raise UserError(f"the out-of-distribution set {name} is missing: {missing(task, name)}")
   return source

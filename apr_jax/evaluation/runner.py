@@ -13,7 +13,7 @@ import jax
 import tqdm
 
 import apr_jax
-from apr_jax import experiment, parallel
+from apr_jax import data, experiment, parallel
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError, lookup, one_line
 from apr_jax.evaluation import (
@@ -71,12 +71,12 @@ def evaluate(workdir: str, *, suites: tuple[str, ...] = DEFAULT_SUITES, data_dir
     lookup(corruption_sources.SOURCES, corruption_source, "source of corruptions")
   if limit < 0:
     raise UserError(f"limit must be 0 (all images) or more, got {limit}")
-  if data_dir and "://" not in str(data_dir) and not pathlib.Path(data_dir).expanduser().exists():
-    raise UserError(f"there is no folder {data_dir}: correct --data_dir")
-  parallel.check_devices()
   if jax.process_count() > 1:
     raise UserError("an evaluation runs in one process, and this one has joined others; start it by itself")
   classifier = LoadedClassifier(workdir, devices, batch_size)
+  if (data_dir and "://" not in str(data_dir) and not pathlib.Path(data_dir).expanduser().exists()
+      and not classifier.config.data.download):
+    raise UserError(f"there is no folder {data_dir}: correct --data_dir")
   task = _task(classifier, data_dir, limit, corruption_source, ood_sets)
   folder = pathlib.Path(out or pathlib.Path(workdir) / "eval")
   try:
@@ -169,6 +169,7 @@ def _meta(classifier: LoadedClassifier, task: Task) -> dict:
   versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
   versions |= {"apr_jax": apr_jax.__version__, "python": platform.python_version()}
   return {"config": classifier.config.to_dict(), "seed": classifier.config.seed, "step": classifier.step,
+          "data": data.saved_without_tfds(task.data_name, task.data_dir) or task.data_name,
           "weights": classifier.weights, "versions": versions,
           "git": _git_commit(), "device": jax.devices()[0].device_kind, "data_dir": task.data_dir,
           "corruptions": corruption_sources.describe(task.data_name, task.data_dir, task.corruption_source),

@@ -36,7 +36,7 @@ def complete(config: ml_collections.ConfigDict, workdir: str, suites: Sequence[s
     Interrupted: SIGTERM or SIGINT arrived in training.
   """
   loop.train(config, workdir)
-  results = runner.evaluate(workdir, suites=tuple(suites), data_dir=config.data.data_dir,
+  results = runner.evaluate(workdir, suites=tuple(suites),
                             ood_sets=config.evaluation.ood_sets, batch_size=config.evaluation.batch_size)
   print("\n".join(runner.summary_lines(results)), flush=True)
   write_json(pathlib.Path(workdir) / plan.DONE,

@@ -55,7 +55,7 @@ class Logs:
 
   def __init__(self, workdir: pathlib.Path, step: int, total_steps: int, batch_size: int, *, quiet: bool = False,
                primary: bool = True):
-    self._file = self._tensorboard = self._bar = self._input_wait = None
+    self._file = self._tensorboard = self._bar = self._input_wait = self._stopped = None
     self._total_steps, self._batch_size = total_steps, batch_size
     self._quiet = quiet or not primary
     if primary:
@@ -75,14 +75,24 @@ class Logs:
         output.close()
 
   def restart_clock(self, step: int) -> None:
-    """Starts the time of the next images/s here, so that compilation, evaluation and saving do not count."""
+    """Starts the time of the next images/s here, so that evaluation and saving do not count."""
     self._since, self._since_step = time.perf_counter(), step
     self._input_wait = None if self._input_wait is None else 0.0
+
+  def stop_clock(self) -> None:
+    """What comes until `go_on` counts neither for images/s nor as waiting for images."""
+    self._stopped = time.perf_counter()
+
+  def go_on(self, steps: int) -> None:
+    """Starts the stopped clock again; so many steps were done meanwhile."""
+    self._since += time.perf_counter() - self._stopped
+    self._since_step += steps
+    self._stopped = None
 
   def add_input_wait(self, seconds: float | None) -> None:
     """Counts time that the devices waited for images; None for data that lie on them."""
     if seconds is not None:
-      self._input_wait = (self._input_wait or 0.0) + seconds
+      self._input_wait = (self._input_wait or 0.0) + (seconds if self._stopped is None else 0.0)
 
   def train(self, step: int, epoch: float, values: dict[str, float]) -> None:
     """Logs a window of training steps that ends at `step`."""

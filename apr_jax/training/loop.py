@@ -53,6 +53,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
   experiment.check(config)  # before data are read, or downloaded
   parallel.check_batch_size(config.batch_size, jax.device_count())
   train_data = experiment.load_train(config.data)
+  parallel.check_agreed(train_data.checksum, "the training images (checksums)", "give all of them the same data")
   config = experiment.resolve(config, train_data)
   parts = experiment.build(config)
 
@@ -70,7 +71,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
   primary = jax.process_index() == 0  # of several processes, the one that writes and prints
   workdirs.check_config(workdir, config)
   done = checkpoint.latest_step(workdir) or 0
-  parallel.check_agreed(done, "the step of the newest checkpoint")
+  parallel.check_agreed(lambda: done, "the step of the newest checkpoint", "give a --workdir that they share")
   if done > total_steps:
     raise UserError(f"{workdir} is trained for {done} steps already, more than the {total_steps} of "
                     f"epochs={config.epochs}; use another --workdir, or at least epochs="
@@ -119,11 +120,15 @@ def train(config, workdir: str, quiet: bool = False) -> None:
       # ---- Loop ----
       checkpoint_every = config.checkpoint.every_steps or steps_per_epoch
       eval_every = config.eval_every_epochs * steps_per_epoch
-      window, compiled, failure = [], 0, None
+      window, failure = [], None
       while done < total_steps:
         target = min(total_steps, *(_next_multiple(done, every) for every in (
             config.log_every_steps, checkpoint_every, steps_per_epoch)))
         while done < target and not signals.received:
+          before, compiles = done, steps.compiles(done, target)
+          if compiles:  # the time of that says nothing of the steps to come
+            jax.block_until_ready(window)
+            logs.stop_clock()
           try:
             state, done, sums = steps.run(state, done, target)
           except UserError as error:  # an image cannot be read; nothing was dispatched, so the state is good
@@ -133,10 +138,9 @@ def train(config, workdir: str, quiet: bool = False) -> None:
             break
           logs.add_input_wait(steps.input_wait)
           window.append(sums)
-          if steps.programs > compiled:  # the compilation of another one is over
+          if compiles:
             jax.block_until_ready(sums)
-            logs.restart_clock(done)
-            compiled = steps.programs
+            logs.go_on(done - before)
         epoch = done / steps_per_epoch
 
         # Asked once: a signal that arrives from here on stops the next round, which saves before it stops.

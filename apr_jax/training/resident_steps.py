@@ -31,7 +31,6 @@ class ResidentSteps:
   Attributes:
     steps_per_epoch: whole batches of the data set.
     input_wait: None; the devices never wait for images.
-    programs: how many programs have been run, and therefore compiled, so far.
   """
 
   input_wait = None
@@ -48,7 +47,7 @@ class ResidentSteps:
     self._permutation_of = jax.jit(
         functools.partial(resident.epoch_permutation, key, num_examples=len(data.images)))
     self._epoch, self._permutation = None, None
-    self._programs = set()
+    self._compiled = set()
 
     def one(state, images, labels, permutation, shard):
       size = batch_size // jax.device_count()
@@ -63,10 +62,6 @@ class ResidentSteps:
 
     self._one = parallel.parallel_step(one, num_inputs=3)
     self._many = parallel.parallel_step(many, num_inputs=3)
-
-  @property
-  def programs(self) -> int:
-    return len(self._programs)
 
   def __enter__(self) -> "ResidentSteps":
     return self
@@ -88,7 +83,14 @@ class ResidentSteps:
     epoch = done // self.steps_per_epoch
     if epoch != self._epoch:
       self._epoch, self._permutation = epoch, parallel.replicate(np.asarray(self._permutation_of(epoch)))
-    several = 1 < self._per_dispatch <= target - done
-    self._programs.add(several)
+    several = self._runs_several(done, target)
+    self._compiled.add(several)
     state, sums = (self._many if several else self._one)(state, self._images, self._labels, self._permutation)
     return state, done + (self._per_dispatch if several else 1), sums
+
+  def compiles(self, done: int, target: int) -> bool:
+    """Whether `run` would run one of its two programs for the first time."""
+    return self._runs_several(done, target) not in self._compiled
+
+  def _runs_several(self, done: int, target: int) -> bool:
+    return 1 < self._per_dispatch <= target - done

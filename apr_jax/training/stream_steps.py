@@ -30,7 +30,6 @@ class StreamSteps:
     steps_per_epoch: whole batches of the data set.
     input_wait: seconds between the end of all dispatched steps and the arrival of the batch that the last dispatch
       was waiting for; 0 or nearly so where it was there. The host learns of both ends a moment late.
-    programs: how many programs have been run so far, at most one.
 
   Raises:
     UserError: the batch does not fit the devices or the data set.
@@ -40,7 +39,7 @@ class StreamSteps:
                key: jax.Array, total_steps: int):
     parallel.check_batch_size(batch_size, jax.device_count())
     self.steps_per_epoch = resident.steps_per_epoch(data.num_examples, batch_size)
-    self.input_wait, self.programs = 0.0, 0
+    self.input_wait = 0.0
     self._data, self._batch_size, self._total_steps = data, batch_size, total_steps
     self._key = parallel.to_host(jax.random.key_data(key)).ravel().tolist()
     # One thread, so that the batches come in order.
@@ -77,12 +76,16 @@ class StreamSteps:
     images, labels = self._wait_for(self._ahead.popleft())
     self._ahead.append(self._read())
     state, sums = self._step(state, images, labels)
-    self.programs = 1
     self._next = done + 1
     self._running.append(sums)
     if len(self._running) > AHEAD:  # the host must not run ahead: each step that waits holds its batch
       jax.block_until_ready(self._running.popleft())
     return state, self._next, sums
+
+  def compiles(self, done: int, target: int) -> bool:
+    """Whether `run` would run its program for the first time."""
+    del done, target
+    return self._next is None
 
   def _read(self) -> concurrent.futures.Future:
     return self._reader.submit(next, self._batches, None)

@@ -44,9 +44,18 @@ def test_what_is_not_comparable_says_why(write_results):
   regenerated = read_scores(write_results("a", clean=4.0, mean_error=9.0, source="regenerated"))
   assert regenerated.not_comparable("mean_error") == "regenerated corruptions"
   assert regenerated.not_comparable("clean_error") is None
+  on_imagenet = read_scores(write_results("i", mean_error=9.0, mce=70.0, source="regenerated"))
+  assert on_imagenet.not_comparable("mce") == "regenerated corruptions"
   limited = read_scores(write_results("b", clean=4.0, mean_error=9.0, examples="the first 100 of each set"))
   for metric in ("clean_error", "mean_error"):
     assert limited.not_comparable(metric) == "the first 100 of each set"
+  for examples, said in ((10_000, None), (1_000, "1,000 test images")):
+    run = write_results(f"slice{examples}", clean=4.0)
+    path = run / "eval" / "results.json"
+    results = json.loads(path.read_text())
+    results["clean"]["examples"] = examples
+    path.write_text(json.dumps(results))
+    assert read_scores(run).not_comparable("clean_error") == said
   tfds = read_scores(write_results("c", mean_error=9.0, source="tfds"))  # TFDS has the published images
   assert tfds.not_comparable("mean_error") is None
 

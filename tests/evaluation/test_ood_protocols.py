@@ -149,6 +149,13 @@ def test_a_set_that_has_moved_is_another_part(on_disk, tmp_path, monkeypatch, su
   assert f"{prefix}svhn: images:{tmp_path / 'svhn.npy'}" in after and f"{prefix}svhn: svhn_cropped" not in after
 
 
+def test_a_set_with_its_name_in_tfds_may_be_images_without_labels(on_disk, tmp_path):
+  parts = lambda name: [part for part, _ in ood.parts(on_disk({"cifar100": planted_set([0])}, (name,)))]
+  assert parts("cifar100") == ["cifar100: cifar100"]
+  np.savez(tmp_path / "cifar100.npz", images=planted_set([0]).images)
+  assert parts("cifar100") == [f"cifar100: images:{tmp_path / 'cifar100.npz'}"]
+
+
 @pytest.mark.parametrize("suite", [ood, swap])
 def test_a_set_that_is_named_is_loaded_at_once_and_once_for_all_suites(on_disk, tmp_path, monkeypatch, suite):
   monkeypatch.setattr(swap, "pairs_within", lambda labels: np.zeros((1, 2), int))

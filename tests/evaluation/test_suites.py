@@ -144,6 +144,15 @@ def test_a_published_folder_without_its_files_is_not_passed_over(planted, tmp_pa
     list(corruptions.parts(planted({"cifar10": TEST}, data_dir=tmp_path)))
 
 
+@pytest.mark.parametrize("folder, source", [
+    ("ImageNet-C/gaussian_noise/1", "regenerated"),  # that of another data set
+    ("ImageNet-C/noise/gaussian_noise/1", "regenerated"), ("gaussian_noise/1", "published"),
+    ("noise/gaussian_noise/1", "published"), ("extra/speckle_noise/1", "published")])
+def test_a_tree_in_the_data_folder_is_published_unless_it_is_another_data_set_s(tmp_path, folder, source):
+  (tmp_path / folder).mkdir(parents=True)
+  assert corruption_sources.describe("cifar10", str(tmp_path)).partition(":")[0] == source
+
+
 def damage_labels(folder):
   labels = np.load(folder / "labels.npy")
   labels[10] = 4
