@@ -95,8 +95,6 @@ BAD = {
     "evaluate without checkpoint": (evaluate("--workdir=stored"), ["stored holds no checkpoint yet"]),
     "unknown suite": (evaluate("--workdir=stored", "--suites=clean,odd"),
                       ["unknown suite 'odd'; did you mean 'ood'?"]),
-    "evaluate with a missing data folder": (evaluate("--workdir=stored", "--data_dir=nowhere"),
-                                            ["no folder nowhere", "--data_dir"]),
     "unknown source": (evaluate("--workdir=stored", "--corruptions=publishd"), ["did you mean 'published'?"]),
     "evaluate with an unexpected argument": (evaluate("--workdir=stored", "clean"),
                                              ["unexpected argument 'clean'"]),

@@ -52,6 +52,19 @@ def results(run, first):
   return evaluate(run, first)
 
 
+def test_a_data_folder_that_is_not_there_is_one_line(run, tmp_path):
+  with pytest.raises(UserError, match="there is no folder .*none: correct --data_dir"):
+    runner.evaluate(run, out=tmp_path / "out", data_dir=str(tmp_path / "none"))
+  assert not (tmp_path / "out").exists()
+
+
+def test_a_process_that_has_joined_others_does_not_evaluate(run, tmp_path, monkeypatch):
+  monkeypatch.setattr(jax, "process_count", lambda: 2)
+  with pytest.raises(UserError, match="an evaluation runs in one process"):
+    runner.evaluate(run, out=tmp_path / "out")
+  assert not (tmp_path / "out").exists()
+
+
 def test_results_json(run, results, first):
   stored = json.loads((first / "results.json").read_text())
   assert stored == json.loads(json.dumps(results))
@@ -72,7 +85,8 @@ def test_results_json(run, results, first):
   assert stored["calibration"]["corruptions"]["same_order"] is True
   assert stored["calibration"]["clean"]["examples"] == LIMIT
   meta = stored["meta"]
-  assert meta.keys() == {"config", "seed", "step", "weights", "versions", "git", "device", "data_dir",
+  assert meta["data"] == "digits"
+  assert meta.keys() == {"config", "data", "seed", "step", "weights", "versions", "git", "device", "data_dir",
                          "corruptions", "examples", "parts"}
   assert meta["corruptions"] == "regenerated"
   assert (meta["seed"], meta["step"], meta["examples"]) == (0, 50, f"the first {LIMIT} of each set")
