@@ -128,9 +128,9 @@ def test_apr_s_probability(photographs):
 def test_both_work_under_vmap_and_without_flax(images, photographs):
   keys = jax.random.split(jax.random.key(0), 2)
   batches, bytes_ = images.reshape(2, -1, 32, 32, 3), photographs.reshape(2, 8, 32, 32, 3)
-  mixed = jax.vmap(apr_jax.apr_p)(keys, batches)
+  mixed = jax.jit(jax.vmap(apr_jax.apr_p))(keys, batches)
   np.testing.assert_allclose(mixed[1], apr_jax.apr_p(keys[1], batches[1]), atol=1e-6)
-  single = jax.vmap(apr_jax.apr_s)(keys, bytes_)
+  single = jax.jit(jax.vmap(apr_jax.apr_s))(keys, bytes_)
   np.testing.assert_allclose(np.asarray(single[1], int), np.asarray(apr_jax.apr_s(keys[1], bytes_[1]), int), atol=1)
 
 
