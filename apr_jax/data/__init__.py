@@ -19,7 +19,7 @@ from apr_jax.data.stream import ImageStream
 from apr_jax.data.stream_sources import FileSource, RecordSource
 from apr_jax.errors import UserError, unknown
 
-__all__ = ["ArrayData", "ImageStream", "SOURCES", "load", "open_stream", "saved_without_tfds"]
+__all__ = ["ArrayData", "ImageStream", "SOURCES", "load", "open_stream", "source_of"]
 
 _EMBEDDED = {
     "digits": digits.load_digits,
@@ -46,7 +46,7 @@ def load(name: str, split: str, *, data_dir: str = "", image_size: int = 0, resi
   Args:
     name: "digits", "photo_patches" or "uniform_noise", which need no files; "npz:FILE", "npy:DIR", "folder:DIR" or
       "images:PATH", or the bare kind with the path in `data_dir`; anything else is a TFDS name such as "cifar10", which
-      needs no TFDS if `saved_without_tfds` finds it, or "cifar10_corrupted/gaussian_noise_3".
+      needs no TFDS if `source_of` finds it without, or "cifar10_corrupted/gaussian_noise_3".
     split: "train" or "test".
     data_dir: the TFDS folder ("" is TFDS' default), or the path for a bare "npz", "npy", "folder" or "images".
     image_size: 0 keeps the stored size; otherwise the short side is resized to this many pixels (bilinear,
@@ -67,7 +67,7 @@ def load(name: str, split: str, *, data_dir: str = "", image_size: int = 0, resi
   if resize and not 0 < image_size <= resize:
     raise UserError(f"data.resize must be 0 (as data.image_size) or at least data.image_size, which must be set; "
                     f"got resize {resize} and image_size {image_size}")
-  name = saved_without_tfds(name, data_dir) or name
+  name = source_of(name, data_dir)
   kind, _, path = name.partition(":")
   if kind not in SOURCES:
     return tfds_reader.load_tfds(name, split, data_dir=data_dir, image_size=image_size, resize=resize,
@@ -88,8 +88,8 @@ def open_stream(name: str, *, data_dir: str = "", image_size: int, shuffle_buffe
   """Opens the training split of a data set to be read from disk as it is needed.
 
   Args:
-    name: "folder:DIR", "folder" with DIR in `data_dir`, or a TFDS name; of one that `saved_without_tfds` finds, what
-      it finds.
+    name: "folder:DIR", "folder" with DIR in `data_dir`, or a TFDS name; of one that `source_of` finds without
+      TFDS, what it finds.
     data_dir, download: as of `load`.
     image_size: side of the random crops in pixels.
     shuffle_buffer: encoded images held to shuffle those of TFDS.
@@ -103,7 +103,7 @@ def open_stream(name: str, *, data_dir: str = "", image_size: int, shuffle_buffe
   """
   if image_size < 1:
     raise UserError(f"data.stream needs the size of the crops: set data.image_size to pixels, got {image_size}")
-  name = saved_without_tfds(name, data_dir) or name
+  name = source_of(name, data_dir)
   kind = name.partition(":")[0]
   if kind == "folder":
     files = folder.find_split(_path(name, data_dir), "train")
@@ -120,23 +120,24 @@ def open_stream(name: str, *, data_dir: str = "", image_size: int, shuffle_buffe
   return ImageStream(name, sources, len(classes), image_size, min_crop_area, process, processes)
 
 
-def saved_without_tfds(name: str, data_dir: str) -> str | None:
-  """The source of a data set that lies in the data folder under its TFDS name, or None.
+def source_of(name: str, data_dir: str) -> str:
+  """The name under which a data set is loaded: of one that lies in the data folder under its TFDS name, its path.
 
   That is "npz:DATA_DIR/NAME.npz", or "folder:DATA_DIR/NAME" where there are class folders in DATA_DIR/NAME/train. So
   a run without TensorFlow has the same name, and with it the same corrupted sets and published numbers beside it.
   The class folders must sort as the labels of TFDS count, as they do if they are called as the classes are.
   """
   if not data_dir or not name or "/" in name or name.partition(":")[0] in SOURCES:
-    return None
+    return name
   path = os.path.join(os.path.expanduser(data_dir), name)
   if os.path.isfile(f"{path}.npz"):
     return f"npz:{path}.npz"
-  if not os.path.isdir(os.path.join(path, "train")):
-    return None
-  numbers = [entry for entry in os.listdir(os.path.join(path, "train")) if entry.isdigit()]
+  train = os.path.join(path, "train")
+  if not os.path.isdir(train):
+    return name
+  numbers = [entry for entry in os.listdir(train) if entry.isdigit()]
   if sorted(numbers) != sorted(numbers, key=int):
-    raise UserError(f"{os.path.join(path, 'train')}: its class folders are numbers that sort as text into another "
+    raise UserError(f"{train}: its class folders are numbers that sort as text into another "
                     f"order than that of {name}'s labels; fill them up with zeros, 00, 01, ...")
   return f"folder:{path}"
 

@@ -124,7 +124,7 @@ def find(task: Task, name: str) -> str:
     UserError: as `locate`, or a set of `SETS` is missing.
   """
   if name not in SETS:
-    return data.saved_without_tfds(name, task.data_dir) or name
+    return data.source_of(name, task.data_dir)
   source = locate(task, name) or (name if name == SETS[name].tfds else None)
   if source is None:
     raise UserError(f"the out-of-distribution set {name} is missing: {missing(task, name)}")

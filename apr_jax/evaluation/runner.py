@@ -169,7 +169,7 @@ def _meta(classifier: LoadedClassifier, task: Task) -> dict:
   versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
   versions |= {"apr_jax": apr_jax.__version__, "python": platform.python_version()}
   return {"config": classifier.config.to_dict(), "seed": classifier.config.seed, "step": classifier.step,
-          "data": data.saved_without_tfds(task.data_name, task.data_dir) or task.data_name,
+          "data": data.source_of(task.data_name, task.data_dir),
           "weights": classifier.weights, "versions": versions,
           "git": _git_commit(), "device": jax.devices()[0].device_kind, "data_dir": task.data_dir,
           "corruptions": corruption_sources.describe(task.data_name, task.data_dir, task.corruption_source),

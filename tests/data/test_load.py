@@ -76,7 +76,7 @@ def test_a_tfds_name_is_found_without_tfds(tmp_path, monkeypatch):
   test = data.load("cifar10", "test", data_dir=str(tmp_path))
   np.testing.assert_array_equal(test.images, pixels[4:])
   assert test.labels.tolist() == [0, 1] and test.num_classes == 2
-  assert data.saved_without_tfds("", str(tmp_path / "cifar10")) is None
+  assert data.source_of("", str(tmp_path / "cifar10")) == ""
   np.savez(tmp_path / "cifar10.npz", test_images=pixels[:2], test_labels=[1, 0])  # goes before the folders
   np.testing.assert_array_equal(data.load("cifar10", "test", data_dir=str(tmp_path)).images, pixels[:2])
 
@@ -88,7 +88,7 @@ def test_numbered_class_folders_must_sort_as_the_labels_of_tfds_count(tmp_path):
   assert "cifar100/train" in message and "fill them up with zeros" in message
   for number in range(10):
     (tmp_path / "cifar100" / "train" / str(number)).rename(tmp_path / "cifar100" / "train" / f"0{number}")
-  assert data.saved_without_tfds("cifar100", str(tmp_path)) == f"folder:{tmp_path / 'cifar100'}"
+  assert data.source_of("cifar100", str(tmp_path)) == f"folder:{tmp_path / 'cifar100'}"
 
 
 @pytest.mark.parametrize("name", ["photo_patches", "uniform_noise"])
