@@ -28,6 +28,7 @@ from sklearn import datasets
 
 import apr_jax
 from benchmarks import baseline_augment, timing
+from benchmarks.baseline_device import baseline_device
 
 BARS = {"APR-P": 4.0, "APR-S": 3.0}
 
@@ -44,10 +45,8 @@ def photographs(count: int, size: int) -> np.ndarray:
   return np.stack(crops)
 
 
-def measure(size: int, batch_size: int, repeats: int) -> dict[str, tuple[float, float]]:
-  """Images per second of one batch: name → (ours, the baseline's)."""
-  on_cpu = jax.default_backend() == "cpu"
-  device = "cpu" if on_cpu else "cuda"
+def measure(size: int, batch_size: int, repeats: int, device: str) -> dict[str, tuple[float, float]]:
+  """Images per second of one batch: name → (ours, the baseline's, with APR-P on that device)."""
   images = photographs(batch_size, size)
   floats = (images / 255).astype(np.float32)
   ours_uint8, ours_float = jax.device_put((images, floats))
@@ -67,7 +66,7 @@ def measure(size: int, batch_size: int, repeats: int) -> dict[str, tuple[float, 
       "APR-P baseline": baseline_apr_p,
       "APR-S": lambda: apr_s(key, ours_uint8).block_until_ready(),
       "APR-S baseline": lambda: [baseline_augment.apr_s(rng, image) for image in theirs_pillow],
-  }, repeats, time.process_time if on_cpu else time.perf_counter)
+  }, repeats, time.process_time if device == "cpu" else time.perf_counter)
   return {name: (batch_size / seconds[name], batch_size / seconds[f"{name} baseline"]) for name in BARS}
 
 
@@ -79,15 +78,13 @@ def main() -> int:
 
   torch.set_num_threads(1)
   backend = jax.default_backend()
-  if backend != "cpu" and not torch.cuda.is_available():
-    parser.error(f"JAX computes on {backend} and PyTorch {torch.__version__} on the CPU: install PyTorch for CUDA, or "
-                 f"set JAX_PLATFORMS=cpu")
+  device = baseline_device(parser)
   print(f"jax {jax.__version__} on {backend}, torch {torch.__version__}, NumPy {np.__version__}\n")
   print("| function | pixels | batch | ours, images/s | baseline, images/s | ratio | bar |")
   print("|---|---|---|---|---|---|---|")
   missed = False
   for size, batch_size in ((32, arguments.batch_size), (224, 16)):
-    for name, (ours, baseline) in measure(size, batch_size, arguments.repeats).items():
+    for name, (ours, baseline) in measure(size, batch_size, arguments.repeats, device).items():
       ratio, bar = ours / baseline, "none"
       if size == 32 and backend == "cpu":
         missed |= ratio < BARS[name]

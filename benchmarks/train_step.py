@@ -105,15 +105,15 @@ def jax_steps(model: str, batch_size: int, per_dispatch: int) -> dict[str, Steps
   return functions
 
 
-def torch_steps(model: str, batch_size: int, steps: int, on_cpu: bool) -> dict[str, Callable[[], None]]:
+def torch_steps(model: str, batch_size: int, steps: int, device: str) -> dict[str, Callable[[], None]]:
   """The PyTorch variants, each call so many steps."""
   from benchmarks import baseline_step
 
   functions = {}
   for name in TORCH_BARS:
-    if on_cpu and "CUDA" in name:
+    if device == "cpu" and "CUDA" in name:
       continue
-    step = baseline_step.make_step(model, batch_size, NUM_CLASSES, "cpu" if on_cpu else "cuda", apr="APR-SP" in name,
+    step = baseline_step.make_step(model, batch_size, NUM_CLASSES, device, apr="APR-SP" in name,
                                    optimized="optimized" in name, graphs="CUDA" in name)
 
     def several(step=step):
@@ -147,17 +147,16 @@ def main() -> int:
   with_torch = arguments.torch or not on_cpu
   if with_torch:
     import torch
+    from benchmarks.baseline_device import baseline_device
     from benchmarks.baseline_networks import NETWORKS
-    if not on_cpu and not torch.cuda.is_available():
-      parser.error(f"JAX computes on {results['device']} and PyTorch {torch.__version__} on the CPU: install PyTorch "
-                   f"for CUDA, or set JAX_PLATFORMS=cpu")
+    device = baseline_device(parser)
     if arguments.model not in NETWORKS:
       parser.error(f"PyTorch's step has the networks {', '.join(NETWORKS)}; give one of them as --model")
     torch.set_num_threads(1)
     results["torch"] = torch.__version__
   functions = jax_steps(arguments.model, batch_size, per_dispatch)
   if with_torch:
-    functions |= torch_steps(arguments.model, batch_size, per_dispatch, on_cpu)
+    functions |= torch_steps(arguments.model, batch_size, per_dispatch, device)
   seconds = {name: value / per_dispatch for name, value in timing.seconds(functions, rounds, clock).items()}
   results |= {"seconds_per_step": seconds, "cost_of_apr": seconds["APR-SP"] / seconds["ready"]}
   return report(results, on_cpu, arguments.json)
