@@ -1,7 +1,8 @@
-"""Scores a trained run: `python evaluate.py --workdir DIR [--suites clean,corruptions,calibration,ood] [--data_dir D]`.
+"""Scores a trained run: `python evaluate.py --workdir DIR [--suites
+clean,corruptions,calibration,ood] [--data_dir D]`.
 
-Needs only the workdir, where training stored its configuration, and the data to score on. Writes `results.json` and
-`report.html`.
+Needs only the workdir, where training stored its configuration, and the data to score on. Writes
+`results.json` and `report.html`.
 """
 
 import pathlib
@@ -16,40 +17,78 @@ from apr_jax.report.write import REPORT, write_report
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
 _SUITES = flags.DEFINE_list(
-    "suites", list(runner.DEFAULT_SUITES), f"What to evaluate, of {', '.join(runner.SUITES)}.")
+  "suites", list(runner.DEFAULT_SUITES), f"What to evaluate, of {', '.join(runner.SUITES)}."
+)
 _DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Where data sets, or the published corruptions, lie; default: as in training.")
+  "data_dir", None, "Where data sets, or the published corruptions, lie; default: as in training."
+)
 _LIMIT = flags.DEFINE_integer(
-    "limit", 0, "Evaluate on the first so many images of each set, which in class folders and ImageNet-C are of the "
-    "first classes; 0 = all.")
+  "limit",
+  0,
+  "Evaluate on the first so many images of each set, which in class folders and ImageNet-C are of the "
+  "first classes; 0 = all.",
+)
 _OUT = flags.DEFINE_string("out", None, "Folder of the results; default: WORKDIR/eval.")
 _CORRUPTIONS = flags.DEFINE_string(
-    "corruptions", "auto", "Source of corrupted images: published, tfds, regenerated; auto = the first there is.")
+  "corruptions",
+  "auto",
+  "Source of corrupted images: published, tfds, regenerated; auto = the first there is.",
+)
 _OOD_SETS = flags.DEFINE_list(
-    "ood_sets", None, "Out-of-distribution sets: data set names, images:PATH, or a protocol, of "
-    f"{', '.join(ood_protocols.PROTOCOLS)}; default: the run's evaluation.ood_sets.")
+  "ood_sets",
+  None,
+  "Out-of-distribution sets: data set names, images:PATH, or a protocol, of "
+  f"{', '.join(ood_protocols.PROTOCOLS)}; default: the run's evaluation.ood_sets.",
+)
 _BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", None, "Images per call, which changes no result; default: the run's evaluation.batch_size.",
-    lower_bound=1)
+  "batch_size",
+  None,
+  "Images per call, which changes no result; default: the run's evaluation.batch_size.",
+  lower_bound=1,
+)
 _REPORT = flags.DEFINE_bool(
-    "report", True, "Also write report.html, a page with plots and pictures; --noreport leaves an earlier one "
-    "as it is.")
+  "report",
+  True,
+  "Also write report.html, a page with plots and pictures; --noreport leaves an earlier one "
+  "as it is.",
+)
 flags.mark_flag_as_required("workdir")
 
 
 def main() -> None:
   runner.evaluate(
-      _WORKDIR.value, suites=tuple(_SUITES.value), data_dir=_DATA_DIR.value, limit=_LIMIT.value, out=_OUT.value,
-      corruption_source=_CORRUPTIONS.value, ood_sets=None if _OOD_SETS.value is None else tuple(_OOD_SETS.value),
-      batch_size=_BATCH_SIZE.value, report=_finish)
+    _WORKDIR.value,
+    suites=tuple(_SUITES.value),
+    data_dir=_DATA_DIR.value,
+    limit=_LIMIT.value,
+    out=_OUT.value,
+    corruption_source=_CORRUPTIONS.value,
+    ood_sets=None if _OOD_SETS.value is None else tuple(_OOD_SETS.value),
+    batch_size=_BATCH_SIZE.value,
+    report=_finish,
+  )
 
 
-def _finish(folder: pathlib.Path, workdir: pathlib.Path, results: dict, classifier: LoadedClassifier,
-            task: Task) -> None:
-  """Prints the scores, and then draws the report, so that whatever happens to it the scores are seen."""
+def _finish(
+  folder: pathlib.Path,
+  workdir: pathlib.Path,
+  results: dict,
+  classifier: LoadedClassifier,
+  task: Task,
+) -> None:
+  """Prints the scores, and then draws the report, so that whatever happens to it the scores are
+  seen.
+  """
   print("\n".join(runner.summary_lines(results)), flush=True)
   if _REPORT.value:
-    write_report(folder, workdir, results, classifier, task, cli.original_config(classifier.config.get("name", "")))
+    write_report(
+      folder,
+      workdir,
+      results,
+      classifier,
+      task,
+      cli.original_config(classifier.config.get("name", "")),
+    )
     print(f"report                 {folder / REPORT}")
   elif (folder / REPORT).exists():
     print(f"report                 {folder / REPORT} is that of an earlier evaluation")

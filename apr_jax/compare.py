@@ -2,10 +2,11 @@
 
     python -m apr_jax.compare runs/a runs/b ... [--out compare.html]
 
-Each folder is that of a run with eval/results.json, or one that `evaluate.py --out` wrote. Runs that differ in the
-seed alone share a row; runs of the same seed too stand apart, with their folders. What a run changes in the
-configuration file of its name stands behind the name, where `configs/` lies beside the package. --out also writes a
-page with all scores side by side: one file, which needs no other and no network.
+Each folder is that of a run with eval/results.json, or one that `evaluate.py --out` wrote. Runs
+that differ in the seed alone share a row; runs of the same seed too stand apart, with their
+folders. What a run changes in the configuration file of its name stands behind the name, where
+`configs/` lies beside the package. --out also writes a page with all scores side by side: one file,
+which needs no other and no network.
 """
 
 import collections
@@ -38,32 +39,45 @@ def compare(folders: Sequence[str], out: str | None = None) -> str:
   if not folders:
     raise UserError("no runs are named; give their folders: python -m apr_jax.compare DIR DIR ...")
   runs = [read_scores(folder) for folder in dict.fromkeys(map(pathlib.Path, folders))]
-  rows = table.make_rows(_apart(
-      [table.entry_of(run, cli.original_config(run.config.get("name", ""))) for run in runs]))
+  rows = table.make_rows(
+    _apart([table.entry_of(run, cli.original_config(run.config.get("name", ""))) for run in runs])
+  )
   if out is not None:
     if pathlib.Path(out).is_dir():
-      raise UserError(f"the page {out} cannot be written: it is a folder; give --out a file, such as compare.html")
+      raise UserError(
+        f"the page {out} cannot be written: it is a folder; give --out a file, such as compare.html"
+      )
     try:
       write_text(pathlib.Path(out), comparison_page(runs, rows))
     except OSError as error:
-      raise UserError(f"the page {out} cannot be written: {one_line(error)}; give another --out") from error
+      raise UserError(
+        f"the page {out} cannot be written: {one_line(error)}; give another --out"
+      ) from error
   return table.to_markdown(rows) + "\n" + "".join(map(_origin, runs))
 
 
 def _apart(entries: list[table.Entry]) -> list[table.Entry]:
-  """The same; where a row would have a seed twice, which is no mean over seeds, its runs get rows of their own."""
+  """The same; where a row would have a seed twice, which is no mean over seeds, its runs get rows
+  of their own.
+  """
   row = lambda entry: (entry.experiment, entry.changes, entry.network)
   seeds = collections.Counter((row(entry), entry.seed) for entry in entries)
   twice = {key for (key, _), count in seeds.items() if count > 1}
-  return [dataclasses.replace(entry, folder=str(entry.scores.folder)) if row(entry) in twice else entry
-          for entry in entries]
+  return [
+    dataclasses.replace(entry, folder=str(entry.scores.folder)) if row(entry) in twice else entry
+    for entry in entries
+  ]
 
 
 def _origin(scores: Scores) -> str:
   meta = scores.results["meta"]
-  versions = ", ".join(f"{package} {meta['versions'][package]}" for package in ("apr_jax", "jax", "flax"))
-  return (f"- {scores.folder}: seed {meta['seed']}, step {meta['step']}, {versions}, "
-          f"commit {meta['git'] or 'unknown'}, {meta['device']}\n")
+  versions = ", ".join(
+    f"{package} {meta['versions'][package]}" for package in ("apr_jax", "jax", "flax")
+  )
+  return (
+    f"- {scores.folder}: seed {meta['seed']}, step {meta['step']}, {versions}, "
+    f"commit {meta['git'] or 'unknown'}, {meta['device']}\n"
+  )
 
 
 def _main(*folders: str) -> None:

@@ -1,8 +1,8 @@
 """What a user did wrong, said in one line.
 
-`UserError` is the only exception the entry points turn into a line on stderr and exit code 2. Its message says
-what is wrong, where, and what to do; it never needs the traceback. Every other exception is a defect of ours and
-keeps its traceback.
+`UserError` is the only exception the entry points turn into a line on stderr and exit code 2. Its
+message says what is wrong, where, and what to do; it never needs the traceback. Every other
+exception is a defect of ours and keeps its traceback.
 """
 
 import difflib
@@ -13,7 +13,9 @@ Value = TypeVar("Value")
 
 
 class UserError(ValueError):
-  """Input from the user cannot be used. The message is one complete line: what, where, what to do."""
+  """Input from the user cannot be used. The message is one complete line: what, where, what to
+  do.
+  """
 
 
 def lookup(table: Mapping[str, Value], name: str, kind: str) -> Value:
@@ -41,7 +43,9 @@ def unknown(name: str, kind: str, known) -> str:
 
 
 def one_line(error: BaseException | str) -> str:
-  """The message of a library's exception, without its line breaks and at most 300 characters long."""
+  """The message of a library's exception, without its line breaks and at most 300 characters
+  long.
+  """
   # str() of a KeyError is the repr of its message, with its line breaks spelled out.
   message = error.args[0] if isinstance(error, KeyError) and error.args else error
   text = " ".join(str(message).split()) or type(error).__name__

@@ -2,9 +2,10 @@
 
     python -m apr_jax.export_torch --workdir DIR --checkpoint F.pth
 
-The names are those of `apr_jax/models/torch_names.py`, so that the released networks, and torchvision's ResNet-50,
-load the file with `load_state_dict(torch.load("F.pth"))`. They take normalised images: mean and std are printed.
-Of a network trained by contrast the projection stays behind; the logits are the same without it.
+The names are those of `apr_jax/models/torch_names.py`, so that the released networks, and
+torchvision's ResNet-50, load the file with `load_state_dict(torch.load("F.pth"))`. They take
+normalised images: mean and std are printed. Of a network trained by contrast the projection stays
+behind; the logits are the same without it.
 """
 
 import os
@@ -39,20 +40,25 @@ def export_checkpoint(workdir: str, file: str) -> ml_collections.ConfigDict:
   classifier = LoadedClassifier(workdir)
   config = classifier.config
   state = torch_names.to_state_dict(config.model.name, contrastive.as_plain(classifier.variables))
-  partial = f"{file}.partial"  # until it is whole: a killed export leaves no file that looks finished
+  # until it is whole: a killed export leaves no file that looks finished
+  partial = f"{file}.partial"
   try:
     # Copies, since the arrays of a checkpoint are read-only, which PyTorch warns of.
     torch.save({key: torch.from_numpy(array.copy()) for key, array in state.items()}, partial)
     os.replace(partial, file)
   except (OSError, RuntimeError) as error:
-    raise UserError(f"{file} cannot be written: {one_line(error)}; use another --checkpoint") from error
+    raise UserError(
+      f"{file} cannot be written: {one_line(error)}; use another --checkpoint"
+    ) from error
   return config
 
 
 def _main() -> None:
   config = export_checkpoint(_WORKDIR.value, _CHECKPOINT.value)
-  print(f"{config.model.name} with {config.model.num_classes} classes is in {_CHECKPOINT.value}; it takes images "
-        f"normalised with mean {config.model.mean}, std {config.model.std}")
+  print(
+    f"{config.model.name} with {config.model.num_classes} classes is in {_CHECKPOINT.value}; it takes images "
+    f"normalised with mean {config.model.mean}, std {config.model.std}"
+  )
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
     python -m apr_jax.import_torch --model NAME --num-classes K --checkpoint F.pth --workdir DIR
 
-The file holds a state dict with the names of `apr_jax/models/torch_names.py`, as it is or under "state_dict", "net"
-or "model", with or without DataParallel's "module." before the names. It is read without running code from it. The
-network runs in float32, so that its logits are PyTorch's. The rest of the configuration is `configs/base.py`, which
-lies beside the package in a checkout of the repository; an installed package alone cannot import checkpoints.
+The file holds a state dict with the names of `apr_jax/models/torch_names.py`, as it is or under
+"state_dict", "net" or "model", with or without DataParallel's "module." before the names. It is
+read without running code from it. The network runs in float32, so that its logits are PyTorch's.
+The rest of the configuration is `configs/base.py`, which lies beside the package in a checkout of
+the repository; an installed package alone cannot import checkpoints.
 """
 
 import pathlib
@@ -32,9 +33,16 @@ _IMAGENET, _IMAGENET_SIZE, _IMAGENET_RESIZE = "imagenet2012", 224, 256
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def import_checkpoint(model: str, num_classes: int, file: str, workdir: str, *, data: str | None = None,
-                      mean: Sequence[float] | None = None,
-                      std: Sequence[float] | None = None) -> ml_collections.ConfigDict:
+def import_checkpoint(
+  model: str,
+  num_classes: int,
+  file: str,
+  workdir: str,
+  *,
+  data: str | None = None,
+  mean: Sequence[float] | None = None,
+  std: Sequence[float] | None = None,
+) -> ml_collections.ConfigDict:
   """Writes a workdir that holds the network of a PyTorch checkpoint.
 
   Args:
@@ -42,14 +50,15 @@ def import_checkpoint(model: str, num_classes: int, file: str, workdir: str, *, 
     num_classes: number of logits.
     file: the checkpoint.
     workdir: folder to make, or one without a run.
-    data: the data set to evaluate on; default: ImageNet for the networks of ImageNet, else CIFAR-10 or CIFAR-100 by
-      `num_classes`, and "" (evaluation refuses it, `load_classifier` does not) for another number.
-    mean, std: of the input normalisation, in units of [0, 1]; default: those of configs/base.py, which are CIFAR's,
-      or ImageNet's.
+    data: the data set to evaluate on; default: ImageNet for the networks of ImageNet, else CIFAR-10
+      or CIFAR-100 by `num_classes`, and "" (evaluation refuses it, `load_classifier` does not) for
+      another number.
+    mean, std: of the input normalisation, in units of [0, 1]; default: those of configs/base.py,
+      which are CIFAR's, or ImageNet's.
 
   Returns:
-    the configuration that is written. Its `imported_from` names the file, and keeps training from taking the
-    workdir for one of its own.
+    the configuration that is written. Its `imported_from` names the file, and keeps training from
+    taking the workdir for one of its own.
 
   Raises:
     UserError: something the user gave cannot be used; nothing is written then.
@@ -57,9 +66,13 @@ def import_checkpoint(model: str, num_classes: int, file: str, workdir: str, *, 
   lookup(models.NETWORKS, model, "model")
   config = _config(model, num_classes, file, data, mean, std)
   if (pathlib.Path(workdir) / workdirs.CONFIG).exists() or checkpoints.exists(workdir):
-    raise UserError(f"{workdir} holds a run already, which is not overwritten; use another --workdir")
+    raise UserError(
+      f"{workdir} holds a run already, which is not overwritten; use another --workdir"
+    )
   network = experiment.build(config).model
-  template = jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros((1, *config.model.image_size, 3))))
+  template = jax.eval_shape(
+    lambda: network.init(jax.random.key(0), jnp.zeros((1, *config.model.image_size, 3)))
+  )
   variables = torch_names.to_variables(model, read_state_dict(file), template, file)
   workdirs.adopt_config(workdir, config)
   with checkpoints.Checkpoints(workdir) as writer:
@@ -81,18 +94,29 @@ def read_state_dict(file: str) -> dict[str, np.ndarray]:
   # Unpickling bytes that are no checkpoint raises exceptions of any kind.
   except Exception as error:
     raise UserError(
-        f"{file} cannot be read as a PyTorch checkpoint of tensors: {type(error).__name__}: {one_line(error)}; if "
-        f"it holds other objects and you trust it, save its state dict alone with torch.save") from error
+      f"{file} cannot be read as a PyTorch checkpoint of tensors: {type(error).__name__}: {one_line(error)}; if "
+      f"it holds other objects and you trust it, save its state dict alone with torch.save"
+    ) from error
   keys = tuple(found) if isinstance(found, Mapping) else ()
   # AugMix's checkpoints have the name of the network under "model": only a dict is a state dict.
   nested = [found[key] for key in _NESTED if key in keys and isinstance(found[key], Mapping)]
   state = nested[0] if nested else found
-  if not isinstance(state, Mapping) or not state or not all(
-      isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()):
+  if (
+    not isinstance(state, Mapping)
+    or not state
+    or not all(
+      isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
+    )
+  ):
     content = type(found).__name__ + (f" of {', '.join(map(str, keys))}" if keys else "")
-    raise UserError(f"{file} holds no state dict, as it is or under {', '.join(_NESTED)}, but a {one_line(content)}; "
-                    f"save one with torch.save(network.state_dict(), FILE)")
-  return {key.removeprefix(_PREFIX): value.detach().to(torch.float32).numpy() for key, value in state.items()}
+    raise UserError(
+      f"{file} holds no state dict, as it is or under {', '.join(_NESTED)}, but a {one_line(content)}; "
+      f"save one with torch.save(network.state_dict(), FILE)"
+    )
+  return {
+    key.removeprefix(_PREFIX): value.detach().to(torch.float32).numpy()
+    for key, value in state.items()
+  }
 
 
 def import_library() -> Any:
@@ -104,13 +128,21 @@ def import_library() -> Any:
   try:
     import torch
   except ImportError as error:
-    raise UserError(f"PyTorch cannot be imported ({one_line(error)}): pip install -e '.[torch]' in the checkout of "
-                    f"apr_jax") from error
+    raise UserError(
+      f"PyTorch cannot be imported ({one_line(error)}): pip install -e '.[torch]' in the checkout of "
+      f"apr_jax"
+    ) from error
   return torch
 
 
-def _config(model: str, num_classes: int, file: str, data: str | None, mean: Sequence[float] | None,
-            std: Sequence[float] | None) -> ml_collections.ConfigDict:
+def _config(
+  model: str,
+  num_classes: int,
+  file: str,
+  data: str | None,
+  mean: Sequence[float] | None,
+  std: Sequence[float] | None,
+) -> ml_collections.ConfigDict:
   """The complete, resolved configuration of the network."""
   config = cli.base_config()
   imagenet = model in _IMAGENET_NETWORKS
@@ -124,13 +156,19 @@ def _config(model: str, num_classes: int, file: str, data: str | None, mean: Seq
   if num_classes < 1:
     raise UserError(f"num_classes must be above 0, got {num_classes}")
   if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-    raise UserError(f"mean and std are three numbers each, for red, green and blue in units of [0, 1], and std is "
-                    f"above 0; got {tuple(mean)} and {tuple(std)}")
+    raise UserError(
+      f"mean and std are three numbers each, for red, green and blue in units of [0, 1], and std is "
+      f"above 0; got {tuple(mean)} and {tuple(std)}"
+    )
   with config.unlocked():
     config.imported_from = file
     config.data.name, config.data.image_size = data, size
     config.data.resize = _IMAGENET_RESIZE if imagenet else 0
-    config.model.name, config.model.num_classes, config.model.image_size = model, num_classes, (size, size)
+    config.model.name, config.model.num_classes, config.model.image_size = (
+      model,
+      num_classes,
+      (size, size),
+    )
     config.model.mean, config.model.std = tuple(mean), tuple(std)
     config.model.dtype = "float32"
     if data == "cifar100":
@@ -146,11 +184,23 @@ def _numbers(name: str, values: list[str] | None) -> tuple[float, ...] | None:
 
 
 def _main() -> None:
-  config = import_checkpoint(_MODEL.value, _NUM_CLASSES.value, _CHECKPOINT.value, _WORKDIR.value, data=_DATA.value,
-                             mean=_numbers("mean", _MEAN.value), std=_numbers("std", _STD.value))
-  data = config.data.name or "none is known for so many classes, so evaluate.py needs an import with --data"
-  print(f"{config.model.name} with {config.model.num_classes} classes is in {_WORKDIR.value}; mean "
-        f"{config.model.mean}, std {config.model.std}; data set: {data}")
+  config = import_checkpoint(
+    _MODEL.value,
+    _NUM_CLASSES.value,
+    _CHECKPOINT.value,
+    _WORKDIR.value,
+    data=_DATA.value,
+    mean=_numbers("mean", _MEAN.value),
+    std=_numbers("std", _STD.value),
+  )
+  data = (
+    config.data.name
+    or "none is known for so many classes, so evaluate.py needs an import with --data"
+  )
+  print(
+    f"{config.model.name} with {config.model.num_classes} classes is in {_WORKDIR.value}; mean "
+    f"{config.model.mean}, std {config.model.std}; data set: {data}"
+  )
 
 
 if __name__ == "__main__":
@@ -159,9 +209,14 @@ if __name__ == "__main__":
   flags.DEFINE_alias("num-classes", "num_classes")
   _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The PyTorch file.")
   _WORKDIR = flags.DEFINE_string("workdir", None, "Folder to make.")
-  _DATA = flags.DEFINE_string("data", None, "Data set to evaluate on; default: CIFAR-10, CIFAR-100 or ImageNet.")
-  _MEAN = flags.DEFINE_list("mean", None, "Of the input normalisation, R,G,B; default: CIFAR's or ImageNet's.")
+  _DATA = flags.DEFINE_string(
+    "data", None, "Data set to evaluate on; default: CIFAR-10, CIFAR-100 or ImageNet."
+  )
+  _MEAN = flags.DEFINE_list(
+    "mean", None, "Of the input normalisation, R,G,B; default: CIFAR's or ImageNet's."
+  )
   _STD = flags.DEFINE_list(
-      "std", None, "Likewise; the released adversarial training has 0.2471,0.2435,0.2616.")
+    "std", None, "Likewise; the released adversarial training has 0.2471,0.2435,0.2616."
+  )
   flags.mark_flags_as_required(["model", "num_classes", "checkpoint", "workdir"])
   cli.run(_main)

@@ -1,4 +1,5 @@
-"""Losses of the training step. All take logits and return a float32 scalar, the mean over the batch.
+"""Losses of the training step. All take logits and return a float32 scalar, the mean over the
+batch.
 
 Targets are probabilities, float `[B, K]` whose rows sum to 1: one-hot labels, or mixtures of them.
 """
@@ -22,7 +23,8 @@ def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
     logits: float `[B, K]`, finite.
     targets: float `[B, K]`.
   """
-  # As the targets sum to 1, the normaliser is subtracted once and not from every logit: more precise.
+  # As the targets sum to 1, the normaliser is subtracted once and not from every logit: more
+  # precise.
   logits = logits.astype(jnp.float32)
   return (jax.nn.logsumexp(logits, axis=-1) - (targets * logits).sum(-1)).mean()
 
@@ -30,8 +32,9 @@ def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
 def apr_loss(logits: jax.Array, targets: jax.Array) -> jax.Array:
   """Sum over the views of their cross-entropies with the same targets.
 
-  With two views this is the loss of APR-P: CE(clean, y) + CE(mixed, y), where y labels the image that gives the
-  phase. It is a sum, not a mean, as in the released code. With one view it is the plain cross-entropy.
+  With two views this is the loss of APR-P: CE(clean, y) + CE(mixed, y), where y labels the image
+  that gives the phase. It is a sum, not a mean, as in the released code. With one view it is the
+  plain cross-entropy.
 
   Args:
     logits: float `[V, B, K]`, one row of logits per view and example.
@@ -58,7 +61,8 @@ def augmix_loss(logits: jax.Array, targets: jax.Array, weight: float = 12.0) -> 
 def jensen_shannon(logits: jax.Array) -> jax.Array:
   """Mean over the batch of the Jensen-Shannon divergence of V predictions p_v, in nats.
 
-  (1/V) Σ_v KL(p_v ‖ m) with m = (1/V) Σ_v p_v. As in AugMix's released code m is at least 1e-7 under the logarithm.
+  (1/V) Σ_v KL(p_v ‖ m) with m = (1/V) Σ_v p_v. As in AugMix's released code m is at least 1e-7
+  under the logarithm.
 
   Args:
     logits: float `[V, B, K]`.
@@ -69,14 +73,18 @@ def jensen_shannon(logits: jax.Array) -> jax.Array:
   return (p * (log_p - log_mixture)).sum(-1).mean()
 
 
-def supclr_loss(outputs: jax.Array, targets: jax.Array, temperature: float = 0.07,
-                axis_name: str | None = None) -> jax.Array:
-  """Supervised contrastive loss of the projections plus the mean cross-entropy of the linear probe over the views.
+def supclr_loss(
+  outputs: jax.Array, targets: jax.Array, temperature: float = 0.07, axis_name: str | None = None
+) -> jax.Array:
+  """Supervised contrastive loss of the projections plus the mean cross-entropy of the linear probe
+  over the views.
 
-  The two train different parameters, as `models.contrastive` stops the probe's gradient before the network.
+  The two train different parameters, as `models.contrastive` stops the probe's gradient before the
+  network.
 
   Args:
-    outputs: float `[V, B, K + D]`: K logits of the probe, then D numbers of the projection, of length 1.
+    outputs: float `[V, B, K + D]`: K logits of the probe, then D numbers of the projection, of
+    length 1.
     targets: float `[B, K]`, one-hot.
     temperature, axis_name: see `supervised_contrastive`.
   """
@@ -85,8 +93,9 @@ def supclr_loss(outputs: jax.Array, targets: jax.Array, temperature: float = 0.0
   return probe + supervised_contrastive(outputs[..., classes:], targets, temperature, axis_name)
 
 
-def supervised_contrastive(embeddings: jax.Array, targets: jax.Array, temperature: float = 0.07,
-                           axis_name: str | None = None) -> jax.Array:
+def supervised_contrastive(
+  embeddings: jax.Array, targets: jax.Array, temperature: float = 0.07, axis_name: str | None = None
+) -> jax.Array:
   """Draws views of the same class together and the others apart:
 
       mean_i −1/|P(i)| Σ_{p∈P(i)} log (exp(z_i·z_p/τ) / Σ_{a≠i} exp(z_i·z_a/τ))
@@ -97,12 +106,13 @@ def supervised_contrastive(embeddings: jax.Array, targets: jax.Array, temperatur
     embeddings: float `[V, B, D]` of length 1.
     targets: float `[B, K]`, one-hot.
     temperature: τ; 0.07 in CSI's released code, 0.1 in the paper.
-    axis_name: mapped axis whose devices' views are all compared with each other; None compares this device's.
-      The mean stays that over this device's views.
+    axis_name: mapped axis whose devices' views are all compared with each other; None compares this
+      device's. The mean stays that over this device's views.
 
-  Reference: Khosla et al., Supervised Contrastive Learning, NeurIPS 2020 (https://arxiv.org/abs/2004.11362),
-  Equation 2. CSI's released code (https://github.com/alinlab/CSI) counts i itself into P(i), with a constant
-  logarithm; that makes the gradient smaller by |P| / (|P| + 1).
+  Reference: Khosla et al., Supervised Contrastive Learning, NeurIPS 2020
+  (https://arxiv.org/abs/2004.11362), Equation 2. CSI's released code
+  (https://github.com/alinlab/CSI) counts i itself into P(i), with a constant logarithm; that makes
+  the gradient smaller by |P| / (|P| + 1).
   """
   anchors = embeddings.reshape(-1, embeddings.shape[-1]).astype(jnp.float32)
   labels = jnp.tile(targets.argmax(-1), len(embeddings))

@@ -1,9 +1,9 @@
 """One program on many devices: the only file that says pmap.
 
-The state is replicated and never stacked: it enters and leaves the mapped functions with its plain shapes, so
-checkpoints and tests see ordinary trees. It must be on all devices of all processes before the first call, where
-`call_replicated` and the checkpoints put it: with several processes a donated state that is not loses its buffers.
-`AXIS` names the mapped axis inside the functions.
+The state is replicated and never stacked: it enters and leaves the mapped functions with its plain
+shapes, so checkpoints and tests see ordinary trees. It must be on all devices of all processes
+before the first call, where `call_replicated` and the checkpoints put it: with several processes a
+donated state that is not loses its buffers. `AXIS` names the mapped axis inside the functions.
 """
 
 import re
@@ -20,7 +20,8 @@ from apr_jax.errors import UserError, one_line
 AXIS = "devices"
 
 _AHEAD = 4  # batches of an evaluation that wait on the devices or are computed; bounds the memory
-_LARGEST_CPU_BATCH = 50  # images per call: those of 500 leave the caches, at 4,000 images/s where 50 reach 5,000
+# images per call: those of 500 leave the caches, at 4,000 images/s where 50 reach 5,000
+_LARGEST_CPU_BATCH = 50
 
 Tree = TypeVar("Tree")
 
@@ -29,8 +30,10 @@ def initialise_processes(coordinator: str, num_processes: int, process_id: int) 
   """Joins the other processes of a run on several hosts. Call it before anything asks for a device.
 
   Args:
-    coordinator: "auto" where the cluster tells all (Cloud TPU pods, Slurm), else "host:port" of process 0.
-    num_processes, process_id: of the run, and of this process in 0..num_processes-1; unused with "auto".
+    coordinator: "auto" where the cluster tells all (Cloud TPU pods, Slurm), else "host:port" of
+    process 0.
+    num_processes, process_id: of the run, and of this process in 0..num_processes-1; unused with
+      "auto".
 
   Raises:
     UserError: one of them does not fit.
@@ -39,12 +42,16 @@ def initialise_processes(coordinator: str, num_processes: int, process_id: int) 
     try:
       jax.distributed.initialize()
     except ValueError as error:  # JAX knows no cluster here
-      raise UserError(f"--coordinator=auto finds no cluster ({one_line(error)}): give --coordinator=host:port, "
-                      f"--num_processes and --process_id, or leave them out for one process") from error
+      raise UserError(
+        f"--coordinator=auto finds no cluster ({one_line(error)}): give --coordinator=host:port, "
+        f"--num_processes and --process_id, or leave them out for one process"
+      ) from error
     return
   if not re.fullmatch(r".+:\d+", coordinator) or not 0 <= process_id < num_processes:
-    raise UserError(f"a run of several processes needs --coordinator=host:port and --process_id in "
-                    f"0..num_processes-1, got {coordinator!r} and {process_id} of {num_processes}")
+    raise UserError(
+      f"a run of several processes needs --coordinator=host:port and --process_id in "
+      f"0..num_processes-1, got {coordinator!r} and {process_id} of {num_processes}"
+    )
   jax.distributed.initialize(coordinator, num_processes, process_id)
 
 
@@ -56,13 +63,19 @@ def check_devices() -> None:
   """
   try:
     jax.devices()
-  except (RuntimeError, AssertionError) as error:  # the latter without a message, where the plug-in is not installed
-    raise UserError(f"JAX cannot start on {jax.config.jax_platforms or 'a device'}: {one_line(error)}; install JAX "
-                    f" for this hardware, end what holds it, or set JAX_PLATFORMS=cpu") from error
+  except (
+    RuntimeError,
+    AssertionError,
+  ) as error:  # the latter without a message, where the plug-in is not installed
+    raise UserError(
+      f"JAX cannot start on {jax.config.jax_platforms or 'a device'}: {one_line(error)}; install JAX "
+      f" for this hardware, end what holds it, or set JAX_PLATFORMS=cpu"
+    ) from error
 
 
 def check_agreed(number: Callable[[], int], what: str, remedy: str) -> None:
-  """Refuses to go on when the processes of a run have different numbers, in 0..2^32-1; one process computes none.
+  """Refuses to go on when the processes of a run have different numbers, in 0..2^32-1; one process
+  computes none.
 
   Raises:
     UserError: in every process.
@@ -80,17 +93,23 @@ def check_batch_size(batch_size: int, num_devices: int) -> None:
     UserError: with both numbers.
   """
   if batch_size % num_devices:
-    raise UserError(f"batch_size {batch_size} is not divisible by the number of devices, {num_devices}; "
-                    f"the nearest that is: {max(1, round(batch_size / num_devices)) * num_devices}")
+    raise UserError(
+      f"batch_size {batch_size} is not divisible by the number of devices, {num_devices}; "
+      f"the nearest that is: {max(1, round(batch_size / num_devices)) * num_devices}"
+    )
 
 
 def replicate(tree: Tree, devices: list[jax.Device] | None = None) -> Tree:
-  """Puts a copy of every NumPy array on each device (default: all devices of all processes, which have the same)."""
+  """Puts a copy of every NumPy array on each device (default: all devices of all processes, which
+  have the same).
+  """
   sharding = _replicated(devices)
   if sharding.is_fully_addressable:
     return jax.device_put(tree, sharding)
   # device_put would send the copies of all processes to all of them, to see that they are the same.
-  return jax.tree.map(lambda x: jax.make_array_from_callback(np.shape(x), sharding, lambda index: x[index]), tree)
+  return jax.tree.map(
+    lambda x: jax.make_array_from_callback(np.shape(x), sharding, lambda index: x[index]), tree
+  )
 
 
 def split(batch: Tree) -> Tree:
@@ -104,7 +123,9 @@ def split(batch: Tree) -> Tree:
   """
   devices = jax.local_devices()
   sharding = NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec(AXIS))
-  return jax.device_put(jax.tree.map(lambda x: x.reshape(len(devices), -1, *x.shape[1:]), batch), sharding)
+  return jax.device_put(
+    jax.tree.map(lambda x: x.reshape(len(devices), -1, *x.shape[1:]), batch), sharding
+  )
 
 
 def call_replicated(function: Callable[[], Tree]) -> Tree:
@@ -113,21 +134,29 @@ def call_replicated(function: Callable[[], Tree]) -> Tree:
 
 
 def as_replicated(tree: Any) -> Any:
-  """Shapes and dtypes of `tree` with the sharding of `replicate`, for restoring a checkpoint in place."""
+  """Shapes and dtypes of `tree` with the sharding of `replicate`, for restoring a checkpoint in
+  place.
+  """
   sharding = _replicated(None)
   return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
 
 
 def as_global(tree: Tree) -> Tree:
-  """Replicated arrays as arrays on the devices of all processes, which is how a checkpoint is written.
+  """Replicated arrays as arrays on the devices of all processes, which is how a checkpoint is
+  written.
 
-  With several processes, mapped functions return arrays that know of this process's devices alone. Nothing is copied.
+  With several processes, mapped functions return arrays that know of this process's devices alone.
+  Nothing is copied.
   """
   if jax.process_count() == 1:
     return tree
   sharding = _replicated(None)
-  return jax.tree.map(lambda x: jax.make_array_from_single_device_arrays(
-      x.shape, sharding, [shard.data for shard in x.addressable_shards]), tree)
+  return jax.tree.map(
+    lambda x: jax.make_array_from_single_device_arrays(
+      x.shape, sharding, [shard.data for shard in x.addressable_shards]
+    ),
+    tree,
+  )
 
 
 def to_host(tree: Tree) -> Tree:
@@ -135,17 +164,22 @@ def to_host(tree: Tree) -> Tree:
   return jax.tree.map(lambda x: np.asarray(x.addressable_data(0)), tree)
 
 
-def parallel_step(step: Callable[..., Any], num_inputs: int, *, split_inputs: bool = False) -> Callable[..., Any]:
+def parallel_step(
+  step: Callable[..., Any], num_inputs: int, *, split_inputs: bool = False
+) -> Callable[..., Any]:
   """Runs a training step on every device.
 
   Args:
-    step: `(state, *inputs, shard)` → `(state, sums)`, where `shard` is the index of the device. It must return the
+    step: `(state, *inputs, shard)` → `(state, sums)`, where `shard` is the index of the device. It
+    must return the
       same values on every device: reduce over `AXIS` inside.
     num_inputs: number of `inputs`.
-    split_inputs: whether `split` made the inputs, so that each device sees its part; else they are replicated.
+    split_inputs: whether `split` made the inputs, so that each device sees its part; else they are
+      replicated.
 
   Returns:
-    `(state, *inputs)` → `(state, sums)`. The state passed in is donated: its buffers are gone after the call.
+    `(state, *inputs)` → `(state, sums)`. The state passed in is donated: its buffers are gone after
+    the call.
   """
   in_axes = (None, *(0 if split_inputs else None,) * num_inputs, 0)
   mapped = jax.pmap(step, axis_name=AXIS, in_axes=in_axes, out_axes=None, donate_argnums=0)
@@ -157,25 +191,36 @@ def parallel_step(step: Callable[..., Any], num_inputs: int, *, split_inputs: bo
 class Predictor:
   """Logits of any number of images, on all devices of this process, compiled once.
 
-  Batches are padded to one shape and the padding is cut off again, so the results do not depend on the batch size.
+  Batches are padded to one shape and the padding is cut off again, so the results do not depend on
+  the batch size.
 
   Args:
     apply: `(variables, float images [b, H, W, 3] in [0, 1])` → logits `[b, K]`.
-    batch_size: images per call over all devices; on CPUs 50 at most, for they compute larger batches more slowly.
+    batch_size: images per call over all devices; on CPUs 50 at most, for they compute larger
+      batches more slowly.
     devices: default: all devices of this process.
 
   Attributes:
     batch_size: the images per call, rounded up to a multiple of the number of devices.
   """
 
-  def __init__(self, apply: Callable[[Any, jax.Array], jax.Array], batch_size: int,
-               devices: list[jax.Device] | None = None):
+  def __init__(
+    self,
+    apply: Callable[[Any, jax.Array], jax.Array],
+    batch_size: int,
+    devices: list[jax.Device] | None = None,
+  ):
     self._devices = jax.local_devices() if devices is None else devices
     on_cpu = self._devices[0].platform == "cpu"
-    per_device = -(-min(batch_size, _LARGEST_CPU_BATCH if on_cpu else batch_size) // len(self._devices))
+    per_device = -(
+      -min(batch_size, _LARGEST_CPU_BATCH if on_cpu else batch_size) // len(self._devices)
+    )
     self.batch_size = per_device * len(self._devices)
-    self._logits = jax.pmap(lambda variables, images: apply(variables, images.astype(np.float32) / 255),
-                            in_axes=(None, 0), devices=self._devices)
+    self._logits = jax.pmap(
+      lambda variables, images: apply(variables, images.astype(np.float32) / 255),
+      in_axes=(None, 0),
+      devices=self._devices,
+    )
 
   def place(self, variables: Tree) -> Tree:
     """Puts the variables where `logits` needs them; do it once for many calls."""
@@ -184,18 +229,26 @@ class Predictor:
   def logits(self, variables: Any, images: np.ndarray) -> np.ndarray:
     """uint8 `[N, H, W, 3]` → float32 `[N, K]`, for variables that `place` returned."""
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or not len(images):
-      raise UserError(f"images must be uint8 [N, H, W, 3] with N > 0, got {images.dtype} {list(images.shape)}")
+      raise UserError(
+        f"images must be uint8 [N, H, W, 3] with N > 0, got {images.dtype} {list(images.shape)}"
+      )
     size = self.batch_size
     batches = []
     for start in range(0, len(images), size):
-      batch = images[start:start + size]
+      batch = images[start : start + size]
       padded = np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), np.uint8)])
       # Not awaited: the device computes while the host prepares the next batch.
-      batches.append(self._logits(variables, padded.reshape(len(self._devices), -1, *batch.shape[1:])))
+      batches.append(
+        self._logits(variables, padded.reshape(len(self._devices), -1, *batch.shape[1:]))
+      )
       if len(batches) > _AHEAD:
         jax.block_until_ready(batches[-1 - _AHEAD])
-    return np.concatenate([np.asarray(batch, np.float32).reshape(size, -1) for batch in batches])[:len(images)]
+    return np.concatenate([np.asarray(batch, np.float32).reshape(size, -1) for batch in batches])[
+      : len(images)
+    ]
 
 
 def _replicated(devices: list[jax.Device] | None) -> NamedSharding:
-  return NamedSharding(Mesh(np.array(jax.devices() if devices is None else devices), (AXIS,)), PartitionSpec())
+  return NamedSharding(
+    Mesh(np.array(jax.devices() if devices is None else devices), (AXIS,)), PartitionSpec()
+  )

@@ -1,14 +1,17 @@
-"""Amplitude and phase of images, their recombination (APR, Section 3), and the images of single frequencies.
+"""Amplitude and phase of images, their recombination (APR, Section 3), and the images of single
+frequencies.
 
-For a real image x with discrete Fourier transform F, the amplitude is A = |F| and the phase P = angle(F), so that
-F = A exp(iP). Recombination takes A from one image and P from another and transforms back.
+For a real image x with discrete Fourier transform F, the amplitude is A = |F| and the phase P =
+angle(F), so that F = A exp(iP). Recombination takes A from one image and P from another and
+transforms back.
 
-Images are float `[..., H, W, C]` of any value range; outputs are float32 and are not clipped. `axes` are the axes of
-the transform: the default `(-3, -2, -1)` is the released code's transform over height, width and channels; the
-paper's formulas are the per-channel transform, `(-3, -2)`.
+Images are float `[..., H, W, C]` of any value range; outputs are float32 and are not clipped.
+`axes` are the axes of the transform: the default `(-3, -2, -1)` is the released code's transform
+over height, width and channels; the paper's formulas are the per-channel transform, `(-3, -2)`.
 
-Two facts make this fast. The spectrum of a real image is Hermitian, so half of it (a real FFT whose last axis is the
-width) determines the rest. And exp(iP) is F/|F|, so no angle, sine or cosine is ever taken.
+Two facts make this fast. The spectrum of a real image is Hermitian, so half of it (a real FFT whose
+last axis is the width) determines the rest. And exp(iP) is F/|F|, so no angle, sine or cosine is
+ever taken.
 
 Reference: Chen et al., Amplitude-Phase Recombination, ICCV 2021 (https://arxiv.org/abs/2108.08487).
 """
@@ -20,7 +23,8 @@ import jax.numpy as jnp
 
 HWC = (-3, -2, -1)
 
-# Where the width goes when the channels are moved in front of it: H, W, C = -3, -2, -1 become -2, -1, -3.
+# Where the width goes when the channels are moved in front of it: H, W, C = -3, -2, -1 become -2,
+# -1, -3.
 _AXIS_IN_CHW = {-3: -2, -2: -1, -1: -3}
 
 
@@ -32,8 +36,9 @@ def amplitude_phase(images: jax.Array, axes: Sequence[int] = HWC) -> tuple[jax.A
     axes: axes of the transform, from (-3, -2, -1).
 
   Returns:
-    amplitude, float32 `[..., H, W, C]`, not negative, and phase, float32 of the same shape, in radians in (-π, π];
-    the zero frequency is at index 0 of each transformed axis. The phase of an empty bin is 0.
+    amplitude, float32 `[..., H, W, C]`, not negative, and phase, float32 of the same shape, in
+    radians in (-π, π]; the zero frequency is at index 0 of each transformed axis. The phase of an
+    empty bin is 0.
   """
   _check_images(images)
   spectrum = jnp.fft.fftn(images.astype(jnp.float32), axes=_check_axes(axes))
@@ -43,9 +48,11 @@ def amplitude_phase(images: jax.Array, axes: Sequence[int] = HWC) -> tuple[jax.A
 def recombine(amplitude_of: jax.Array, phase_of: jax.Array, axes: Sequence[int] = HWC) -> jax.Array:
   """The image with the amplitude of one image and the phase of another (APR, Equations 5 and 6).
 
-  `Re iDFT(|DFT(amplitude_of)| · DFT(phase_of) / |DFT(phase_of)|)`, with factor 1 where `DFT(phase_of)` is zero.
+  `Re iDFT(|DFT(amplitude_of)| · DFT(phase_of) / |DFT(phase_of)|)`, with factor 1 where
+  `DFT(phase_of)` is zero.
 
-  Gradients are stopped: the derivative of an angle does not exist at an empty bin, and APR is an augmentation.
+  Gradients are stopped: the derivative of an angle does not exist at an empty bin, and APR is an
+  augmentation.
 
   Args:
     amplitude_of: float `[..., H, W, C]`, the image that gives the amplitude.
@@ -64,7 +71,11 @@ def recombine(amplitude_of: jax.Array, phase_of: jax.Array, axes: Sequence[int] 
   _check_images(amplitude_of)
   _check_images(phase_of)
   return from_half_spectrum(
-      jnp.abs(half_spectrum(amplitude_of, axes)), phase_factor(half_spectrum(phase_of, axes)), phase_of.shape, axes)
+    jnp.abs(half_spectrum(amplitude_of, axes)),
+    phase_factor(half_spectrum(phase_of, axes)),
+    phase_of.shape,
+    axes,
+  )
 
 
 def half_spectrum(images: jax.Array, axes: Sequence[int] = HWC) -> jax.Array:
@@ -75,14 +86,17 @@ def half_spectrum(images: jax.Array, axes: Sequence[int] = HWC) -> jax.Array:
     axes: axes of the transform, from (-3, -2, -1).
 
   Returns:
-    complex64 `[..., C, H, W']`; the last transformed axis n (the width, if transformed) has n // 2 + 1 bins.
+    complex64 `[..., C, H, W']`; the last transformed axis n (the width, if transformed) has n // 2
+    + 1 bins.
   """
   images = jax.lax.stop_gradient(jnp.moveaxis(images.astype(jnp.float32), -1, -3))
   return jnp.fft.rfftn(images, axes=_axes_in_chw(axes))
 
 
 def phase_factor(spectrum: jax.Array) -> jax.Array:
-  """exp(i · angle(spectrum)) as spectrum / |spectrum|; 1 in empty bins. Complex64, the same shape."""
+  """exp(i · angle(spectrum)) as spectrum / |spectrum|; 1 in empty bins. Complex64, the same
+  shape.
+  """
   amplitude = jnp.abs(spectrum)
   empty = amplitude == 0
   # Two real quotients: a complex one by a complex number costs several times as much.
@@ -90,14 +104,16 @@ def phase_factor(spectrum: jax.Array) -> jax.Array:
   return jnp.where(empty, 1, jax.lax.complex(spectrum.real / divisor, spectrum.imag / divisor))
 
 
-def from_half_spectrum(amplitude: jax.Array, phase: jax.Array, shape: Sequence[int],
-                       axes: Sequence[int] = HWC) -> jax.Array:
+def from_half_spectrum(
+  amplitude: jax.Array, phase: jax.Array, shape: Sequence[int], axes: Sequence[int] = HWC
+) -> jax.Array:
   """The real image of a half spectrum in the layout of `half_spectrum`.
 
   Args:
     amplitude: float32 `[..., C, H, W']`.
     phase: complex64 `[..., C, H, W']`, of modulus 1 (see `phase_factor`).
-    shape: the shape `[..., H, W, C]` of the image; the half spectrum alone cannot tell odd sizes from even ones.
+    shape: the shape `[..., H, W, C]` of the image; the half spectrum alone cannot tell odd sizes
+      from even ones.
     axes: axes of the transform, from (-3, -2, -1).
 
   Returns:
@@ -109,13 +125,16 @@ def from_half_spectrum(amplitude: jax.Array, phase: jax.Array, shape: Sequence[i
   return jnp.moveaxis(image, -3, -1)
 
 
-def fourier_basis(row: int | jax.Array, column: int | jax.Array, height: int, width: int) -> jax.Array:
-  """The real image of unit norm whose transform over height and width is zero but at one frequency and its mirror.
+def fourier_basis(
+  row: int | jax.Array, column: int | jax.Array, height: int, width: int
+) -> jax.Array:
+  """The real image of unit norm whose transform over height and width is zero but at one frequency
+  and its mirror.
 
-  √(2/HW) · cos(2π(row·y/H + column·x/W) + π/4), and cos(...)/√(HW) without π/4 where a frequency is its own mirror.
-  A frequency and its mirror share one image, that of the one that comes first, row by row, in a map with the zero
-  frequency in the centre. This is the basis of the released code of Yin et al. 2019
-  (https://arxiv.org/abs/1906.08988).
+  √(2/HW) · cos(2π(row·y/H + column·x/W) + π/4), and cos(...)/√(HW) without π/4 where a frequency is
+  its own mirror. A frequency and its mirror share one image, that of the one that comes first, row
+  by row, in a map with the zero frequency in the centre. This is the basis of the released code of
+  Yin et al. 2019 (https://arxiv.org/abs/1906.08988).
 
   Args:
     row, column: whole numbers, in cycles per image height and width; modulo H and W.
@@ -130,9 +149,14 @@ def fourier_basis(row: int | jax.Array, column: int | jax.Array, height: int, wi
   second = (row > mirrored_row) | ((row == mirrored_row) & (column > mirrored_column))
   row, column = jnp.where(second, -row, row), jnp.where(second, -column, column)
   # Whole turns are dropped in integers: a large angle would cost float32 its digits.
-  turns = (row * jnp.arange(height) % height / height)[:, None] + column * jnp.arange(width) % width / width
-  return jnp.where(own_mirror, jnp.cos(2 * jnp.pi * turns),
-                   jnp.sqrt(2.0) * jnp.cos(2 * jnp.pi * turns + jnp.pi / 4)) / jnp.sqrt(height * width)
+  turns = (row * jnp.arange(height) % height / height)[:, None] + column * jnp.arange(
+    width
+  ) % width / width
+  return jnp.where(
+    own_mirror,
+    jnp.cos(2 * jnp.pi * turns),
+    jnp.sqrt(2.0) * jnp.cos(2 * jnp.pi * turns + jnp.pi / 4),
+  ) / jnp.sqrt(height * width)
 
 
 def _centred(frequency: int | jax.Array, size: int) -> int | jax.Array:
@@ -141,7 +165,9 @@ def _centred(frequency: int | jax.Array, size: int) -> int | jax.Array:
 
 
 def _axes_in_chw(axes: Sequence[int]) -> tuple[int, ...]:
-  """The axes of the moved layout, ascending, so that the halved axis is the width wherever it is transformed."""
+  """The axes of the moved layout, ascending, so that the halved axis is the width wherever it is
+  transformed.
+  """
   return tuple(sorted(_AXIS_IN_CHW[axis] for axis in _check_axes(axes)))
 
 
@@ -154,4 +180,6 @@ def _check_axes(axes: Sequence[int]) -> tuple[int, ...]:
 
 def _check_images(images: jax.Array) -> None:
   if images.ndim < 3 or not jnp.issubdtype(images.dtype, jnp.floating):
-    raise ValueError(f"images must be float [..., H, W, C], got {images.dtype} {list(images.shape)}")
+    raise ValueError(
+      f"images must be float [..., H, W, C], got {images.dtype} {list(images.shape)}"
+    )

@@ -1,12 +1,14 @@
-"""Trains and evaluates many runs one after the other, and keeps a table of them beside the published numbers:
+"""Trains and evaluates many runs one after the other, and keeps a table of them beside the
+published numbers:
 
-    python -m apr_jax.sweep --configs 'configs/cifar10_*.py' --models allconv,wide_resnet_40_2 --seeds 0,1,2 \\
-        --workdir runs/cifar10 --data_dir DIR --set checkpoint.keep=1
+    python -m apr_jax.sweep --configs 'configs/cifar10_*.py' --models allconv,wide_resnet_40_2
+        --seeds 0,1,2 \\ --workdir runs/cifar10 --data_dir DIR --set checkpoint.keep=1
 
-Each configuration × network × seed is a run in WORKDIR/CONFIG-NETWORK-sSEED, as `train.py` and `evaluate.py` make
-it, in a process of its own; its output is in log.txt there. WORKDIR/table.md and WORKDIR/table.csv are rewritten
-after every run. The same command goes on where an earlier one stopped: finished runs are skipped, interrupted ones
-continue from their checkpoint, failed ones are tried again. The exit code is 1 if a run failed.
+Each configuration × network × seed is a run in WORKDIR/CONFIG-NETWORK-sSEED, as `train.py` and
+`evaluate.py` make it, in a process of its own; its output is in log.txt there. WORKDIR/table.md and
+WORKDIR/table.csv are rewritten after every run. The same command goes on where an earlier one
+stopped: finished runs are skipped, interrupted ones continue from their checkpoint, failed ones are
+tried again. The exit code is 1 if a run failed.
 """
 
 import pathlib
@@ -58,8 +60,11 @@ def sweep(runs: Sequence[Run], suites: Sequence[str], workdir: pathlib.Path) -> 
       if not scores:
         reason = reason or "it ended without results"
       entries[number] = _entry(run, scores, reason)
-      print(f"{where}: {entries[number].state} after {time.monotonic() - started:.0f} s"
-            + (f": {reason}" if reason else ""), flush=True)
+      print(
+        f"{where}: {entries[number].state} after {time.monotonic() - started:.0f} s"
+        + (f": {reason}" if reason else ""),
+        flush=True,
+      )
       write_tables(entries, workdir)
       print(f"\n{_markdown(entries)}", flush=True)
   return entries
@@ -84,8 +89,16 @@ def _markdown(entries: Sequence[table.Entry]) -> str:
 
 def _entry(run: Run, scores: Scores | None, reason: str | None = None) -> table.Entry:
   state = table.FINISHED if scores else table.FAILED if reason else table.NOT_RUN
-  return table.Entry(run.config.name, run.changes, run.config.model.name, run.config.seed, state, scores,
-                     "" if scores else reason or "", run.config.data.name)
+  return table.Entry(
+    run.config.name,
+    run.changes,
+    run.config.model.name,
+    run.config.seed,
+    state,
+    scores,
+    "" if scores else reason or "",
+    run.config.data.name,
+  )
 
 
 def _main() -> None:
@@ -94,11 +107,15 @@ def _main() -> None:
   if not _SUITES.value:
     raise UserError(f"no suites are named; give --suites, of {', '.join(runner.SUITES)}")
   data_dir = [] if _DATA_DIR.value is None else [f"data.data_dir={_DATA_DIR.value}"]
-  runs = make_plan(_CONFIGS.value, _MODELS.value, _SEEDS.value, [*_SET.value, *data_dir], _WORKDIR.value)
+  runs = make_plan(
+    _CONFIGS.value, _MODELS.value, _SEEDS.value, [*_SET.value, *data_dir], _WORKDIR.value
+  )
   if _DRY_RUN.value:
     for run in runs:
-      print(f"{run.folder}: {'is finished' if run.finished(_SUITES.value) else 'to run'}"
-            + (f" ({run.changes})" if run.changes else ""))
+      print(
+        f"{run.folder}: {'is finished' if run.finished(_SUITES.value) else 'to run'}"
+        + (f" ({run.changes})" if run.changes else "")
+      )
     return
   try:
     entries = sweep(runs, _SUITES.value, pathlib.Path(_WORKDIR.value))
@@ -106,7 +123,9 @@ def _main() -> None:
     print(stopped, file=sys.stderr)
     sys.exit(stopped.exit_code)
   failed = sum(entry.state == table.FAILED for entry in entries)
-  print(f"{len(entries) - failed} of {len(entries)} runs are finished; the table is in {_WORKDIR.value}/{TABLE}")
+  print(
+    f"{len(entries) - failed} of {len(entries)} runs are finished; the table is in {_WORKDIR.value}/{TABLE}"
+  )
   if failed:
     print(f"{failed} failed; the same command tries them again", file=sys.stderr)
     sys.exit(1)
@@ -118,9 +137,14 @@ if __name__ == "__main__":
   _SEEDS = flags.DEFINE_list("seeds", ["0"], "Whole numbers.")
   _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the sweep.")
   _SUITES = flags.DEFINE_list(
-      "suites", list(runner.DEFAULT_SUITES), f"What to evaluate, of {', '.join(runner.SUITES)}.")
-  _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where data sets and published corruptions lie.")
-  _SET = flags.DEFINE_multi_string("set", [], "KEY=VALUE for all configurations; may be given several times.")
+    "suites", list(runner.DEFAULT_SUITES), f"What to evaluate, of {', '.join(runner.SUITES)}."
+  )
+  _DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Where data sets and published corruptions lie."
+  )
+  _SET = flags.DEFINE_multi_string(
+    "set", [], "KEY=VALUE for all configurations; may be given several times."
+  )
   _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Say what would run, and do nothing.")
   flags.mark_flags_as_required(["configs", "workdir"])
   cli.run(_main)

@@ -1,8 +1,9 @@
-"""APR-P in PyTorch and APR-S in Pillow and NumPy, written the straightforward way: what ours is measured against.
+"""APR-P in PyTorch and APR-S in Pillow and NumPy, written the straightforward way: what ours is
+measured against.
 
-Their semantics are those of the released training code: APR-P is a complex transform over channels, height and
-width, angle and exp; APR-S is one Pillow operation per image, in half of the cases a second one and two NumPy
-transforms, and a cast to uint8 that wraps.
+Their semantics are those of the released training code: APR-P is a complex transform over channels,
+height and width, angle and exp; APR-S is one Pillow operation per image, in half of the cases a
+second one and two NumPy transforms, and a cast to uint8 that wraps.
 
 Reference: Chen et al., Amplitude-Phase Recombination, ICCV 2021 (https://arxiv.org/abs/2108.08487).
 """
@@ -37,7 +38,9 @@ def apr_s(rng: np.random.Generator, image: Image.Image, severity: float = 3) -> 
   return Image.fromarray(value.astype(np.int64).astype(np.uint8))
 
 
-def _random_op(rng: np.random.Generator) -> Callable[[np.random.Generator, Image.Image, float], Image.Image]:
+def _random_op(
+  rng: np.random.Generator,
+) -> Callable[[np.random.Generator, Image.Image, float], Image.Image]:
   return _OPS[rng.integers(len(_OPS))]
 
 
@@ -91,4 +94,14 @@ def _translate_y(rng, image, severity):
   return _affine(image, 1, 0, 0, 0, 1, _signed(rng, int(_level(rng, severity, image.height / 3))))
 
 
-_OPS = (_autocontrast, _equalize, _posterize, _rotate, _solarize, _shear_x, _shear_y, _translate_x, _translate_y)
+_OPS = (
+  _autocontrast,
+  _equalize,
+  _posterize,
+  _rotate,
+  _solarize,
+  _shear_x,
+  _shear_y,
+  _translate_x,
+  _translate_y,
+)

@@ -1,7 +1,7 @@
 """WideResNet and the CIFAR ResNet-18 in PyTorch: what our training step is measured against.
 
-The layers and their order are those of the released APR code (`apr_jax/models/` has ours); the weights are drawn as
-PyTorch does by default, which costs the same.
+The layers and their order are those of the released APR code (`apr_jax/models/` has ours); the
+weights are drawn as PyTorch does by default, which costs the same.
 """
 
 import torch
@@ -44,7 +44,9 @@ class BasicBlock(nn.Module):
     return functional.relu(y + self.shortcut(x))
 
 
-def _stages(block: type[nn.Module], inputs: int, widths: tuple[int, ...], blocks: int) -> nn.Sequential:
+def _stages(
+  block: type[nn.Module], inputs: int, widths: tuple[int, ...], blocks: int
+) -> nn.Sequential:
   layers = []
   for stage, width in enumerate(widths):
     for index in range(blocks):
@@ -58,13 +60,23 @@ def _head(features: int, num_classes: int) -> list[nn.Module]:
 
 
 def wide_resnet_40_2(num_classes: int) -> nn.Module:
-  return nn.Sequential(_conv(3, 16, 3), _stages(WideBlock, 16, (32, 64, 128), 6), nn.BatchNorm2d(128), nn.ReLU(),
-                       *_head(128, num_classes))
+  return nn.Sequential(
+    _conv(3, 16, 3),
+    _stages(WideBlock, 16, (32, 64, 128), 6),
+    nn.BatchNorm2d(128),
+    nn.ReLU(),
+    *_head(128, num_classes),
+  )
 
 
 def resnet18_cifar(num_classes: int) -> nn.Module:
-  return nn.Sequential(_conv(3, 64, 3), nn.BatchNorm2d(64), nn.ReLU(),
-                       _stages(BasicBlock, 64, (64, 128, 256, 512), 2), *_head(512, num_classes))
+  return nn.Sequential(
+    _conv(3, 64, 3),
+    nn.BatchNorm2d(64),
+    nn.ReLU(),
+    _stages(BasicBlock, 64, (64, 128, 256, 512), 2),
+    *_head(512, num_classes),
+  )
 
 
 NETWORKS = {"wide_resnet_40_2": wide_resnet_40_2, "resnet18_cifar": resnet18_cifar}

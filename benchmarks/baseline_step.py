@@ -1,4 +1,5 @@
-"""The training step of the released code in PyTorch, with APR-SP or without, from batches that are ready on the device.
+"""The training step of the released code in PyTorch, with APR-SP or without, from batches that are
+ready on the device.
 
 In the released code the data loader's processes do crop, flip and APR-S; here they cost nothing.
 """
@@ -13,8 +14,16 @@ from benchmarks import baseline_augment, baseline_networks
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
 
-def make_step(name: str, batch_size: int, num_classes: int, device: str, *, apr: bool = True, optimized: bool = False,
-              graphs: bool = False) -> Callable[[], None]:
+def make_step(
+  name: str,
+  batch_size: int,
+  num_classes: int,
+  device: str,
+  *,
+  apr: bool = True,
+  optimized: bool = False,
+  graphs: bool = False,
+) -> Callable[[], None]:
   """A call that trains one step on random images, without waiting for it.
 
   Args:
@@ -23,16 +32,22 @@ def make_step(name: str, batch_size: int, num_classes: int, device: str, *, apr:
     num_classes: number of logits.
     device: "cuda" or "cpu".
     apr: whether APR-P adds its views.
-    optimized: False: float32 and eager, as released. True: torch.compile, bfloat16 autocast, channels_last and the
-      fused optimizer.
+    optimized: False: float32 and eager, as released. True: torch.compile, bfloat16 autocast,
+      channels_last and the fused optimizer.
     graphs: whether what is compiled runs as CUDA graphs.
   """
   torch.backends.cudnn.benchmark = True
   network = baseline_networks.NETWORKS[name](num_classes).to(device).train()
   if optimized:
     network = network.to(memory_format=torch.channels_last)
-  optimizer = torch.optim.SGD(network.parameters(), 0.1, 0.9, nesterov=True, weight_decay=5e-4,
-                              fused=True if optimized else None)
+  optimizer = torch.optim.SGD(
+    network.parameters(),
+    0.1,
+    0.9,
+    nesterov=True,
+    weight_decay=5e-4,
+    fused=True if optimized else None,
+  )
   images = torch.rand(batch_size, 3, 32, 32, device=device)
   labels = torch.randint(num_classes, (batch_size,), device=device)
   mean, std = (torch.tensor(values, device=device).reshape(-1, 1, 1) for values in (MEAN, STD))
@@ -46,7 +61,8 @@ def make_step(name: str, batch_size: int, num_classes: int, device: str, *, apr:
     return sum(functional.cross_entropy(part, labels) for part in logits.split(batch_size))
 
   if optimized:
-    # Not dynamic: steps of other batch sizes compile the same lines, after which PyTorch would generalise.
+    # Not dynamic: steps of other batch sizes compile the same lines, after which PyTorch would
+    # generalise.
     loss_of = torch.compile(loss_of, mode="reduce-overhead" if graphs else "default", dynamic=False)
 
   def step() -> None:

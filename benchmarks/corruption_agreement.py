@@ -1,10 +1,12 @@
-"""Does a network make the same errors on our corruptions as on the benchmark generator's own, of the same images?
+"""Does a network make the same errors on our corruptions as on the benchmark generator's own, of
+the same images?
 
     python -m benchmarks.corruption_agreement --workdir RUN --aligned FILE.npz
 
-RUN is a trained CIFAR-10 run. The file holds `clean` [N, 32, 32, 3], `labels` [N] and, per corruption, the
-generator's output on them [5, N, 32, 32, 3]. Prints the mean error per corruption on theirs and on ours, averaged
-over several draws of ours; exits with 1 if the overall means differ by 2 points or more.
+RUN is a trained CIFAR-10 run. The file holds `clean` [N, 32, 32, 3], `labels` [N] and, per
+corruption, the generator's output on them [5, N, 32, 32, 3]. Prints the mean error per corruption
+on theirs and on ours, averaged over several draws of ours; exits with 1 if the overall means differ
+by 2 points or more.
 """
 
 import argparse
@@ -22,9 +24,15 @@ BAR = 2.0  # points
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
   parser.add_argument("--workdir", required=True, help="folder of a trained CIFAR-10 run")
-  parser.add_argument("--aligned", required=True, metavar="FILE.npz", help=(
+  parser.add_argument(
+    "--aligned",
+    required=True,
+    metavar="FILE.npz",
+    help=(
       "clean uint8 [N, 32, 32, 3], labels [N] and, under each corruption's name, the generator's output uint8 "
-      "[5, N, 32, 32, 3]"))
+      "[5, N, 32, 32, 3]"
+    ),
+  )
   parser.add_argument("--draws", type=int, default=8, help="sets of ours to average over")
   arguments = parser.parse_args()
 
@@ -41,13 +49,20 @@ def main() -> None:
   rows = {}
   for name in corruptions.CORRUPTIONS:
     generator = np.mean([error(theirs[name][severity - 1]) for severity in corruptions.SEVERITIES])
-    ours = np.mean([error(np.asarray(corruptions.corrupt(jax.random.key(draw), clean, name, severity)))
-                    for severity in corruptions.SEVERITIES for draw in range(arguments.draws)])
+    ours = np.mean(
+      [
+        error(np.asarray(corruptions.corrupt(jax.random.key(draw), clean, name, severity)))
+        for severity in corruptions.SEVERITIES
+        for draw in range(arguments.draws)
+      ]
+    )
     rows[name] = generator, ours
     print(f"| {name} | {generator:.1f} | {ours:.1f} | {ours - generator:+.1f} |")
   generator, ours = np.mean(list(rows.values()), axis=0)
   passed = abs(ours - generator) < BAR
-  print(f"| mean | {generator:.2f} | {ours:.2f} | {ours - generator:+.2f}, {'PASS' if passed else 'FAIL'} |")
+  print(
+    f"| mean | {generator:.2f} | {ours:.2f} | {ours - generator:+.2f}, {'PASS' if passed else 'FAIL'} |"
+  )
   sys.exit(not passed)
 
 

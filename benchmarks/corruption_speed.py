@@ -2,10 +2,10 @@
 
     python -m benchmarks.corruption_speed --images 10000
 
-Ours: all 15 corruptions at all 5 severities on N random 32-pixel images, in batches, compilation apart. Only one
-batch is held at a time. The baseline does the same corruptions as one would write them for a single image, without
-a loop over pixels where NumPy has something better; it runs on few images and its time is scaled. Bar: at most a
-third of the baseline's time.
+Ours: all 15 corruptions at all 5 severities on N random 32-pixel images, in batches, compilation
+apart. Only one batch is held at a time. The baseline does the same corruptions as one would write
+them for a single image, without a loop over pixels where NumPy has something better; it runs on few
+images and its time is scaled. Bar: at most a third of the baseline's time.
 """
 
 import argparse
@@ -37,7 +37,8 @@ def shot_noise(rng, image, row):
 
 
 def glass_blur(rng, image, row):
-  # For offsets of -1 or 0 the walk over the pixels reads only what it has not written, so one look-up does it.
+  # For offsets of -1 or 0 the walk over the pixels reads only what it has not written, so one
+  # look-up does it.
   sigma, _, scans = row
   blurred = np.uint8(ndimage.gaussian_filter(image / 255, (sigma, sigma, 0), mode="nearest") * 255)
   rows, columns = np.mgrid[2:32, 2:32]
@@ -53,13 +54,13 @@ def motion_blur(rng, image, row):
   radius, sigma = row
   angle = np.deg2rad(rng.uniform(-45, 45))
   steps = np.arange(2 * radius + 1)
-  weights = np.exp(-steps**2 / (2 * sigma**2))
+  weights = np.exp(-(steps**2) / (2 * sigma**2))
   padded = np.pad(image, ((32, 32), (32, 32), (0, 0)), mode="edge").astype(np.float32)
   blurred = np.zeros(image.shape, np.float32)
   for step, weight in zip(steps, weights / weights.sum()):
     top = 32 + int(np.ceil(step * np.sin(angle) - 0.5))
     left = 32 + int(np.ceil(step * np.cos(angle) - 0.5))
-    blurred += np.float32(weight) * padded[top:top + 32, left:left + 32]
+    blurred += np.float32(weight) * padded[top : top + 32, left : left + 32]
   return np.uint8(blurred)
 
 
@@ -73,8 +74,12 @@ def fog(rng, image, row):
     middles = (pairs + np.roll(pairs, -1, 1)) / 4 + noise[0]
     finer = np.empty((2 * cells, 2 * cells))
     finer[::2, ::2], finer[1::2, 1::2] = plane, middles
-    finer[::2, 1::2] = (middles + np.roll(middles, 1, 0) + plane + np.roll(plane, -1, 1)) / 4 + noise[1]
-    finer[1::2, ::2] = (middles + np.roll(middles, 1, 1) + plane + np.roll(plane, -1, 0)) / 4 + noise[2]
+    finer[::2, 1::2] = (
+      middles + np.roll(middles, 1, 0) + plane + np.roll(plane, -1, 1)
+    ) / 4 + noise[1]
+    finer[1::2, ::2] = (
+      middles + np.roll(middles, 1, 1) + plane + np.roll(plane, -1, 0)
+    ) / 4 + noise[2]
     plane, amplitude = finer, amplitude / decay**2
   plane -= plane.min()
   x = image / 255
@@ -87,13 +92,21 @@ def elastic_transform(rng, image, row):
   matrix = np.linalg.solve(np.c_[points + rng.uniform(-reach, reach, (3, 2)), np.ones(3)], points).T
   # In the order row, column that SciPy uses.
   forward, offset = matrix[::-1, 1::-1], matrix[::-1, 2]
-  x = np.stack([ndimage.affine_transform(plane, forward, offset, order=1, mode="mirror")
-                for plane in np.moveaxis(image / 255, 2, 0)])
-  right, down = (amplitude * ndimage.gaussian_filter(rng.uniform(-1, 1, (32, 32)), sigma, truncate=3)
-                 for _ in range(2))
+  x = np.stack(
+    [
+      ndimage.affine_transform(plane, forward, offset, order=1, mode="mirror")
+      for plane in np.moveaxis(image / 255, 2, 0)
+    ]
+  )
+  right, down = (
+    amplitude * ndimage.gaussian_filter(rng.uniform(-1, 1, (32, 32)), sigma, truncate=3)
+    for _ in range(2)
+  )
   y, x_axis = np.mgrid[:32, :32]
   places = (y + down, x_axis + right)
-  return _stored(np.stack([ndimage.map_coordinates(plane, places, order=1, mode="reflect") for plane in x], -1))
+  return _stored(
+    np.stack([ndimage.map_coordinates(plane, places, order=1, mode="reflect") for plane in x], -1)
+  )
 
 
 def jpeg_compression(rng, image, row):
@@ -103,13 +116,21 @@ def jpeg_compression(rng, image, row):
   return np.asarray(Image.open(file))
 
 
-BASELINE = {"gaussian_noise": gaussian_noise, "shot_noise": shot_noise, "glass_blur": glass_blur,
-            "motion_blur": motion_blur, "fog": fog, "elastic_transform": elastic_transform,
-            "jpeg_compression": jpeg_compression}
+BASELINE = {
+  "gaussian_noise": gaussian_noise,
+  "shot_noise": shot_noise,
+  "glass_blur": glass_blur,
+  "motion_blur": motion_blur,
+  "fog": fog,
+  "elastic_transform": elastic_transform,
+  "jpeg_compression": jpeg_compression,
+}
 
 
 def our_seconds(name, images, batch):
-  """Seconds for all severities, and for compiling them; results are fetched batch by batch and dropped."""
+  """Seconds for all severities, and for compiling them; results are fetched batch by batch and
+  dropped.
+  """
   running = compiling = 0.0
   for severity in SEVERITIES:
     start = time.perf_counter()
@@ -138,11 +159,15 @@ def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--images", type=int, default=10000)
   parser.add_argument("--batch", type=int, default=1000)
-  parser.add_argument("--baseline_images", type=int, default=200, help="images the baseline runs on")
+  parser.add_argument(
+    "--baseline_images", type=int, default=200, help="images the baseline runs on"
+  )
   arguments = parser.parse_args()
   rng = np.random.default_rng(0)
   # Smooth pictures with some noise: JPEG's time depends on the content.
-  images = ndimage.gaussian_filter(rng.normal(size=(arguments.images, 32, 32, 3)), (0, 2, 2, 0), mode="wrap")
+  images = ndimage.gaussian_filter(
+    rng.normal(size=(arguments.images, 32, 32, 3)), (0, 2, 2, 0), mode="wrap"
+  )
   images = np.uint8(np.clip(128 + 400 * images + 5 * rng.normal(size=images.shape), 0, 255))
   batch = min(arguments.batch, len(images))
 
@@ -154,15 +179,19 @@ def main() -> int:
     total, compilation = total + running, compilation + compiling
     cells = ["", ""]
     if name in BASELINE:
-      few = images[:arguments.baseline_images]
+      few = images[: arguments.baseline_images]
       seconds = baseline_seconds(name, few) * len(images) / len(few)
       compared, of_baseline = compared + running, of_baseline + seconds
       cells = [f"{seconds:.2f}", f"{running / seconds:.2f}"]
     print(f"| {name} | {running:.2f} | {compiling:.2f} | {cells[0]} | {cells[1]} |", flush=True)
   ratio = compared / of_baseline
-  print(f"\nAll {len(CORRUPTIONS)} x {len(SEVERITIES)} sets: {total:.1f} s, and {compilation:.1f} s of compilation.")
-  print(f"{'PASS' if ratio <= BAR else 'FAIL'}: {ratio:.3f} of the baseline's time where it was measured; "
-        f"bar {BAR:.3f}.")
+  print(
+    f"\nAll {len(CORRUPTIONS)} x {len(SEVERITIES)} sets: {total:.1f} s, and {compilation:.1f} s of compilation."
+  )
+  print(
+    f"{'PASS' if ratio <= BAR else 'FAIL'}: {ratio:.3f} of the baseline's time where it was measured; "
+    f"bar {BAR:.3f}."
+  )
   return 0 if ratio <= BAR else 1
 
 

@@ -2,10 +2,10 @@
 
     python -m benchmarks.fourier_map
 
-Every frequency of 32-pixel images, through the evaluator that `evaluate.py --suites fourier` runs. The weights are
-random, which changes no time: of 1,000 random images, as many as are taken of CIFAR, and of the 360 test digits.
-Other processes lengthen the seconds and hardly the CPU seconds, which count every core. Exit code 1 if a map misses
-its bar, which holds on a CPU with 2 cores.
+Every frequency of 32-pixel images, through the evaluator that `evaluate.py --suites fourier` runs.
+The weights are random, which changes no time: of 1,000 random images, as many as are taken of
+CIFAR, and of the 360 test digits. Other processes lengthen the seconds and hardly the CPU seconds,
+which count every core. Exit code 1 if a map misses its bar, which holds on a CPU with 2 cores.
 """
 
 import argparse
@@ -31,19 +31,31 @@ def random_images(count: int) -> ArrayData:
 
 
 def measure(model: str, batch_size: int, test: ArrayData) -> tuple[int, float, float, int, float]:
-  """Images per call, seconds for the map, CPU seconds, images that the network saw, and its images per second on ready images."""
+  """Images per call, seconds for the map, CPU seconds, images that the network saw, and its images
+  per second on ready images.
+  """
   network = models.make(model, test.num_classes, mean=(0.5,) * 3, std=(0.2,) * 3)
   predictor = parallel.Predictor(network.apply, batch_size)
-  variables = predictor.place(jax.device_get(network.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))))
+  variables = predictor.place(
+    jax.device_get(network.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3))))
+  )
   passed = []
 
   def logits(images):
     passed.append(len(images))
     return predictor.logits(variables, images)
 
-  task = Task(logits=logits, data_name=test.name, data_dir="", num_classes=test.num_classes,
-              image_size=test.image_size, load_test=lambda name: test, limit=0, ood_sets=(),
-              corruption_source="auto")
+  task = Task(
+    logits=logits,
+    data_name=test.name,
+    data_dir="",
+    num_classes=test.num_classes,
+    image_size=test.image_size,
+    load_test=lambda name: test,
+    limit=0,
+    ood_sets=(),
+    corruption_source="auto",
+  )
   parts = dict(fourier.parts(task))
   parts["clean"](), parts["row/0"]()  # compiles
   ready = np.resize(test.images, (40 * predictor.batch_size, 32, 32, 3))
@@ -53,29 +65,49 @@ def measure(model: str, batch_size: int, test: ArrayData) -> tuple[int, float, f
   passed.clear()
   start, start_cpu = time.perf_counter(), time.process_time()
   fourier.summarise({name: compute() for name, compute in parts.items()})
-  return (predictor.batch_size, time.perf_counter() - start, time.process_time() - start_cpu, sum(passed), speed)
+  return (
+    predictor.batch_size,
+    time.perf_counter() - start,
+    time.process_time() - start_cpu,
+    sum(passed),
+    speed,
+  )
 
 
 def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--model", default="wide_resnet_10_1", help="a network of apr_jax/models/zoo.py")
+  parser.add_argument(
+    "--model", default="wide_resnet_10_1", help="a network of apr_jax/models/zoo.py"
+  )
   parser.add_argument("--batch_size", type=int, default=500, help="images per call at most")
-  parser.add_argument("--images", nargs="+", choices=("random", "digits"), default=("random", "digits"),
-                      help="1,000 random images, the 360 test digits")
+  parser.add_argument(
+    "--images",
+    nargs="+",
+    choices=("random", "digits"),
+    default=("random", "digits"),
+    help="1,000 random images, the 360 test digits",
+  )
   arguments = parser.parse_args()
 
   on_cpu = jax.default_backend() == "cpu"
   print(f"{arguments.model}, jax {jax.__version__} on {jax.default_backend()}\n")
-  print("| images | batch | seconds | CPU seconds | images seen | images/s | network alone, images/s | bar |")
+  print(
+    "| images | batch | seconds | CPU seconds | images seen | images/s | network alone, images/s | bar |"
+  )
   print("|---|---|---|---|---|---|---|---|")
   missed = False
   for name in arguments.images:
     test = random_images(fourier.EXAMPLES) if name == "random" else data.load(name, "test")
-    batch_size, seconds, cpu_seconds, count, speed = measure(arguments.model, arguments.batch_size, test)
+    batch_size, seconds, cpu_seconds, count, speed = measure(
+      arguments.model, arguments.batch_size, test
+    )
     missed |= on_cpu and seconds >= BAR
     verdict = ("PASS" if seconds < BAR else "FAIL") if on_cpu else "on CPU only"
-    print(f"| {len(test.labels):,} {name} | {batch_size} | {seconds:.0f} | {cpu_seconds:.0f} | {count:,} | "
-          f"{count / seconds:,.0f} | {speed:,.0f} | under {BAR:.0f} s, {verdict} |", flush=True)
+    print(
+      f"| {len(test.labels):,} {name} | {batch_size} | {seconds:.0f} | {cpu_seconds:.0f} | {count:,} | "
+      f"{count / seconds:,.0f} | {speed:,.0f} | under {BAR:.0f} s, {verdict} |",
+      flush=True,
+    )
   return int(missed)
 
 

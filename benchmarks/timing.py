@@ -5,14 +5,19 @@ import time
 from collections.abc import Callable, Mapping
 
 
-def seconds(functions: Mapping[str, Callable[[], object]], repeats: int,
-            clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
+def seconds(
+  functions: Mapping[str, Callable[[], object]],
+  repeats: int,
+  clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
   """Median seconds per call.
 
   Args:
-    functions: name → a call that returns when its work is done; each is called once before the clock starts.
+    functions: name → a call that returns when its work is done; each is called once before the
+    clock starts.
     repeats: rounds; every round calls each function once.
-    clock: `time.perf_counter`, or `time.process_time` to leave out what other processes take of a core.
+    clock: `time.perf_counter`, or `time.process_time` to leave out what other processes take of a
+      core.
   """
   for function in functions.values():
     function()

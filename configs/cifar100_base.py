@@ -1,4 +1,6 @@
-"""The settings that the CIFAR-100 configurations share: the recipe of base.py on the other data set."""
+"""The settings that the CIFAR-100 configurations share: the recipe of base.py on the other data
+set.
+"""
 
 from configs import base
 

@@ -3,8 +3,9 @@
     python train.py --config configs/cifar100_hybrid_ps.py --workdir runs/cifar100_hybrid_ps
     python evaluate.py --workdir runs/cifar100_hybrid_ps
 
-Mean error on CIFAR-100-C in percent, published (HybridAugment++, Table 1): AllConvNet 36.5, DenseNet 36.1,
-WideResNet-40-2 34.2, ResNeXt-29 31.5, ResNet-18 31.8. Measured here, error and cost: not run.
+Mean error on CIFAR-100-C in percent, published (HybridAugment++, Table 1): AllConvNet 36.5,
+DenseNet 36.1, WideResNet-40-2 34.2, ResNeXt-29 31.5, ResNet-18 31.8. Measured here, error and cost:
+not run.
 """
 
 from configs import cifar100_base

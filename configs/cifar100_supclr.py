@@ -3,7 +3,8 @@
     python train.py --config configs/cifar100_supclr.py --workdir runs/cifar100_supclr
     python evaluate.py --workdir runs/cifar100_supclr
 
-The APR paper has no number for it; the recipe is that of `cifar10_supclr.py`. Measured here, AUROC and cost: not run.
+The APR paper has no number for it; the recipe is that of `cifar10_supclr.py`. Measured here, AUROC
+and cost: not run.
 """
 
 from configs import cifar10_supclr

@@ -3,10 +3,10 @@
     python train.py --config configs/cifar10_hybrid_plus_p.py --workdir runs/cifar10_hybrid_plus_p
     python evaluate.py --workdir runs/cifar10_hybrid_plus_p
 
-Mean error on CIFAR-10-C in percent, published (HybridAugment++, Table 1): AllConvNet 16.7, DenseNet 14.2,
-WideResNet-40-2 13.2, ResNeXt-29 13.2, ResNet-18 15.2. AUROC of out-of-distribution detection in percent, published
-(HybridAugment++, Table 5): ResNet-18 90.2, the mean over six sets (--ood_sets apr). Measured here, errors, AUROC
-and cost: not run.
+Mean error on CIFAR-10-C in percent, published (HybridAugment++, Table 1): AllConvNet 16.7, DenseNet
+14.2, WideResNet-40-2 13.2, ResNeXt-29 13.2, ResNet-18 15.2. AUROC of out-of-distribution detection
+in percent, published (HybridAugment++, Table 5): ResNet-18 90.2, the mean over six sets (--ood_sets
+apr). Measured here, errors, AUROC and cost: not run.
 """
 
 from configs import base

@@ -1,7 +1,7 @@
 """APR-P: amplitudes recombined within the batch, on scikit-learn's digits: the demo's task.
 
-    python train.py --config configs/digits_apr_p.py --workdir runs/digits_apr_p
-    python evaluate.py --workdir runs/digits_apr_p
+python train.py --config configs/digits_apr_p.py --workdir runs/digits_apr_p
+python evaluate.py --workdir runs/digits_apr_p
 """
 
 from configs import digits_base

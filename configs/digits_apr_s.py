@@ -1,4 +1,5 @@
-"""APR-S: amplitude and phase of two views of each image recombined, on scikit-learn's digits: the demo's task.
+"""APR-S: amplitude and phase of two views of each image recombined, on scikit-learn's digits: the
+demo's task.
 
     python train.py --config configs/digits_apr_s.py --workdir runs/digits_apr_s
     python evaluate.py --workdir runs/digits_apr_s

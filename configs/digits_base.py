@@ -1,4 +1,6 @@
-"""The settings that the digits configurations share: a small network, few epochs, no files needed."""
+"""The settings that the digits configurations share: a small network, few epochs, no files
+needed.
+"""
 
 from configs import base
 

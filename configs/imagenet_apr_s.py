@@ -3,7 +3,8 @@
     python train.py --config configs/imagenet_apr_s.py --workdir runs/imagenet_apr_s
     python evaluate.py --workdir runs/imagenet_apr_s
 
-mCE on ImageNet-C in percent, published (APR, Table 4): ResNet-50 70.5. Measured here, error and cost: not run.
+mCE on ImageNet-C in percent, published (APR, Table 4): ResNet-50 70.5. Measured here, error and
+cost: not run.
 """
 
 from configs import imagenet_base

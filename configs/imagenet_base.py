@@ -1,8 +1,9 @@
-"""The settings that the ImageNet configurations share: ResNet-50 as in the APR paper and its released script.
+"""The settings that the ImageNet configurations share: ResNet-50 as in the APR paper and its
+released script.
 
-The data are TFDS's imagenet2012, read as a stream, or class folders imagenet2012 in the data folder. The test
-images, at 224 pixels, are held in memory: 7.0 GiB. ImageNet-C is looked for in the data folder, in its folder
-ImageNet-C.
+The data are TFDS's imagenet2012, read as a stream, or class folders imagenet2012 in the data
+folder. The test images, at 224 pixels, are held in memory: 7.0 GiB. ImageNet-C is looked for in the
+data folder, in its folder ImageNet-C.
 """
 
 from configs import base

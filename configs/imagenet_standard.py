@@ -3,7 +3,8 @@
     python train.py --config configs/imagenet_standard.py --workdir runs/imagenet_standard
     python evaluate.py --workdir runs/imagenet_standard
 
-mCE on ImageNet-C in percent, published (APR, Table 4): ResNet-50 80.6. Measured here, error and cost: not run.
+mCE on ImageNet-C in percent, published (APR, Table 4): ResNet-50 80.6. Measured here, error and
+cost: not run.
 """
 
 from configs import imagenet_base

@@ -1,4 +1,6 @@
-"""Settings of the whole suite: four virtual CPU devices, and pictures and a run that several rooms' tests use."""
+"""Settings of the whole suite: four virtual CPU devices, and pictures and a run that several rooms'
+tests use.
+"""
 
 import fcntl
 import os
@@ -6,7 +8,9 @@ import pathlib
 import shutil
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4 " + os.environ.get("XLA_FLAGS", "")
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4 " + os.environ.get(
+  "XLA_FLAGS", ""
+)
 
 import jax
 import numpy as np
@@ -21,9 +25,14 @@ def _of_all_workers(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_programs(tmp_path_factory) -> str:
-  """A folder where the suite keeps compiled programs, so that no process compiles what another has."""
+  """A folder where the suite keeps compiled programs, so that no process compiles what another
+  has.
+  """
   folder = _of_all_workers(tmp_path_factory) / "compiled"
-  for name, value in (("jax_compilation_cache_dir", str(folder)), ("jax_persistent_cache_min_compile_time_secs", 0.1)):
+  for name, value in (
+    ("jax_compilation_cache_dir", str(folder)),
+    ("jax_persistent_cache_min_compile_time_secs", 0.1),
+  ):
     jax.config.update(name, value)
   os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)  # for the commands that tests start
   return str(folder)
@@ -33,9 +42,22 @@ def compiled_programs(tmp_path_factory) -> str:
 def photographs() -> np.ndarray:
   """Sixteen 32-pixel patches of scikit-learn's two photographs; uint8 [16, 32, 32, 3]."""
   images = datasets.load_sample_images().images
-  return np.stack([image[y:y + 32, x:x + 32] for image in images
-                   for y, x in ((30, 40), (100, 300), (140, 500), (200, 200), (240, 80), (300, 320), (330, 560),
-                                (380, 10))])
+  return np.stack(
+    [
+      image[y : y + 32, x : x + 32]
+      for image in images
+      for y, x in (
+        (30, 40),
+        (100, 300),
+        (140, 500),
+        (200, 200),
+        (240, 80),
+        (300, 320),
+        (330, 560),
+        (380, 10),
+      )
+    ]
+  )
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +68,9 @@ def photograph() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def real_data() -> pathlib.Path:
-  """A TFDS folder with slices of real data sets: $APR_JAX_TEST_DATA, else shared/tfds beside the checkout."""
+  """A TFDS folder with slices of real data sets: $APR_JAX_TEST_DATA, else shared/tfds beside the
+  checkout.
+  """
   beside = pathlib.Path(__file__).parents[2] / "shared" / "tfds"
   folder = pathlib.Path(os.environ.get("APR_JAX_TEST_DATA", beside))
   if not folder.is_dir():
@@ -56,14 +80,24 @@ def real_data() -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory) -> pathlib.Path:
-  """The workdir of a network trained for a moment on the digits: better than chance, far from perfect."""
+  """The workdir of a network trained for a moment on the digits: better than chance, far from
+  perfect.
+  """
   from apr_jax.training import loop
   from configs import digits_base
 
   config = digits_base.get_config()
-  config.update_from_flattened_dict({
-      "epochs": 5, "batch_size": 32, "data.limit": 320, "eval_every_epochs": 0, "log_every_steps": 100,
-      "augment.crop_padding": 0, "schedule.warmup_epochs": 0.0})
+  config.update_from_flattened_dict(
+    {
+      "epochs": 5,
+      "batch_size": 32,
+      "data.limit": 320,
+      "eval_every_epochs": 0,
+      "log_every_steps": 100,
+      "augment.crop_padding": 0,
+      "schedule.warmup_epochs": 0.0,
+    }
+  )
   trained = _of_all_workers(tmp_path_factory) / "trained"
   with trained.with_suffix(".lock").open("w") as lock:  # the first worker trains, each takes a copy
     fcntl.flock(lock, fcntl.LOCK_EX)

@@ -8,15 +8,45 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = ROOT / "apr_jax"
 LEVELS = {
-    0: {"apr_jax.errors", "apr_jax.spectrum", "apr_jax.losses", "apr_jax.metrics", "apr_jax.published",
-        "apr_jax.version"},
-    1: {"apr_jax.augment", "apr_jax.corruptions", "apr_jax.data", "apr_jax.models", "apr_jax.parallel"},
-    2: {"apr_jax.experiment", "apr_jax.training", "apr_jax.evaluation", "apr_jax.comparison", "apr_jax.report"},
-    3: {"apr_jax.cli", "apr_jax.import_torch", "apr_jax.export_torch", "apr_jax.sweep", "apr_jax.sweeping",
-        "apr_jax.compare", "train", "evaluate", "demo", "configs", "benchmarks"},
+  0: {
+    "apr_jax.errors",
+    "apr_jax.spectrum",
+    "apr_jax.losses",
+    "apr_jax.metrics",
+    "apr_jax.published",
+    "apr_jax.version",
+  },
+  1: {
+    "apr_jax.augment",
+    "apr_jax.corruptions",
+    "apr_jax.data",
+    "apr_jax.models",
+    "apr_jax.parallel",
+  },
+  2: {
+    "apr_jax.experiment",
+    "apr_jax.training",
+    "apr_jax.evaluation",
+    "apr_jax.comparison",
+    "apr_jax.report",
+  },
+  3: {
+    "apr_jax.cli",
+    "apr_jax.import_torch",
+    "apr_jax.export_torch",
+    "apr_jax.sweep",
+    "apr_jax.sweeping",
+    "apr_jax.compare",
+    "train",
+    "evaluate",
+    "demo",
+    "configs",
+    "benchmarks",
+  },
 }
 LEVEL = {room: level for level, rooms in LEVELS.items() for room in rooms}
-# The face of the package: it shows what users call, and brings in the evaluation only inside a function.
+# The face of the package: it shows what users call, and brings in the evaluation only inside a
+# function.
 FACE = "apr_jax"
 
 
@@ -25,8 +55,16 @@ def module_name(path: pathlib.Path) -> str:
   return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-FILES = {module_name(path): path for path in (
-    *PACKAGE.rglob("*.py"), ROOT / "train.py", ROOT / "evaluate.py", ROOT / "demo.py", *(ROOT / "configs").glob("*.py"))}
+FILES = {
+  module_name(path): path
+  for path in (
+    *PACKAGE.rglob("*.py"),
+    ROOT / "train.py",
+    ROOT / "evaluate.py",
+    ROOT / "demo.py",
+    *(ROOT / "configs").glob("*.py"),
+  )
+}
 
 
 def room_of(module: str) -> str:
@@ -43,7 +81,12 @@ def level_of(module: str) -> int:
 def imports_of(module: str, inside_functions: bool = True) -> set[str]:
   """The project's modules that a module imports."""
   tree = ast.parse(FILES[module].read_text())
-  lazy = {inner for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for inner in ast.walk(node)}
+  lazy = {
+    inner
+    for node in ast.walk(tree)
+    if isinstance(node, ast.FunctionDef)
+    for inner in ast.walk(node)
+  }
   found = set()
   for node in ast.walk(tree):
     if node in lazy and not inside_functions:
@@ -53,14 +96,23 @@ def imports_of(module: str, inside_functions: bool = True) -> set[str]:
     elif isinstance(node, ast.ImportFrom):
       assert node.level == 0, f"{module}: relative import"
       # `from apr_jax import data` imports a module, `from apr_jax.data import load` a name.
-      found |= {f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in FILES else node.module
-                for alias in node.names}
-  return {name for name in found if name.split(".")[0] in ("apr_jax", "configs", "train", "evaluate", "demo")}
+      found |= {
+        f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in FILES else node.module
+        for alias in node.names
+      }
+  return {
+    name
+    for name in found
+    if name.split(".")[0] in ("apr_jax", "configs", "train", "evaluate", "demo")
+  }
 
 
 def test_every_module_has_a_level():
   assert {room_of(module) for module in FILES} - {FACE} <= LEVEL.keys()
-  assert len(FILES) > 50 and imports_of("apr_jax.training.loop") > {"apr_jax.experiment", "apr_jax.parallel"}
+  assert len(FILES) > 50 and imports_of("apr_jax.training.loop") > {
+    "apr_jax.experiment",
+    "apr_jax.parallel",
+  }
 
 
 @pytest.mark.parametrize("module", sorted(FILES.keys() - {FACE}))
@@ -75,7 +127,9 @@ def test_imports_point_downwards(module):
     if level == level_of(imported) == 1:
       assert room == other, f"{module} imports {imported}, a room beside it"
     if level == 0:
-      assert room == other or other == "apr_jax.errors", f"{module} imports {imported}, a room beside it"
+      assert room == other or other == "apr_jax.errors", (
+        f"{module} imports {imported}, a room beside it"
+      )
 
 
 def test_the_face_of_the_package_imports_the_assembly_only_when_asked():
@@ -92,7 +146,8 @@ def test_training_knows_nothing_of_evaluation_and_the_parts_of_training_nothing_
 
 def test_no_module_imports_itself_through_others():
   graph = {module: imports_of(module) & FILES.keys() - {FACE} for module in FILES if module != FACE}
-  # A package stands for its __init__, which imports its own modules; those import their package nowhere.
+  # A package stands for its __init__, which imports its own modules; those import their package
+  # nowhere.
   done, path = set(), []
 
   def visit(module):
@@ -108,7 +163,9 @@ def test_no_module_imports_itself_through_others():
 
 
 def test_only_parallel_says_pmap():
-  assert [module for module, path in FILES.items() if "pmap" in path.read_text()] == ["apr_jax.parallel"]
+  assert [module for module, path in FILES.items() if "pmap" in path.read_text()] == [
+    "apr_jax.parallel"
+  ]
 
 
 @pytest.mark.parametrize("module", sorted(FILES))
@@ -125,6 +182,9 @@ def test_slow_imports_are_made_where_they_are_needed_only():
   heavy = ("tensorflow", "tensorflow_datasets", "sklearn", "scipy", "torch", "matplotlib")
   for module, path in FILES.items():
     for node in ast.parse(path.read_text()).body:
-      names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else (
-          [node.module] if isinstance(node, ast.ImportFrom) else [])
+      names = (
+        [alias.name for alias in node.names]
+        if isinstance(node, ast.Import)
+        else ([node.module] if isinstance(node, ast.ImportFrom) else [])
+      )
       assert not [name for name in names if name.split(".")[0] in heavy], module

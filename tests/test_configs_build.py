@@ -16,12 +16,39 @@ from apr_jax.training.adversary import make_adversary
 from apr_jax.training.step import train_step
 
 NAMES = sorted(path.stem for path in (pathlib.Path(__file__).parents[1] / "configs").glob("*.py"))
-VIEWS = {"standard": 1, "apr_s": 1, "hybrid_s": 1, "hybrid_plus_s": 1, "cutout": 1, "mixup": 1, "cutmix": 1,
-         "autoaugment": 1, "random_autoaugment": 1, "patch_uniform": 1, "adversarial": 1, "max_blur": 1,
-         "stylized": 1, "deepaugment": 1, "apr_p": 2, "apr_sp": 2, "hybrid_p": 2,
-         "hybrid_ps": 2, "hybrid_plus_p": 2, "hybrid_plus_ps": 2, "deepaugment_apr_sp": 2, "supclr": 2, "augmix": 3}
+VIEWS = {
+  "standard": 1,
+  "apr_s": 1,
+  "hybrid_s": 1,
+  "hybrid_plus_s": 1,
+  "cutout": 1,
+  "mixup": 1,
+  "cutmix": 1,
+  "autoaugment": 1,
+  "random_autoaugment": 1,
+  "patch_uniform": 1,
+  "adversarial": 1,
+  "max_blur": 1,
+  "stylized": 1,
+  "deepaugment": 1,
+  "apr_p": 2,
+  "apr_sp": 2,
+  "hybrid_p": 2,
+  "hybrid_ps": 2,
+  "hybrid_plus_p": 2,
+  "hybrid_plus_ps": 2,
+  "deepaugment_apr_sp": 2,
+  "supclr": 2,
+  "augmix": 3,
+}
 # (pixels, classes) by the first word of a configuration's name; "base" is CIFAR's.
-DATA = {"digits": (8, 10), "cifar10": (32, 10), "base": (32, 10), "cifar100": (32, 100), "imagenet": (224, 1000)}
+DATA = {
+  "digits": (8, 10),
+  "cifar10": (32, 10),
+  "base": (32, 10),
+  "cifar100": (32, 100),
+  "imagenet": (224, 1000),
+}
 
 
 def load(name):
@@ -37,9 +64,21 @@ for config_name in NAMES:
 def of_the_step(name):
   """What the step of a configuration depends on, but for the number of classes."""
   config = load(name)
-  model = config.model.to_dict() | {"name": config.model.name if name in OWN.values() else "", "mean": (), "std": ()}
-  return repr((DATA[name.partition("_")[0]][0], config.augment.to_dict(), config.loss.to_dict(),
-               config.adversary.to_dict(), config.optimizer.to_dict(), model))
+  model = config.model.to_dict() | {
+    "name": config.model.name if name in OWN.values() else "",
+    "mean": (),
+    "std": (),
+  }
+  return repr(
+    (
+      DATA[name.partition("_")[0]][0],
+      config.augment.to_dict(),
+      config.loss.to_dict(),
+      config.adversary.to_dict(),
+      config.optimizer.to_dict(),
+      model,
+    )
+  )
 
 
 # CIFAR-100's configurations are CIFAR-10's with other data: one of each pair is traced.
@@ -49,7 +88,9 @@ for config_name in NAMES:
 
 
 def built(name):
-  """The configuration and its parts: with the network it names where that is its turn, else with a small one."""
+  """The configuration and its parts: with the network it names where that is its turn, else with a
+  small one.
+  """
   config = load(name)
   if name not in OWN.values():
     config.model.name = "wide_resnet_10_1"
@@ -66,7 +107,13 @@ def test_the_networks_are_among_those_traced():
 
 def test_those_left_out_have_a_twin_that_is_traced():
   assert len(NAMES) - len(TRACED) < len(NAMES) / 2
-  assert {name.partition("_")[0] for name in TRACED.values()} == {"base", "digits", "cifar10", "cifar100", "imagenet"}
+  assert {name.partition("_")[0] for name in TRACED.values()} == {
+    "base",
+    "digits",
+    "cifar10",
+    "cifar100",
+    "imagenet",
+  }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,10 +125,20 @@ def test_every_configuration_builds(name):
 @pytest.mark.parametrize("name", TRACED.values())
 def test_the_step_traces(name):
   config, parts = built(name)
-  update_rule = optimizer.make_optimizer(config.optimizer, lambda step: config.optimizer.learning_rate)
-  state = jax.eval_shape(functools.partial(train_state.create, 0, parts.model, parts.image_size, update_rule))
-  step = functools.partial(train_step, model=parts.model, augment=parts.augment, loss=parts.loss,
-                           optimizer=update_rule, adversary=make_adversary(config.adversary))
+  update_rule = optimizer.make_optimizer(
+    config.optimizer, lambda step: config.optimizer.learning_rate
+  )
+  state = jax.eval_shape(
+    functools.partial(train_state.create, 0, parts.model, parts.image_size, update_rule)
+  )
+  step = functools.partial(
+    train_step,
+    model=parts.model,
+    augment=parts.augment,
+    loss=parts.loss,
+    optimizer=update_rule,
+    adversary=make_adversary(config.adversary),
+  )
   # One device's share: its images and labels carry the mapped axis.
   images = jax.ShapeDtypeStruct((1, 4, *parts.image_size, 3), jnp.uint8)
   labels, shard = jax.ShapeDtypeStruct((1, 4), jnp.int32), jax.ShapeDtypeStruct((1,), jnp.int32)
@@ -91,7 +148,8 @@ def test_the_step_traces(name):
   for old, new in zip(jax.tree.leaves(state.params), jax.tree.leaves(after.params), strict=True):
     assert new.shape == (1, *old.shape) and new.dtype == old.dtype
   assert {name: value.dtype for name, value in sums.items()} == dict.fromkeys(
-      ("loss", "correct", "examples"), jnp.float32)
+    ("loss", "correct", "examples"), jnp.float32
+  )
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.partition("_")[2] in VIEWS])
@@ -99,7 +157,10 @@ def test_number_of_views(name):
   _, parts = built(name)
   classes = DATA[name.partition("_")[0]][1]
   images = jax.ShapeDtypeStruct((4, *parts.image_size, 3), jnp.uint8)
-  views, targets = jax.eval_shape(parts.augment, jax.random.key(0), images, jnp.zeros(4, jnp.int32), jnp.arange(4),
-                                  jnp.int32(0))
-  assert views.shape == (VIEWS[name.partition("_")[2]], *images.shape) and views.dtype == jnp.float32
+  views, targets = jax.eval_shape(
+    parts.augment, jax.random.key(0), images, jnp.zeros(4, jnp.int32), jnp.arange(4), jnp.int32(0)
+  )
+  assert (
+    views.shape == (VIEWS[name.partition("_")[2]], *images.shape) and views.dtype == jnp.float32
+  )
   assert targets.shape == (4, classes) and targets.dtype == jnp.float32

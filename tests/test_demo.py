@@ -1,4 +1,6 @@
-"""The demonstration, of two copied trainings: what it writes and names, and what a second start repeats."""
+"""The demonstration, of two copied trainings: what it writes and names, and what a second start
+repeats.
+"""
 
 import functools
 import json
@@ -20,7 +22,9 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 @pytest.fixture
 def small(run, tmp_path, monkeypatch):
-  """The folder of a demonstration of seconds: the first training is a copied run; a few scores and no pictures."""
+  """The folder of a demonstration of seconds: the first training is a copied run; a few scores and
+  no pictures.
+  """
   for _, config in demo.NETWORKS.values():
     monkeypatch.setattr(config, "get_config", lambda: workdir.read_config(run))
   train = loop.train
@@ -42,29 +46,43 @@ def small(run, tmp_path, monkeypatch):
 
 
 def contents(folder):
-  return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+  return {
+    path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+  }
 
 
 @pytest.mark.slow
 def test_the_demo_ends_by_naming_its_reports_and_a_second_start_too(small, monkeypatch, capsys):
-  named = [small / "standard" / "eval" / "report.html", small / "apr_sp" / "eval" / "report.html",
-           small / "compare.html"]
+  named = [
+    small / "standard" / "eval" / "report.html",
+    small / "apr_sp" / "eval" / "report.html",
+    small / "compare.html",
+  ]
   ending = "\n".join(["", "Look at the reports:", *(f"  {path}" for path in named), ""])
   demo.main()
   first = capsys.readouterr().out
-  assert first.endswith(ending) and " seconds. Lower errors" in first and "nothing left to do" not in first
+  assert (
+    first.endswith(ending)
+    and " seconds. Lower errors" in first
+    and "nothing left to do" not in first
+  )
   assert all("Configuration and versions" in path.read_text() for path in named)
   summary = json.loads((small / "summary.json").read_text())
   assert demo.table(summary) in first and summary.keys() == demo.NETWORKS.keys()
   for name, scores in summary.items():
     results = json.loads((small / name / "eval" / "results.json").read_text())
-    assert scores == {"clean_error": results["clean"]["error"], "mean_error": results["corruptions"]["mean_error"],
-                      "mean_auroc": results["ood"]["mean_auroc"]}
+    assert scores == {
+      "clean_error": results["clean"]["error"],
+      "mean_error": results["corruptions"]["mean_error"],
+      "mean_auroc": results["ood"]["mean_auroc"],
+    }
 
   before = contents(small)
   for path in [*named, small / "summary.json"]:
     path.write_text("damaged")
-  monkeypatch.setattr(part_store.PartStore, "put", lambda *_: pytest.fail("a finished part is computed again"))
+  monkeypatch.setattr(
+    part_store.PartStore, "put", lambda *_: pytest.fail("a finished part is computed again")
+  )
   demo.main()
   second = capsys.readouterr().out
   assert second.endswith(ending) and second.count("nothing left to do") == 2
@@ -77,7 +95,14 @@ def test_the_demo_ends_by_naming_its_reports_and_a_second_start_too(small, monke
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
 def test_make_demo_ends_with_the_demo():
-  environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}  # of `make test`
-  done = subprocess.run(["make", "--dry-run", "demo"], cwd=ROOT, env=environment, capture_output=True, text=True,
-                        check=True)
+  # of `make test`
+  environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+  done = subprocess.run(
+    ["make", "--dry-run", "demo"],
+    cwd=ROOT,
+    env=environment,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
   assert done.stdout.splitlines()[-1] == ".venv/bin/python demo.py"

@@ -1,4 +1,6 @@
-"""train.py and evaluate.py: what the user did wrong is one line and exit code 2; a killed run goes on."""
+"""train.py and evaluate.py: what the user did wrong is one line and exit code 2; a killed run goes
+on.
+"""
 
 import dataclasses
 import json
@@ -25,8 +27,9 @@ from apr_jax.training.workdir import adopt_config
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-# Imports once, then runs each command of the JSON list in argv[1] as a fork: the scripts themselves, from their
-# flags to their exit code, without seconds of imports each. No device is opened before the fork.
+# Imports once, then runs each command of the JSON list in argv[1] as a fork: the scripts
+# themselves, from their flags to their exit code, without seconds of imports each. No device is
+# opened before the fork.
 DRIVER = """
 import json, os, runpy, sys, warnings
 import apr_jax.cli, apr_jax.evaluation.runner, ml_collections.config_flags
@@ -55,7 +58,9 @@ for number, (script, *arguments) in enumerate(commands):
 
 def environment(folder, devices=None):
   values = {"JAX_PLATFORMS": "cpu", "HOME": str(folder)}
-  flags = {} if devices is None else {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+  flags = (
+    {} if devices is None else {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+  )
   return {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"} | values | flags
 
 
@@ -69,48 +74,84 @@ def evaluate(*arguments):
 
 # {case: (command, what the line must say)}; all but the marked ones in a folder that stays empty.
 BAD = {
-    "unknown key": (train("--config.optimizer.learning_rat=1"), ["learning_rat", "learning_rate"]),
-    "wrong type": (train("--config.batch_size=many"), ["batch_size", "many"]),
-    "fraction for a whole number": (train("--config.batch_size=1.5"), ["batch_size", "1.5"]),
-    "missing config file": (train(config="configs/none.py"), ["none.py"]),
-    "no config": (["train.py", "--workdir=run"], ["--config"]),
-    "unknown flag": (train("--epochs=3"), ["epochs"]),
-    "sets without quotes": (train("--config.evaluation.ood_sets=svhn,cifar100"),
-                            ["evaluation.ood_sets must be names of data sets, ('A', 'B'), without commas, got ('svhn,cifar100',)"]),
-    "a number for a folder": (train("--config.data.extra_folders=(1,)"), ["data.extra_folders must be folders"]),
-    "unexpected argument": (train("config.epochs=3"), ["unexpected argument 'config.epochs=3'"]),
-    "broken config file": (train(config="setup.cfg"), ["setup.cfg"]),
-    "unknown model": (train("--config.model.name=wide_resnet_40_20"),
-                      ["unknown model.name 'wide_resnet_40_20'; did you mean 'wide_resnet_40_2'?"]),
-    "batch size and devices": (train("--config.batch_size=30"),
-                               ["batch_size 30 is not divisible", "number of devices, 4"]),
-    "batch size and data": (train("--config.batch_size=2000"), ["batch_size 2000", "1437"]),
-    "missing data": (train("--config.data.name=npy", "--config.data.data_dir=nowhere"), ["nowhere"]),
-    "workdir is a file": (train("--workdir=/dev/null/run"), ["/dev/null/run"]),
-    "workdir is an address": (train("--workdir=gs://bucket/run"), ["gs://bucket/run is an address"]),
-    "workdir of another config": (train("--workdir=stored", "--config.seed=5"),
-                                  ["stored", "seed (0 there, 5 now)"]),
-    "evaluate without a workdir flag": (evaluate(), ["--workdir"]),
-    "evaluate nothing": (evaluate("--workdir=nowhere"), ["nowhere holds no run"]),
-    "evaluate without checkpoint": (evaluate("--workdir=stored"), ["stored holds no checkpoint yet"]),
-    "unknown suite": (evaluate("--workdir=stored", "--suites=clean,odd"),
-                      ["unknown suite 'odd'; did you mean 'ood'?"]),
-    "unknown source": (evaluate("--workdir=stored", "--corruptions=publishd"), ["did you mean 'published'?"]),
-    "evaluate with an unexpected argument": (evaluate("--workdir=stored", "clean"),
-                                             ["unexpected argument 'clean'"]),
-    "a number for a configuration": (["train.py", "--config=given/three.py"], ["given/three.py", "returns 3"]),
-    "empty configuration": (["train.py", "--config=given/empty.py"],
-                            ["given/empty.py", "of the keys of configs/base.py"]),
-    "typo in a configuration file": (["train.py", "--config=given/typo.py"],
-                                     ["unknown key 'epohcs'; did you mean 'epochs'?"]),
-    "auto without a cluster": (train("--coordinator=auto"), ["--coordinator=auto finds no cluster"]),
-    "TFDS without data": (train("--config.data.data_dir=stored", config="configs/cifar10_standard.py"),
-                          ["stored/cifar10", "is not prepared there"]),
-    "damaged image in a stream": (
-        train("--workdir=given/run", "--config.data.name=folder:given/pictures", "--config.data.limit=0",
-              "--config.data.stream=True", "--config.data.image_size=16", "--config.batch_size=4"),
-        ["given/pictures/train/", ".png: cannot be read as an image"]),
-    "negative limit": (evaluate("--workdir=stored", "--limit=-1"), ["limit must be 0"]),
+  "unknown key": (train("--config.optimizer.learning_rat=1"), ["learning_rat", "learning_rate"]),
+  "wrong type": (train("--config.batch_size=many"), ["batch_size", "many"]),
+  "fraction for a whole number": (train("--config.batch_size=1.5"), ["batch_size", "1.5"]),
+  "missing config file": (train(config="configs/none.py"), ["none.py"]),
+  "no config": (["train.py", "--workdir=run"], ["--config"]),
+  "unknown flag": (train("--epochs=3"), ["epochs"]),
+  "sets without quotes": (
+    train("--config.evaluation.ood_sets=svhn,cifar100"),
+    [
+      "evaluation.ood_sets must be names of data sets, ('A', 'B'), without commas, got ('svhn,cifar100',)"
+    ],
+  ),
+  "a number for a folder": (
+    train("--config.data.extra_folders=(1,)"),
+    ["data.extra_folders must be folders"],
+  ),
+  "unexpected argument": (train("config.epochs=3"), ["unexpected argument 'config.epochs=3'"]),
+  "broken config file": (train(config="setup.cfg"), ["setup.cfg"]),
+  "unknown model": (
+    train("--config.model.name=wide_resnet_40_20"),
+    ["unknown model.name 'wide_resnet_40_20'; did you mean 'wide_resnet_40_2'?"],
+  ),
+  "batch size and devices": (
+    train("--config.batch_size=30"),
+    ["batch_size 30 is not divisible", "number of devices, 4"],
+  ),
+  "batch size and data": (train("--config.batch_size=2000"), ["batch_size 2000", "1437"]),
+  "missing data": (train("--config.data.name=npy", "--config.data.data_dir=nowhere"), ["nowhere"]),
+  "workdir is a file": (train("--workdir=/dev/null/run"), ["/dev/null/run"]),
+  "workdir is an address": (train("--workdir=gs://bucket/run"), ["gs://bucket/run is an address"]),
+  "workdir of another config": (
+    train("--workdir=stored", "--config.seed=5"),
+    ["stored", "seed (0 there, 5 now)"],
+  ),
+  "evaluate without a workdir flag": (evaluate(), ["--workdir"]),
+  "evaluate nothing": (evaluate("--workdir=nowhere"), ["nowhere holds no run"]),
+  "evaluate without checkpoint": (evaluate("--workdir=stored"), ["stored holds no checkpoint yet"]),
+  "unknown suite": (
+    evaluate("--workdir=stored", "--suites=clean,odd"),
+    ["unknown suite 'odd'; did you mean 'ood'?"],
+  ),
+  "unknown source": (
+    evaluate("--workdir=stored", "--corruptions=publishd"),
+    ["did you mean 'published'?"],
+  ),
+  "evaluate with an unexpected argument": (
+    evaluate("--workdir=stored", "clean"),
+    ["unexpected argument 'clean'"],
+  ),
+  "a number for a configuration": (
+    ["train.py", "--config=given/three.py"],
+    ["given/three.py", "returns 3"],
+  ),
+  "empty configuration": (
+    ["train.py", "--config=given/empty.py"],
+    ["given/empty.py", "of the keys of configs/base.py"],
+  ),
+  "typo in a configuration file": (
+    ["train.py", "--config=given/typo.py"],
+    ["unknown key 'epohcs'; did you mean 'epochs'?"],
+  ),
+  "auto without a cluster": (train("--coordinator=auto"), ["--coordinator=auto finds no cluster"]),
+  "TFDS without data": (
+    train("--config.data.data_dir=stored", config="configs/cifar10_standard.py"),
+    ["stored/cifar10", "is not prepared there"],
+  ),
+  "damaged image in a stream": (
+    train(
+      "--workdir=given/run",
+      "--config.data.name=folder:given/pictures",
+      "--config.data.limit=0",
+      "--config.data.stream=True",
+      "--config.data.image_size=16",
+      "--config.batch_size=4",
+    ),
+    ["given/pictures/train/", ".png: cannot be read as an image"],
+  ),
+  "negative limit": (evaluate("--workdir=stored", "--limit=-1"), ["limit must be 0"]),
 }
 
 
@@ -119,10 +160,15 @@ NEED_TENSORFLOW = ("TFDS without data", "damaged image in a stream")
 
 def write_given(folder):
   """Configuration files of other users, and class folders with damaged training images."""
-  for name, content in (("three", "get_config = lambda: 3"),
-                        ("empty", "import ml_collections\nget_config = ml_collections.ConfigDict"),
-                        ("typo", "from configs import base\ndef get_config():\n  config = base.get_config()\n"
-                                 "  config.update({'epohcs': 3})\n  return config\n")):
+  for name, content in (
+    ("three", "get_config = lambda: 3"),
+    ("empty", "import ml_collections\nget_config = ml_collections.ConfigDict"),
+    (
+      "typo",
+      "from configs import base\ndef get_config():\n  config = base.get_config()\n"
+      "  config.update({'epohcs': 3})\n  return config\n",
+    ),
+  ):
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.py").write_text(content)
   for number in range(12):
@@ -148,17 +194,27 @@ def outcomes(tmp_path_factory):
   from configs import digits_standard
 
   folder, logs = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("logs")
-  adopt_config(folder / "stored", experiment.resolve(digits_standard.get_config(), load("digits", "train")))
+  adopt_config(
+    folder / "stored", experiment.resolve(digits_standard.get_config(), load("digits", "train"))
+  )
   write_given(folder / "given")
   commands = [[str(ROOT / script), *arguments] for (script, *arguments), _ in BAD.values()]
   driver = DRIVER.replace('f"{', f'"{logs}/" f"{{')
-  subprocess.run([sys.executable, "-c", driver, json.dumps(commands)], cwd=folder, check=True, timeout=300,
-                 env=environment(logs, devices=4) | {"PYTHONPATH": str(ROOT)})
+  subprocess.run(
+    [sys.executable, "-c", driver, json.dumps(commands)],
+    cwd=folder,
+    check=True,
+    timeout=300,
+    env=environment(logs, devices=4) | {"PYTHONPATH": str(ROOT)},
+  )
   read = lambda number, what: (logs / f"{number}.{what}").read_text()
-  results = {case: Outcome(int(read(number, "code")), read(number, "out"), read(number, "err"))
-             for number, case in enumerate(BAD)}
-  return results, {str(path.relative_to(folder)) for path in folder.rglob("*")
-                   if "given" not in path.parts}
+  results = {
+    case: Outcome(int(read(number, "code")), read(number, "out"), read(number, "err"))
+    for number, case in enumerate(BAD)
+  }
+  return results, {
+    str(path.relative_to(folder)) for path in folder.rglob("*") if "given" not in path.parts
+  }
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -167,7 +223,7 @@ def test_bad_input_is_one_line_and_exit_code_2(outcomes, case):
     pytest.importorskip("tensorflow_datasets")
   outcome = outcomes[0][case]
   assert outcome.code == 2, outcome.err
-  line, = outcome.err.splitlines()
+  (line,) = outcome.err.splitlines()
   assert line.startswith("error: ")
   for words in BAD[case][1]:
     assert words in line
@@ -178,40 +234,62 @@ def test_bad_input_writes_nothing(outcomes):
   assert outcomes[1] == {"stored", "stored/config.json"}
 
 
-def test_a_defect_of_ours_keeps_its_traceback_and_a_user_error_does_not(monkeypatch, tmp_path, capsys):
+def test_a_defect_of_ours_keeps_its_traceback_and_a_user_error_does_not(
+  monkeypatch, tmp_path, capsys
+):
   monkeypatch.setattr(cli, "use_compilation_cache", lambda: None)
 
   def fails(error):
     def main():
       raise error
+
     return main
 
   with pytest.raises(ZeroDivisionError):
     cli._main(fails(ZeroDivisionError()))
-  for error, code, said in [(UserError("no"), 2, "error: no\n"), (Interrupted(15, 7), 143, "stopped by SIGTERM"),
-                            (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory\nallocating 9 GiB"), 2,
-                             "error: the memory of the device is full (RESOURCE_EXHAUSTED: Out of memory allocating 9"),
-                            (Interrupted(2, 7), 130, "stopped by SIGINT after step 7")]:
+  for error, code, said in [
+    (UserError("no"), 2, "error: no\n"),
+    (Interrupted(15, 7), 143, "stopped by SIGTERM"),
+    (
+      jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory\nallocating 9 GiB"),
+      2,
+      "error: the memory of the device is full (RESOURCE_EXHAUSTED: Out of memory allocating 9",
+    ),
+    (Interrupted(2, 7), 130, "stopped by SIGINT after step 7"),
+  ]:
     with pytest.raises(SystemExit) as exit_:
       cli._main(fails(error))
     assert exit_.value.code == code
     assert capsys.readouterr().err.startswith(said)
 
 
-@pytest.mark.parametrize("path, expected", [
-    ("configs/digits_apr_sp.py", "runs/digits_apr_sp"), ("/a/b.c/x.py", "runs/x")])
+@pytest.mark.parametrize(
+  "path, expected", [("configs/digits_apr_sp.py", "runs/digits_apr_sp"), ("/a/b.c/x.py", "runs/x")]
+)
 def test_default_workdir(path, expected):
   assert cli.default_workdir(path) == expected
 
 
 def test_a_configuration_is_called_after_its_file_unless_it_has_a_name():
   assert cli.load_config(str(ROOT / "configs/digits_apr_sp.py")).name == "digits_apr_sp"
-  assert cli.load_config(str(ROOT / "configs/digits_apr_sp.py"), ["name=mine", "epochs=3"]).name == "mine"
+  assert (
+    cli.load_config(str(ROOT / "configs/digits_apr_sp.py"), ["name=mine", "epochs=3"]).name
+    == "mine"
+  )
 
 
-TRAIN = [sys.executable, str(ROOT / "train.py"), f"--config={ROOT / 'configs/digits_apr_s.py'}",
-         "--config.data.limit=256", "--config.data.image_size=8", "--config.batch_size=32", "--config.epochs=4",
-         "--config.eval_every_epochs=0", "--config.log_every_steps=1", "--config.checkpoint.every_steps=3"]
+TRAIN = [
+  sys.executable,
+  str(ROOT / "train.py"),
+  f"--config={ROOT / 'configs/digits_apr_s.py'}",
+  "--config.data.limit=256",
+  "--config.data.image_size=8",
+  "--config.batch_size=32",
+  "--config.epochs=4",
+  "--config.eval_every_epochs=0",
+  "--config.log_every_steps=1",
+  "--config.checkpoint.every_steps=3",
+]
 
 
 def steps(workdir):
@@ -225,9 +303,16 @@ def steps(workdir):
 
 
 def start_and_stop(workdir, step, number, folder):
-  """Starts the run, and sends it the signal when it has logged the step; its exit code and stderr."""
-  with subprocess.Popen([*TRAIN, f"--workdir={workdir}"], env=environment(folder), stdout=subprocess.DEVNULL,
-                        stderr=subprocess.PIPE, text=True) as process:
+  """Starts the run, and sends it the signal when it has logged the step; its exit code and
+  stderr.
+  """
+  with subprocess.Popen(
+    [*TRAIN, f"--workdir={workdir}"],
+    env=environment(folder),
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.PIPE,
+    text=True,
+  ) as process:
     deadline = time.monotonic() + 200
     while process.poll() is None and steps(workdir) < step:
       assert time.monotonic() < deadline
@@ -240,8 +325,13 @@ def start_and_stop(workdir, step, number, folder):
 @pytest.mark.slow
 def test_a_killed_run_ends_with_the_parameters_of_one_that_was_not(tmp_path):
   whole, killed = tmp_path / "whole", tmp_path / "killed"
-  subprocess.run([*TRAIN, f"--workdir={whole}"], env=environment(tmp_path), check=True, stdout=subprocess.DEVNULL,
-                 timeout=300)
+  subprocess.run(
+    [*TRAIN, f"--workdir={whole}"],
+    env=environment(tmp_path),
+    check=True,
+    stdout=subprocess.DEVNULL,
+    timeout=300,
+  )
   draw = random.SystemRandom()
   first = draw.randint(1, 12)
   assert start_and_stop(killed, first, signal.SIGKILL, tmp_path)[0] == -signal.SIGKILL
@@ -250,25 +340,61 @@ def test_a_killed_run_ends_with_the_parameters_of_one_that_was_not(tmp_path):
   third = draw.randint(19, 24)
   code, err = start_and_stop(killed, third, signal.SIGTERM, tmp_path)
   assert code == 143, err
-  assert re.search(r"^stopped by SIGTERM after step \d+; its state is saved: the same command continues it$", err,
-                   re.MULTILINE) and "Traceback" not in err
-  result = subprocess.run([*TRAIN, f"--workdir={killed}"], env=environment(tmp_path), check=True, text=True,
-                          capture_output=True, timeout=300)
+  assert (
+    re.search(
+      r"^stopped by SIGTERM after step \d+; its state is saved: the same command continues it$",
+      err,
+      re.MULTILINE,
+    )
+    and "Traceback" not in err
+  )
+  result = subprocess.run(
+    [*TRAIN, f"--workdir={killed}"],
+    env=environment(tmp_path),
+    check=True,
+    text=True,
+    capture_output=True,
+    timeout=300,
+  )
   assert "continues at step" in result.stdout
   stops = (first, second, third)
-  content = [jax.tree_util.tree_leaves_with_path([
-      ocp.StandardCheckpointer().restore(workdir / "checkpoints" / "32" / part) for part in ("model", "training")])
-             for workdir in (whole, killed)]
+  content = [
+    jax.tree_util.tree_leaves_with_path(
+      [
+        ocp.StandardCheckpointer().restore(workdir / "checkpoints" / "32" / part)
+        for part in ("model", "training")
+      ]
+    )
+    for workdir in (whole, killed)
+  ]
   assert len(content[0]) > 50
   for (path, expected), (_, found) in zip(*content, strict=True):
-    np.testing.assert_array_equal(expected, found, err_msg=f"{jax.tree_util.keystr(path)}, stopped after {stops}")
-  logged = [[{key: value for key, value in json.loads(line).items() if key != "images_per_second"}
-             for line in (workdir / "metrics.jsonl").read_text().splitlines()] for workdir in (whole, killed)]
+    np.testing.assert_array_equal(
+      expected, found, err_msg=f"{jax.tree_util.keystr(path)}, stopped after {stops}"
+    )
+  logged = [
+    [
+      {key: value for key, value in json.loads(line).items() if key != "images_per_second"}
+      for line in (workdir / "metrics.jsonl").read_text().splitlines()
+    ]
+    for workdir in (whole, killed)
+  ]
   assert logged[0] == logged[1] and len(logged[0]) == 33, stops
 
   scores = subprocess.run(
-      [sys.executable, str(ROOT / "evaluate.py"), f"--workdir={killed}", "--suites=clean,ood", "--limit=50"],
-      env=environment(tmp_path), check=True, text=True, capture_output=True, timeout=300)
+    [
+      sys.executable,
+      str(ROOT / "evaluate.py"),
+      f"--workdir={killed}",
+      "--suites=clean,ood",
+      "--limit=50",
+    ],
+    env=environment(tmp_path),
+    check=True,
+    text=True,
+    capture_output=True,
+    timeout=300,
+  )
   results = json.loads((killed / "eval" / "results.json").read_text())
   assert f"clean error            {results['clean']['error']:6.2f} %   (50 images)" in scores.stdout
   assert results["meta"]["step"] == 32
@@ -279,18 +405,40 @@ def test_train_on_a_stream_of_class_folders(tmp_path):
   pytest.importorskip("tensorflow")
   pixels = np.random.RandomState(0).randint(0, 256, (16, 40, 50, 3)).astype(np.uint8)
   for number, image in enumerate(pixels):
-    path = tmp_path / "data" / ("train" if number < 12 else "test") / ("ant", "bee")[number % 2] / f"{number}.jpg"
+    path = (
+      tmp_path
+      / "data"
+      / ("train" if number < 12 else "test")
+      / ("ant", "bee")[number % 2]
+      / f"{number}.jpg"
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image).save(path)
   result = subprocess.run(
-      [sys.executable, str(ROOT / "train.py"), f"--config={ROOT / 'configs/digits_standard.py'}",
-       f"--workdir={tmp_path / 'run'}", f"--config.data.name=folder:{tmp_path / 'data'}",
-       f"--config.data.extra_folders=('{tmp_path / 'data'}',)", "--config.data.stream=True",
-       "--config.data.image_size=16", "--config.data.resize=20", "--config.augment.crop_padding=0",
-       "--config.batch_size=4", "--config.log_every_steps=1", "--config.epochs=1"],
-      env=environment(tmp_path), text=True, capture_output=True, timeout=300)
+    [
+      sys.executable,
+      str(ROOT / "train.py"),
+      f"--config={ROOT / 'configs/digits_standard.py'}",
+      f"--workdir={tmp_path / 'run'}",
+      f"--config.data.name=folder:{tmp_path / 'data'}",
+      f"--config.data.extra_folders=('{tmp_path / 'data'}',)",
+      "--config.data.stream=True",
+      "--config.data.image_size=16",
+      "--config.data.resize=20",
+      "--config.augment.crop_padding=0",
+      "--config.batch_size=4",
+      "--config.log_every_steps=1",
+      "--config.epochs=1",
+    ],
+    env=environment(tmp_path),
+    text=True,
+    capture_output=True,
+    timeout=300,
+  )
   assert result.returncode == 0, result.stderr
   assert "24 images, 6 steps per epoch" in result.stdout and result.stderr == ""
-  logged = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+  logged = [
+    json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+  ]
   assert [line["step"] for line in logged if "input_wait" in line] == [1, 2, 3, 4, 5, 6]
   assert logged[-1]["clean_error"] in (0, 25, 50, 75, 100)  # of four

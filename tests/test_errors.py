@@ -15,7 +15,8 @@ def test_lookup_suggests_the_nearest_and_lists_all_in_order():
   with pytest.raises(UserError) as error:
     lookup(TABLE, "resnet5", "model")
   assert str(error.value) == (
-      "unknown model 'resnet5'; did you mean 'resnet50'? Known: allconv, resnet18, resnet50")
+    "unknown model 'resnet5'; did you mean 'resnet50'? Known: allconv, resnet18, resnet50"
+  )
 
 
 def test_lookup_does_not_guess_wildly():
@@ -29,16 +30,21 @@ def test_a_user_error_is_a_value_error():
 
 
 def test_unknown_takes_anything_iterable():
-  assert unknown("trian", "split", ("train", "test")).startswith("unknown split 'trian'; did you mean 'train'?")
+  assert unknown("trian", "split", ("train", "test")).startswith(
+    "unknown split 'trian'; did you mean 'train'?"
+  )
 
 
-@pytest.mark.parametrize("message, line", [
+@pytest.mark.parametrize(
+  "message, line",
+  [
     ("a\n  b\t c\n", "a b c"),
     ("", "ValueError"),
     (" \n", "ValueError"),
     ("x" * 300, "x" * 300),
     ("x" * 301, "x" * 297 + "..."),
-])
+  ],
+)
 def test_one_line(message, line):
   assert one_line(ValueError(message)) == line
 

@@ -18,7 +18,9 @@ def config(**overrides):
   from configs import base
 
   made = base.get_config()
-  made.update_from_flattened_dict({key.replace("__", "."): value for key, value in overrides.items()})
+  made.update_from_flattened_dict(
+    {key.replace("__", "."): value for key, value in overrides.items()}
+  )
   return made
 
 
@@ -38,17 +40,25 @@ def test_resolve_twice_is_resolve_once():
   assert experiment.resolve(once, TRAIN).to_dict() == once.to_dict()
 
 
-@pytest.mark.parametrize("overrides, words", [
+@pytest.mark.parametrize(
+  "overrides, words",
+  [
     ({"model__num_classes": 10}, "model.num_classes is 10, but the data set 'small' has 7"),
-    ({"model__image_size": (12, 8)}, "model.image_size is (12, 8), but the data set 'small' has (8, 12)"),
-])
+    (
+      {"model__image_size": (12, 8)},
+      "model.image_size is (12, 8), but the data set 'small' has (8, 12)",
+    ),
+  ],
+)
 def test_a_configuration_that_contradicts_the_data_is_refused(overrides, words):
   with pytest.raises(UserError) as error:
     experiment.resolve(config(**overrides), TRAIN)
   assert words in str(error.value)
 
 
-@pytest.mark.parametrize("key, value, rule", [
+@pytest.mark.parametrize(
+  "key, value, rule",
+  [
     ("epochs", 0, "above 0"),
     ("epochs", -3, "above 0"),
     ("batch_size", 0, "above 0"),
@@ -92,45 +102,85 @@ def test_a_configuration_that_contradicts_the_data_is_refused(overrides, words):
     ("loss.temperature", 0.0, "above 0"),
     ("augment.patch_uniform.size", -1, "0 or more"),
     ("augment.patch_uniform.scale", 1.5, "in 0..1"),
-    ("augment.autoaugment", "svhn", "empty or one of cifar10, cifar10_disjoint, imagenet, imagenet_disjoint"),
+    (
+      "augment.autoaugment",
+      "svhn",
+      "empty or one of cifar10, cifar10_disjoint, imagenet, imagenet_disjoint",
+    ),
     ("adversary.steps", -1, "0 or more"),
     ("adversary.epsilon", 300.0, "in 0..255"),
     ("adversary.step_size", 0.0, "above 0"),
-])
+  ],
+)
 def test_values_out_of_range_are_named_with_their_rule(key, value, rule):
   with pytest.raises(UserError) as error:
     experiment.resolve(config(**{key.replace(".", "__"): value}), TRAIN)
   assert str(error.value) == f"{key} must be {rule}, got {value!r}"
 
 
-@pytest.mark.parametrize("key, value", [
-    ("eval_every_epochs", 0), ("augment.apr_p.prob", 1.0), ("augment.apr_s.severity", 10.0),
-    ("augment.crop_fill", 255), ("augment.crop_padding", 0), ("augment.apr_s.overflow", "wrap")])
+@pytest.mark.parametrize(
+  "key, value",
+  [
+    ("eval_every_epochs", 0),
+    ("augment.apr_p.prob", 1.0),
+    ("augment.apr_s.severity", 10.0),
+    ("augment.crop_fill", 255),
+    ("augment.crop_padding", 0),
+    ("augment.apr_s.overflow", "wrap"),
+  ],
+)
 def test_values_at_the_edge_are_accepted(key, value):
   resolved = experiment.resolve(config(**{key.replace(".", "__"): value}), TRAIN)
   assert flatten(resolved.to_dict())[key] == value
 
 
-@pytest.mark.parametrize("first, second", [
-    ("apr_p.prob", "mixup.alpha"), ("apr_p.prob", "hybrid_p.prob"), ("mixup.alpha", "cutmix.alpha"),
-    ("hybrid_p.prob", "cutmix.alpha"), ("apr_s.prob", "hybrid_s.prob"), ("autoaugment", "apr_s.prob"),
-    ("apr_s.prob", "augmix.width"), ("apr_p.prob", "augmix.width"), ("mixup.alpha", "augmix.width"),
-    ("cutout.size", "augmix.width"), ("simclr.views", "augmix.width"), ("apr_s.prob", "simclr.views"),
-    ("apr_p.prob", "simclr.views"), ("cutout.size", "simclr.views"),
-    ("autoaugment", "random_autoaugment"), ("patch_uniform.size", "apr_s.prob"),
-    ("patch_uniform.size", "cutout.size"), ("random_autoaugment", "hybrid_s.prob")])
+@pytest.mark.parametrize(
+  "first, second",
+  [
+    ("apr_p.prob", "mixup.alpha"),
+    ("apr_p.prob", "hybrid_p.prob"),
+    ("mixup.alpha", "cutmix.alpha"),
+    ("hybrid_p.prob", "cutmix.alpha"),
+    ("apr_s.prob", "hybrid_s.prob"),
+    ("autoaugment", "apr_s.prob"),
+    ("apr_s.prob", "augmix.width"),
+    ("apr_p.prob", "augmix.width"),
+    ("mixup.alpha", "augmix.width"),
+    ("cutout.size", "augmix.width"),
+    ("simclr.views", "augmix.width"),
+    ("apr_s.prob", "simclr.views"),
+    ("apr_p.prob", "simclr.views"),
+    ("cutout.size", "simclr.views"),
+    ("autoaugment", "random_autoaugment"),
+    ("patch_uniform.size", "apr_s.prob"),
+    ("patch_uniform.size", "cutout.size"),
+    ("random_autoaugment", "hybrid_s.prob"),
+  ],
+)
 def test_augmentations_that_exclude_each_other_are_refused_in_one_line(first, second):
   values = {"width": 3, "size": 3, "views": 3, "autoaugment": "cifar10", "random_autoaugment": True}
-  on = {f"augment__{key.replace('.', '__')}": values.get(key.split(".")[-1], 0.5) for key in (first, second)}
+  on = {
+    f"augment__{key.replace('.', '__')}": values.get(key.split(".")[-1], 0.5)
+    for key in (first, second)
+  }
   with pytest.raises(UserError) as error:
     experiment.resolve(config(**on), TRAIN)
   names = {f"augment.{key.partition('.')[0]}" for key in (first, second)}
-  assert all(name in str(error.value) for name in names) and "exclude each other" in str(error.value)
+  assert all(name in str(error.value) for name in names) and "exclude each other" in str(
+    error.value
+  )
   assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("keys", [("apr_s.prob", "apr_p.prob"), ("hybrid_s.prob", "hybrid_p.prob"),
-                                  ("apr_s.prob", "cutout.size", "mixup.alpha"), ("cutout.size", "apr_p.prob")])
+@pytest.mark.parametrize(
+  "keys",
+  [
+    ("apr_s.prob", "apr_p.prob"),
+    ("hybrid_s.prob", "hybrid_p.prob"),
+    ("apr_s.prob", "cutout.size", "mixup.alpha"),
+    ("cutout.size", "apr_p.prob"),
+  ],
+)
 def test_augmentations_that_go_together_are_accepted(keys):
   on = {f"augment__{key.replace('.', '__')}": 3 if key.endswith("size") else 0.5 for key in keys}
   resolved = flatten(experiment.resolve(config(**on), TRAIN).to_dict())
@@ -138,27 +188,46 @@ def test_augmentations_that_go_together_are_accepted(keys):
 
 
 def test_augmix_brings_its_loss_with_the_configured_weight():
-  parts = experiment.build(experiment.resolve(config(augment__augmix__width=2, loss__jsd_weight=3.0), TRAIN))
+  parts = experiment.build(
+    experiment.resolve(config(augment__augmix__width=2, loss__jsd_weight=3.0), TRAIN)
+  )
   logits, targets = np.random.default_rng(0).normal(size=(3, 4, 7)), np.eye(7)[:4]
   assert parts.loss(logits, targets) == losses.augmix_loss(logits, targets, 3.0)
 
 
 def test_simclr_brings_its_loss_and_a_projection():
-  overrides = {"model__name": "wide_resnet_10_1", "augment__simclr__views": 2, "loss__temperature": 0.3}
+  overrides = {
+    "model__name": "wide_resnet_10_1",
+    "augment__simclr__views": 2,
+    "loss__temperature": 0.3,
+  }
   parts = experiment.build(experiment.resolve(config(**overrides), TRAIN))
   assert isinstance(parts.model.network, Contrastive)
-  assert parts.model.network.network.num_classes == 0 and parts.model.network.num_classes == parts.num_classes == 7
+  assert (
+    parts.model.network.network.num_classes == 0
+    and parts.model.network.num_classes == parts.num_classes == 7
+  )
   outputs = np.random.default_rng(0).normal(size=(2, 4, 7 + 3)).astype(np.float32)
   shared = jax.vmap(parts.loss, axis_name=parallel.AXIS, in_axes=(0, None))
   assert shared(outputs[None], np.eye(7)[:4])[0] == pytest.approx(
-      float(losses.supclr_loss(outputs, np.eye(7)[:4], 0.3)), rel=1e-6)
+    float(losses.supclr_loss(outputs, np.eye(7)[:4], 0.3)), rel=1e-6
+  )
 
 
 def test_a_run_from_before_the_rivals_can_still_be_evaluated():
   stored = experiment.resolve(config(model__name="wide_resnet_10_1"), TRAIN)
   with stored.unlocked():
     del stored.loss
-    for name in ("hybrid_p", "hybrid_s", "cutout", "mixup", "cutmix", "augmix", "autoaugment", "simclr"):
+    for name in (
+      "hybrid_p",
+      "hybrid_s",
+      "cutout",
+      "mixup",
+      "cutmix",
+      "augmix",
+      "autoaugment",
+      "simclr",
+    ):
       del stored.augment[name]
   assert experiment.build(stored).num_classes == 7
 
@@ -175,7 +244,11 @@ def test_a_run_whose_autoaugment_was_a_switch_can_still_be_evaluated(value):
 
 
 def test_build_makes_the_configured_parts():
-  overrides = {"model__name": "wide_resnet_10_1", "model__mean": (0.1, 0.2, 0.3), "augment__apr_p__prob": 0.6}
+  overrides = {
+    "model__name": "wide_resnet_10_1",
+    "model__mean": (0.1, 0.2, 0.3),
+    "augment__apr_p__prob": 0.6,
+  }
   parts = experiment.build(experiment.resolve(config(**overrides), TRAIN))
   assert (parts.num_classes, parts.image_size) == (7, (8, 12))
   assert (parts.model.mean, parts.model.std) == ((0.1, 0.2, 0.3), (0.2023, 0.1994, 0.2010))
@@ -183,14 +256,25 @@ def test_build_makes_the_configured_parts():
   assert (network.num_classes, network.depth, network.widen) == (7, 10, 1)
   assert parts.loss is losses.apr_loss
   views, targets = jax.eval_shape(
-      parts.augment, jax.random.key(0), TRAIN.images, TRAIN.labels, jnp.arange(6), jnp.int32(0))
+    parts.augment, jax.random.key(0), TRAIN.images, TRAIN.labels, jnp.arange(6), jnp.int32(0)
+  )
   assert (views.shape, targets.shape) == ((2, 6, 8, 12, 3), (6, 7))
 
 
-@pytest.mark.parametrize("dtype, expected", [
-    ("float32", jnp.float32), ("bfloat16", jnp.bfloat16), ("auto", jnp.float32)])  # the tests run on CPU
+@pytest.mark.parametrize(
+  "dtype, expected",
+  [
+    # the tests run on CPU
+    ("float32", jnp.float32),
+    ("bfloat16", jnp.bfloat16),
+    ("auto", jnp.float32),
+  ],
+)
 def test_precision_of_the_network(dtype, expected):
-  assert experiment.build(experiment.resolve(config(model__dtype=dtype), TRAIN)).model.network.dtype == expected
+  assert (
+    experiment.build(experiment.resolve(config(model__dtype=dtype), TRAIN)).model.network.dtype
+    == expected
+  )
 
 
 @pytest.mark.parametrize("sync, axis", [(False, None), (True, parallel.AXIS)])
@@ -212,7 +296,9 @@ def test_the_predictor_is_the_model_in_evaluation_mode():
   images = random.integers(0, 256, (3, 8, 12, 3), dtype=np.uint8)
   predictor = parts.predictor(2, jax.devices()[:1])
   expected = parts.model.apply(variables, jnp.asarray(images, jnp.float32) / 255, train=False)
-  np.testing.assert_allclose(predictor.logits(predictor.place(variables), images), expected, rtol=1e-4)
+  np.testing.assert_allclose(
+    predictor.logits(predictor.place(variables), images), expected, rtol=1e-4
+  )
 
 
 def test_load_data_takes_the_settings_and_another_name():
@@ -221,20 +307,26 @@ def test_load_data_takes_the_settings_and_another_name():
   patches = experiment.load_data(settings, "test", name="photo_patches")
   assert patches.name == "photo_patches" and patches.image_size == (16, 16)
   assert experiment.load_data(settings, "test", image_size=24).image_size == (24, 24)
-  assert experiment.load_data(config(data__name="digits", data__image_size=16, data__resize=20).data,
-                              "test", name="uniform_noise").image_size == (16, 16)
+  assert experiment.load_data(
+    config(data__name="digits", data__image_size=16, data__resize=20).data,
+    "test",
+    name="uniform_noise",
+  ).image_size == (16, 16)
 
 
 def test_resize_reaches_every_set_and_runs_from_before_it_have_none():
   settings = config(data__name="digits", data__image_size=16, data__resize=20).data
   for name in ("digits", "photo_patches"):
-    np.testing.assert_array_equal(experiment.load_data(settings, "test", name=name).images,
-                                  data.load(name, "test", image_size=16, resize=20).images)
+    np.testing.assert_array_equal(
+      experiment.load_data(settings, "test", name=name).images,
+      data.load(name, "test", image_size=16, resize=20).images,
+    )
   with settings.unlocked():
     for key in ("resize", "stream", "min_crop_area", "shuffle_buffer", "extra_folders"):
       del settings[key]
-  np.testing.assert_array_equal(experiment.load_data(settings, "test").images,
-                                data.load("digits", "test", image_size=16).images)
+  np.testing.assert_array_equal(
+    experiment.load_data(settings, "test").images, data.load("digits", "test", image_size=16).images
+  )
 
 
 def test_training_images_are_held_in_memory_or_streamed(tmp_path):

@@ -21,12 +21,19 @@ HEAVY = ("tensorflow", "tensorflow_datasets", "matplotlib", "torch")
 def run(code, blocked, cwd):
   environment = {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "HOME": str(cwd), "PATH": ""}
   code = BLOCK.format(blocked=list(blocked)) + code
-  return subprocess.run([sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True,
-                        timeout=300)
+  return subprocess.run(
+    [sys.executable, "-c", code],
+    cwd=cwd,
+    env=environment,
+    capture_output=True,
+    text=True,
+    timeout=300,
+  )
 
 
 def test_the_augmentations_need_jax_and_numpy_only(tmp_path):
-  result = run("""
+  result = run(
+    """
 import numpy as np
 import jax
 import apr_jax
@@ -41,13 +48,17 @@ assert abs(np.asarray(pair) - images / 255).max() > 0.01
 assert apr_jax.metrics.mean_error({"fog": [1, 2, 3, 4, 5]}) == 3
 rooms = ("apr_jax.training", "apr_jax.evaluation", "apr_jax.models")
 print([name for name in sys.modules if name.startswith(rooms)])
-""", (*HEAVY, "flax", "optax", "orbax", "sklearn", "ml_collections", "tensorboardX", "tqdm"), tmp_path)
+""",
+    (*HEAVY, "flax", "optax", "orbax", "sklearn", "ml_collections", "tensorboardX", "tqdm"),
+    tmp_path,
+  )
   assert result.returncode == 0, result.stderr
   assert result.stdout.strip() == "[]"
 
 
 def test_training_and_evaluation_in_memory_need_no_tensorflow(tmp_path):
-  result = run("""
+  result = run(
+    """
 import flax.linen as nn
 from apr_jax import models
 from apr_jax.evaluation import runner
@@ -71,7 +82,11 @@ loop.train(config, "run", quiet=True)
 results = runner.evaluate("run", suites=("clean", "ood"), quiet=True)
 assert results["clean"]["examples"] == 360 and results["clean"]["error"] < 95
 print([name for name in ("tensorflow", "tensorflow_datasets", "torch", "matplotlib") if name in sys.modules])
-""", [name for name in HEAVY if name != "torch"], tmp_path)  # which is not imported where it could be either
+""",
+    # PyTorch may be imported, and must not be.
+    [name for name in HEAVY if name != "torch"],
+    tmp_path,
+  )
   assert result.returncode == 0, result.stderr
   assert result.stdout.strip() == "[]"
   assert (tmp_path / "run" / "eval" / "results.json").is_file()

@@ -1,4 +1,6 @@
-"""Checkpoints of PyTorch: in, evaluated, and out again bit by bit; what does not fit is one line."""
+"""Checkpoints of PyTorch: in, evaluated, and out again bit by bit; what does not fit is one
+line.
+"""
 
 import json
 import os
@@ -37,9 +39,11 @@ def twin():
 @pytest.fixture
 def file(tmp_path, twin):
   """Saves something, by default the twin's state dict, and returns the path."""
+
   def save(content=None, name="twin.pth"):
     torch.save(twin.state_dict() if content is None else content, tmp_path / name)
     return str(tmp_path / name)
+
   return save
 
 
@@ -53,7 +57,9 @@ def imported(tmp_path_factory, twin):
 
 
 def arrays(state):
-  return {key: value.numpy() for key, value in state.items() if not key.endswith("num_batches_tracked")}
+  return {
+    key: value.numpy() for key, value in state.items() if not key.endswith("num_batches_tracked")
+  }
 
 
 def assert_same(found, expected):
@@ -69,16 +75,23 @@ def test_the_workdir_is_a_classifier_with_pytorchs_logits(imported, twin):
   model = classifier.config.model
   with torch.no_grad():
     expected = twin(normalised(images.astype(np.float32) / 255, model.mean, model.std)).numpy()
-  np.testing.assert_allclose(classifier.logits(images), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+  np.testing.assert_allclose(
+    classifier.logits(images), expected, rtol=0, atol=1e-4 * np.abs(expected).max()
+  )
   assert (classifier.num_classes, classifier.image_size, model.dtype) == (10, (32, 32), "float32")
 
 
 def test_the_workdir_can_be_evaluated(imported, twin, tmp_path):
-  results = runner.evaluate(str(imported), suites=("clean",), limit=30, out=str(tmp_path), quiet=True)
+  results = runner.evaluate(
+    str(imported), suites=("clean",), limit=30, out=str(tmp_path), quiet=True
+  )
   test = experiment.load_data(read_config(imported).data, "test", image_size=32)
   with torch.no_grad():
-    images = normalised(test.images[:30].astype(np.float32) / 255, base.get_config().model.mean,
-                        base.get_config().model.std)
+    images = normalised(
+      test.images[:30].astype(np.float32) / 255,
+      base.get_config().model.mean,
+      base.get_config().model.std,
+    )
     correct = (twin(images).argmax(1).numpy() == test.labels[:30]).mean()
   assert results["clean"]["accuracy"] == pytest.approx(100 * correct)
   assert results["meta"]["config"]["imported_from"].endswith("twin.pth")
@@ -111,21 +124,36 @@ def test_a_contrastive_network_is_exported_without_its_projection(tmp_path):
   twin.load_state_dict(torch.load(tmp_path / "out.pth", weights_only=True), strict=True)
   images = random.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
   with torch.no_grad():
-    expected = twin(normalised(images.astype(np.float32) / 255, config.model.mean, config.model.std)).numpy()
+    expected = twin(
+      normalised(images.astype(np.float32) / 255, config.model.mean, config.model.std)
+    ).numpy()
   logits = apr_jax.load_classifier(tmp_path / "run").logits(images)
   np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("wrap", [
-    lambda state: {"state_dict": state}, lambda state: {"net": state, "acc": 93.5, "epoch": 200},
-    lambda state: {"model": state}, lambda state: {"model": "wrn", "epoch": 3, "state_dict": state},
+@pytest.mark.parametrize(
+  "wrap",
+  [
+    lambda state: {"state_dict": state},
+    lambda state: {"net": state, "acc": 93.5, "epoch": 200},
+    lambda state: {"model": state},
+    lambda state: {"model": "wrn", "epoch": 3, "state_dict": state},
     lambda state: {f"module.{key}": value for key, value in state.items()},
     lambda state: {"state_dict": {f"module.{key}": value for key, value in state.items()}},
-    lambda state: {key: torch.nn.Parameter(value, requires_grad=value.is_floating_point() and value.ndim > 1)
-                   if value.is_floating_point() else value for key, value in state.items()}])
+    lambda state: {
+      key: torch.nn.Parameter(value, requires_grad=value.is_floating_point() and value.ndim > 1)
+      if value.is_floating_point()
+      else value
+      for key, value in state.items()
+    },
+  ],
+)
 def test_wrapped_state_dicts_are_unwrapped(file, twin, wrap):
   state = read_state_dict(file(wrap(twin.state_dict())))
-  assert_same({key: value for key, value in state.items() if "num_batches" not in key}, arrays(twin.state_dict()))
+  assert_same(
+    {key: value for key, value in state.items() if "num_batches" not in key},
+    arrays(twin.state_dict()),
+  )
 
 
 def test_half_precision_becomes_float32(file, twin):
@@ -142,20 +170,33 @@ def changed(state, remove=(), **add):
 
 # {case: (state dict → what is saved, words of the line)}
 BAD = {
-    "missing": (lambda s: changed(s, ["fc.bias"]), ["1 missing: fc.bias"]),
-    "unexpected": (lambda s: changed(s, extra=torch.ones(1)), ["1 unexpected: extra"]),
-    "misshapen": (lambda s: changed(s, **{"fc.weight": torch.ones(100, 64)}),
-                  ["1 misshapen: fc.weight [100, 64] instead of [10, 64]", "number of classes"]),
-    "all three": (lambda s: changed(s, ["bn1.bias"], odd=torch.ones(1),
-                                    **{"conv1.weight": torch.ones(3, 3, 3, 16)}),
-                  ["missing: bn1.bias", "unexpected: odd", "misshapen: conv1.weight [3, 3, 3, 16]"]),
-    "another network": (lambda s: {f"layer{i}.weight": torch.ones(1) for i in range(50)},
-                        ["39 missing: ", "50 unexpected: layer0.weight, layer1.weight, layer2.weight and 47 more"]),
-    "no state dict": (lambda s: {"epoch": 3, "weights": s}, ["holds no state dict", "dict of epoch, weights"]),
-    "a tensor": (lambda s: torch.ones(3), ["holds no state dict", "Tensor"]),
-    "nothing": (lambda s: {}, ["holds no state dict"]),
-    "numbers for names": (lambda s: {1: torch.ones(1)}, ["holds no state dict"]),
-    "a whole network": (lambda s: make_twin(SMALL, 10), ["cannot be read", "save its state dict alone"]),
+  "missing": (lambda s: changed(s, ["fc.bias"]), ["1 missing: fc.bias"]),
+  "unexpected": (lambda s: changed(s, extra=torch.ones(1)), ["1 unexpected: extra"]),
+  "misshapen": (
+    lambda s: changed(s, **{"fc.weight": torch.ones(100, 64)}),
+    ["1 misshapen: fc.weight [100, 64] instead of [10, 64]", "number of classes"],
+  ),
+  "all three": (
+    lambda s: changed(
+      s, ["bn1.bias"], odd=torch.ones(1), **{"conv1.weight": torch.ones(3, 3, 3, 16)}
+    ),
+    ["missing: bn1.bias", "unexpected: odd", "misshapen: conv1.weight [3, 3, 3, 16]"],
+  ),
+  "another network": (
+    lambda s: {f"layer{i}.weight": torch.ones(1) for i in range(50)},
+    ["39 missing: ", "50 unexpected: layer0.weight, layer1.weight, layer2.weight and 47 more"],
+  ),
+  "no state dict": (
+    lambda s: {"epoch": 3, "weights": s},
+    ["holds no state dict", "dict of epoch, weights"],
+  ),
+  "a tensor": (lambda s: torch.ones(3), ["holds no state dict", "Tensor"]),
+  "nothing": (lambda s: {}, ["holds no state dict"]),
+  "numbers for names": (lambda s: {1: torch.ones(1)}, ["holds no state dict"]),
+  "a whole network": (
+    lambda s: make_twin(SMALL, 10),
+    ["cannot be read", "save its state dict alone"],
+  ),
 }
 
 
@@ -171,19 +212,24 @@ def test_what_does_not_fit_is_one_line_and_writes_nothing(file, twin, tmp_path, 
   assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04" + bytes(50), bytes(range(256)) * 8])
+@pytest.mark.parametrize(
+  "content", [b"", b"hello", b"PK\x03\x04" + bytes(50), bytes(range(256)) * 8]
+)
 def test_a_file_that_is_no_checkpoint_is_one_line(tmp_path, content):
   (tmp_path / "f.pth").write_bytes(content)
   with pytest.raises(UserError, match="f.pth cannot be read as a PyTorch checkpoint"):
     import_checkpoint(SMALL, 10, str(tmp_path / "f.pth"), str(tmp_path / "run"))
 
 
-@pytest.mark.parametrize("arguments, keywords, words", [
+@pytest.mark.parametrize(
+  "arguments, keywords, words",
+  [
     (("resnext29", 10), {}, "unknown model 'resnext29'; did you mean 'resnext29_32x4'"),
     ((SMALL, 0), {}, "num_classes must be above 0, got 0"),
     ((SMALL, 10), {"mean": (0.5, 0.5)}, "three numbers"),
     ((SMALL, 10), {"std": (0.5, 0.5, 0.0)}, "above 0"),
-])
+  ],
+)
 def test_bad_arguments_are_one_line(file, tmp_path, arguments, keywords, words):
   with pytest.raises(UserError, match=words):
     import_checkpoint(*arguments, file(), str(tmp_path / "run"), **keywords)
@@ -221,26 +267,40 @@ def test_training_does_not_take_the_workdir_for_its_own(imported):
     adopt_config(imported, same)
 
 
-@pytest.mark.parametrize("model, classes, expected", [
+@pytest.mark.parametrize(
+  "model, classes, expected",
+  [
     (SMALL, 10, ("cifar10", (0.2023, 0.1994, 0.2010), (32, 32), ("cifar100",))),
     (SMALL, 100, ("cifar100", (0.2023, 0.1994, 0.2010), (32, 32), ("cifar10",))),
     (SMALL, 5, ("", (0.2023, 0.1994, 0.2010), (32, 32), ("cifar100",))),
     ("resnet50", 3, ("imagenet2012", (0.229, 0.224, 0.225), (224, 224), ("cifar100",))),
-])
-def test_the_configuration_is_complete_and_fits_the_network(file, tmp_path, model, classes, expected):
+  ],
+)
+def test_the_configuration_is_complete_and_fits_the_network(
+  file, tmp_path, model, classes, expected
+):
   path = file(make_twin(model, classes).state_dict())
   config = import_checkpoint(model, classes, path, str(tmp_path / "run"))
   assert read_config(tmp_path / "run").to_dict() == config.to_dict()
   assert config.to_dict().keys() == base.get_config().to_dict().keys() | {"imported_from"}
-  assert (config.data.name, config.model.std, config.model.image_size, config.evaluation.ood_sets) == expected
+  assert (
+    config.data.name,
+    config.model.std,
+    config.model.image_size,
+    config.evaluation.ood_sets,
+  ) == expected
   assert (config.model.name, config.model.num_classes) == (model, classes)
-  assert (config.data.image_size, config.data.resize) == ((224, 256) if model == "resnet50" else (32, 0))
+  assert (config.data.image_size, config.data.resize) == (
+    (224, 256) if model == "resnet50" else (32, 0)
+  )
   assert checkpoint.exists(tmp_path / "run")
 
 
 def test_export_refuses_what_it_cannot_do(imported, tmp_path):
-  for workdir, name, words in [(tmp_path / "none", "out.pth", "holds no run"),
-                               (imported, "no/folder/out.pth", "cannot be written")]:
+  for workdir, name, words in [
+    (tmp_path / "none", "out.pth", "holds no run"),
+    (imported, "no/folder/out.pth", "cannot be written"),
+  ]:
     with pytest.raises(UserError, match=words):
       export_checkpoint(str(workdir), str(tmp_path / name))
   (tmp_path / "there.pth").write_text("precious")
@@ -252,19 +312,48 @@ def test_export_refuses_what_it_cannot_do(imported, tmp_path):
 def test_the_commands(file, imported, twin, tmp_path):
   path = file()
   commands = [
-      ["import_torch", f"--model={SMALL}", "--num-classes", "10", f"--checkpoint={path}",
-       f"--workdir={tmp_path / 'run'}", "--std=0.2,0.3,0.25"],
-      ["import_torch", f"--model={SMALL}", "--num_classes=10", f"--checkpoint={path}x",
-       f"--workdir={tmp_path / 'other'}"],
-      ["export_torch", f"--workdir={imported}", f"--checkpoint={tmp_path / 'out.pth'}"],
+    [
+      "import_torch",
+      f"--model={SMALL}",
+      "--num-classes",
+      "10",
+      f"--checkpoint={path}",
+      f"--workdir={tmp_path / 'run'}",
+      "--std=0.2,0.3,0.25",
+    ],
+    [
+      "import_torch",
+      f"--model={SMALL}",
+      "--num_classes=10",
+      f"--checkpoint={path}x",
+      f"--workdir={tmp_path / 'other'}",
+    ],
+    ["export_torch", f"--workdir={imported}", f"--checkpoint={tmp_path / 'out.pth'}"],
   ]
   environment = os.environ | {"PYTHONPATH": str(ROOT)}
-  running = [subprocess.Popen([sys.executable, "-m", f"apr_jax.{module}", *arguments], cwd=tmp_path, text=True,
-                              env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-             for module, *arguments in commands]
+  running = [
+    subprocess.Popen(
+      [sys.executable, "-m", f"apr_jax.{module}", *arguments],
+      cwd=tmp_path,
+      text=True,
+      env=environment,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+    )
+    for module, *arguments in commands
+  ]
   outputs = [process.communicate(timeout=120) for process in running]
   assert [process.returncode for process in running] == [0, 2, 0], outputs
   assert f"{SMALL} with 10 classes" in outputs[0][0] and "(0.2, 0.3, 0.25)" in outputs[0][0]
-  assert outputs[1] == ("", f"error: there is no checkpoint file {path}x; give its path with --checkpoint\n")
-  assert json.loads((tmp_path / "run" / "config.json").read_text())["model"]["std"] == [0.2, 0.3, 0.25]
-  assert_same(arrays(torch.load(tmp_path / "out.pth", weights_only=True)), arrays(twin.state_dict()))
+  assert outputs[1] == (
+    "",
+    f"error: there is no checkpoint file {path}x; give its path with --checkpoint\n",
+  )
+  assert json.loads((tmp_path / "run" / "config.json").read_text())["model"]["std"] == [
+    0.2,
+    0.3,
+    0.25,
+  ]
+  assert_same(
+    arrays(torch.load(tmp_path / "out.pth", weights_only=True)), arrays(twin.state_dict())
+  )

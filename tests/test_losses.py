@@ -21,12 +21,15 @@ def negative_log_softmax(logits, labels):
   return -np.log(exponentials[np.arange(len(labels)), labels] / exponentials.sum(1))
 
 
-@pytest.mark.parametrize("logits, labels, expected", [
-    ([[0., 0.]], [0], np.log(2)),
-    ([[0., 0., 0., 0.]] * 3, [0, 1, 3], np.log(4)),
+@pytest.mark.parametrize(
+  "logits, labels, expected",
+  [
+    ([[0.0, 0.0]], [0], np.log(2)),
+    ([[0.0, 0.0, 0.0, 0.0]] * 3, [0, 1, 3], np.log(4)),
     # softmax of (log 3, 0) is (3/4, 1/4): the mean over the two examples of -log 3/4 and -log 1/4.
-    ([[np.log(3), 0.], [np.log(3), 0.]], [0, 1], (np.log(4 / 3) + np.log(4)) / 2),
-])
+    ([[np.log(3), 0.0], [np.log(3), 0.0]], [0, 1], (np.log(4 / 3) + np.log(4)) / 2),
+  ],
+)
 def test_cross_entropy_by_hand(logits, labels, expected):
   targets = jax.nn.one_hot(jnp.array(labels), len(logits[0]))
   assert losses.cross_entropy(jnp.array(logits), targets) == pytest.approx(expected, rel=1e-6)
@@ -54,7 +57,7 @@ def test_gradient_of_apr_loss_is_softmax_minus_one_hot_over_the_batch_size():
 
 
 def test_extreme_logits_have_a_finite_loss_and_gradient():
-  logits = jnp.array([[[1e4, -1e4, 0.], [-1e4, 1e4, 1e4]]])
+  logits = jnp.array([[[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]]])
   labels = jnp.array([1, 0])
   loss, gradient = jax.value_and_grad(losses.apr_loss)(logits, jax.nn.one_hot(labels, 3))
   # The second example is log 2 worse: its mass is shared by two wrong classes.
@@ -66,7 +69,9 @@ def test_bfloat16_logits_are_summed_in_float32():
   logits = jnp.asarray(LOGITS, jnp.bfloat16)
   loss = losses.apr_loss(logits, TARGETS)
   assert loss.dtype == jnp.float32
-  expected = sum(negative_log_softmax(view, LABELS).mean() for view in np.asarray(logits, np.float64))
+  expected = sum(
+    negative_log_softmax(view, LABELS).mean() for view in np.asarray(logits, np.float64)
+  )
   assert loss == pytest.approx(expected, rel=1e-6)
 
 
@@ -78,13 +83,15 @@ def test_one_hot_targets_cost_what_integer_labels_cost_bit_by_bit():
 def test_mixed_targets_mix_the_losses_of_their_labels():
   others = LABELS[::-1]
   mixed = (0.3 * TARGETS + 0.7 * TARGETS[::-1]).astype(np.float32)
-  expected = (0.3 * negative_log_softmax(LOGITS[0], LABELS) + 0.7 * negative_log_softmax(LOGITS[0], others)).mean()
+  expected = (
+    0.3 * negative_log_softmax(LOGITS[0], LABELS) + 0.7 * negative_log_softmax(LOGITS[0], others)
+  ).mean()
   assert losses.cross_entropy(LOGITS[0], mixed) == pytest.approx(expected, rel=1e-6)
 
 
 def test_jensen_shannon_of_two_views_is_scipys_distance_squared():
   p = special.softmax(LOGITS.astype(np.float64), axis=-1)
-  expected = np.mean([distance.jensenshannon(*pair)**2 for pair in zip(*p)])
+  expected = np.mean([distance.jensenshannon(*pair) ** 2 for pair in zip(*p)])
   assert jax.jit(losses.jensen_shannon)(LOGITS) == pytest.approx(expected, rel=1e-5)
 
 
@@ -100,7 +107,8 @@ def test_augmix_loss_against_scipy():
 
 
 def test_the_mixture_is_at_least_1e_7_under_the_logarithm():
-  # Both put e^-20, which is 2e-9, on class 1. Unclipped the divergence would be zero; clipped, log m is too large.
+  # Both put e^-20, which is 2e-9, on class 1. Unclipped the divergence would be zero; clipped, log
+  # m is too large.
   logits = jnp.array([[[0.0, -20.0]], [[0.0, -20.0]]])
   p = np.exp(-20.0)
   assert losses.jensen_shannon(logits) == pytest.approx(p * (-20 - np.log(1e-7)), rel=0.02)
@@ -127,32 +135,48 @@ def unit_vectors(*shape):
   return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
 
 
-@pytest.mark.parametrize("views, labels", [
-    (2, [0, 2, 1, 2, 2]), (3, [0, 1]), (1, [0, 2, 1, 2, 2])])  # of one view, the 0 and the 1 have no positives
+@pytest.mark.parametrize(
+  "views, labels",
+  [
+    # of one view, the 0 and the 1 have no positives
+    (2, [0, 2, 1, 2, 2]),
+    (3, [0, 1]),
+    (1, [0, 2, 1, 2, 2]),
+  ],
+)
 @pytest.mark.parametrize("temperature", [0.07, 0.5])
 def test_the_contrastive_loss_is_the_papers_double_loop(views, labels, temperature):
   embeddings, targets = unit_vectors(views, len(labels), 6), np.eye(3, dtype=np.float32)[labels]
   loss = jax.jit(losses.supervised_contrastive)(embeddings, targets, temperature)
   assert loss.dtype == jnp.float32 and loss.shape == ()
-  assert loss == pytest.approx(contrastive_loops(embeddings, np.array(labels), temperature), rel=1e-5)
+  assert loss == pytest.approx(
+    contrastive_loops(embeddings, np.array(labels), temperature), rel=1e-5
+  )
 
 
 def test_the_contrastive_loss_by_hand():
-  # Two views of two classes, each class at its own end of an axis: of the three others one is at similarity 1.
-  ends = np.array([[[1., 0], [-1, 0]], [[1, 0], [-1, 0]]])
+  # Two views of two classes, each class at its own end of an axis: of the three others one is at
+  # similarity 1.
+  ends = np.array([[[1.0, 0], [-1, 0]], [[1, 0], [-1, 0]]])
   targets = np.eye(2)
   share = np.e**2 / (np.e**2 + 2 * np.e**-2)
-  assert losses.supervised_contrastive(ends, targets, 0.5) == pytest.approx(-np.log(share), rel=1e-5)
+  assert losses.supervised_contrastive(ends, targets, 0.5) == pytest.approx(
+    -np.log(share), rel=1e-5
+  )
   # All in one place: every other view gets a third, whatever the labels.
-  assert losses.supervised_contrastive(np.ones((2, 2, 1)), targets) == pytest.approx(np.log(3), rel=1e-6)
+  assert losses.supervised_contrastive(np.ones((2, 2, 1)), targets) == pytest.approx(
+    np.log(3), rel=1e-6
+  )
   # Nobody has a partner.
   assert losses.supervised_contrastive(unit_vectors(1, 3, 4), np.eye(3)) == 0
 
 
 def test_the_contrastive_loss_and_its_gradient_are_finite_at_a_low_temperature():
-  embeddings = np.array([[[1., 0], [-1, 0], [0, 1]]])
+  embeddings = np.array([[[1.0, 0], [-1, 0], [0, 1]]])
   targets = np.eye(2)[[0, 0, 1]]
-  loss, gradient = jax.jit(jax.value_and_grad(losses.supervised_contrastive))(embeddings, targets, 1e-3)
+  loss, gradient = jax.jit(jax.value_and_grad(losses.supervised_contrastive))(
+    embeddings, targets, 1e-3
+  )
   # The first two are positives at similarity -1, with a negative at 0.
   assert loss == pytest.approx(2 / 3 * 1000, rel=1e-5) and np.isfinite(gradient).all()
 
@@ -168,7 +192,9 @@ def test_over_devices_the_mean_loss_and_gradient_are_those_of_the_whole_batch():
     return jax.vmap(share_of, axis_name="devices")(shares, cut(targets, 0)).mean()
 
   loss, gradient = jax.jit(jax.value_and_grad(mean_loss))(cut(embeddings, 1))
-  expected, whole = jax.jit(jax.value_and_grad(losses.supervised_contrastive))(embeddings, targets, 0.1)
+  expected, whole = jax.jit(jax.value_and_grad(losses.supervised_contrastive))(
+    embeddings, targets, 0.1
+  )
   assert loss == pytest.approx(float(expected), rel=1e-5)
   np.testing.assert_allclose(gradient, cut(np.asarray(whole), 1), atol=1e-6)
 

@@ -20,7 +20,9 @@ def test_the_suite_has_four_devices():
   assert jax.device_count() == 4
 
 
-@pytest.mark.parametrize("batch_size, devices, nearest", [(30, 4, 32), (2, 8, 8), (100, 3, 99), (1, 2, 2)])
+@pytest.mark.parametrize(
+  "batch_size, devices, nearest", [(30, 4, 32), (2, 8, 8), (100, 3, 99), (1, 2, 2)]
+)
 def test_a_batch_that_does_not_split_is_refused_with_both_numbers(batch_size, devices, nearest):
   with pytest.raises(UserError) as error:
     parallel.check_batch_size(batch_size, devices)
@@ -29,25 +31,43 @@ def test_a_batch_that_does_not_split_is_refused_with_both_numbers(batch_size, de
   assert nearest % devices == 0 and message.endswith(f"nearest that is: {nearest}")
 
 
-@pytest.mark.parametrize("raised, said", [
-    (RuntimeError("Unable to initialize backend 'tpu':\nit is in use"), "backend 'tpu': it is in use"),
-    (AssertionError(), "AssertionError")])
+@pytest.mark.parametrize(
+  "raised, said",
+  [
+    (
+      RuntimeError("Unable to initialize backend 'tpu':\nit is in use"),
+      "backend 'tpu': it is in use",
+    ),
+    (AssertionError(), "AssertionError"),
+  ],
+)
 def test_devices_that_cannot_be_had_are_one_line(monkeypatch, raised, said):
   def devices():
     raise raised
+
   monkeypatch.setattr(jax, "devices", devices)
-  with pytest.raises(UserError, match=f"^JAX cannot start on cpu: .*{said}.*set JAX_PLATFORMS=cpu$"):
+  with pytest.raises(
+    UserError, match=f"^JAX cannot start on cpu: .*{said}.*set JAX_PLATFORMS=cpu$"
+  ):
     parallel.check_devices()
 
 
 def test_processes_that_disagree_are_refused_with_what_they_have(monkeypatch):
   number = lambda: 2**32 - 1
-  parallel.check_agreed(lambda: pytest.fail("one process has nothing to compare"), "the step", "share")
+  parallel.check_agreed(
+    lambda: pytest.fail("one process has nothing to compare"), "the step", "share"
+  )
   monkeypatch.setattr(jax, "process_count", lambda: 2)
-  monkeypatch.setattr(parallel.multihost_utils, "process_allgather", lambda own: np.array([own, own]))
+  monkeypatch.setattr(
+    parallel.multihost_utils, "process_allgather", lambda own: np.array([own, own])
+  )
   parallel.check_agreed(number, "the step", "share")
-  monkeypatch.setattr(parallel.multihost_utils, "process_allgather", lambda own: np.array([own, own - 1]))
-  with pytest.raises(UserError, match="^the processes disagree on the step: 4294967295, 4294967294; share$"):
+  monkeypatch.setattr(
+    parallel.multihost_utils, "process_allgather", lambda own: np.array([own, own - 1])
+  )
+  with pytest.raises(
+    UserError, match="^the processes disagree on the step: 4294967295, 4294967294; share$"
+  ):
     parallel.check_agreed(number, "the step", "share")
 
 
@@ -89,21 +109,27 @@ def test_parallel_step_reduces_over_devices_and_keeps_plain_shapes():
 
 
 def test_parallel_step_donates_the_state_and_nothing_else():
-  mapped = parallel.parallel_step(lambda state, x, shard: (state + x, x.sum() + 0 * shard), num_inputs=1)
+  mapped = parallel.parallel_step(
+    lambda state, x, shard: (state + x, x.sum() + 0 * shard), num_inputs=1
+  )
   state, x = parallel.replicate((np.ones(64, np.float32), np.ones(64, np.float32)))
   new, _ = mapped(state, x)
   assert state.is_deleted() and not x.is_deleted() and not new.is_deleted()
 
 
 def test_split_inputs_reach_the_devices_in_order():
-  images, labels = parallel.split((np.arange(48, dtype=np.uint8).reshape(8, 2, 3), np.arange(8, dtype=np.int32)))
+  images, labels = parallel.split(
+    (np.arange(48, dtype=np.uint8).reshape(8, 2, 3), np.arange(8, dtype=np.int32))
+  )
   assert (images.shape, images.dtype, labels.shape) == ((4, 2, 2, 3), np.uint8, (4, 2))
   assert [shard.data.shape for shard in images.addressable_shards] == [(1, 2, 2, 3)] * 4
   assert {shard.device for shard in images.addressable_shards} == set(jax.devices())
 
   def step(state, images, labels, shard):
-    return state + 1, {name: jax.lax.psum(jnp.zeros((4, *x.shape), x.dtype).at[shard].set(x), parallel.AXIS)
-                       for name, x in (("images", images.astype(np.int32)), ("labels", labels))}
+    return state + 1, {
+      name: jax.lax.psum(jnp.zeros((4, *x.shape), x.dtype).at[shard].set(x), parallel.AXIS)
+      for name, x in (("images", images.astype(np.int32)), ("labels", labels))
+    }
 
   mapped = parallel.parallel_step(step, num_inputs=2, split_inputs=True)
   _, seen = mapped(parallel.replicate(np.float32(0)), images, labels)
@@ -112,7 +138,9 @@ def test_split_inputs_reach_the_devices_in_order():
   assert not images.is_deleted()
 
 
-@pytest.mark.parametrize("devices, batch_size", [(1, 1), (1, 4), (1, 11), (1, 500), (2, 5), (3, 4), (4, 8), (4, 3)])
+@pytest.mark.parametrize(
+  "devices, batch_size", [(1, 1), (1, 4), (1, 11), (1, 500), (2, 5), (3, 4), (4, 8), (4, 3)]
+)
 def test_logits_do_not_depend_on_batches_and_devices(devices, batch_size):
   expected = (IMAGES.astype(np.float64) / 255).reshape(11, -1) @ WEIGHT
   predictor = parallel.Predictor(apply, batch_size, jax.devices()[:devices])
@@ -137,13 +165,17 @@ def test_the_predictor_compiles_once():
   assert traces == [(2, 4, 4, 3)]  # six images on four devices: two each
 
 
-@pytest.mark.parametrize("devices, asked, taken", [(1, 500, 50), (1, 50, 50), (1, 7, 7), (4, 500, 52), (4, 6, 8)])
+@pytest.mark.parametrize(
+  "devices, asked, taken", [(1, 500, 50), (1, 50, 50), (1, 7, 7), (4, 500, 52), (4, 6, 8)]
+)
 def test_cpus_take_small_batches_only(devices, asked, taken):
   predictor = parallel.Predictor(apply, asked, jax.devices()[:devices])
   assert predictor.batch_size == taken
   images = np.resize(IMAGES, (2 * taken + 1, *IMAGES.shape[1:]))
   expected = (images.astype(np.float64) / 255).reshape(len(images), -1) @ WEIGHT
-  np.testing.assert_allclose(predictor.logits(predictor.place({"weight": WEIGHT}), images), expected, atol=1e-5)
+  np.testing.assert_allclose(
+    predictor.logits(predictor.place({"weight": WEIGHT}), images), expected, atol=1e-5
+  )
 
 
 def test_logits_of_bfloat16_networks_are_float32():
@@ -151,8 +183,10 @@ def test_logits_of_bfloat16_networks_are_float32():
   assert predictor.logits(predictor.place({"weight": WEIGHT}), IMAGES).dtype == np.float32
 
 
-@pytest.mark.parametrize("images", [
-    IMAGES / np.float32(255), IMAGES[0], IMAGES[..., :1], IMAGES[:0], IMAGES.astype(np.int32)])
+@pytest.mark.parametrize(
+  "images",
+  [IMAGES / np.float32(255), IMAGES[0], IMAGES[..., :1], IMAGES[:0], IMAGES.astype(np.int32)],
+)
 def test_images_of_another_kind_are_refused(images):
   predictor = parallel.Predictor(apply, 4)
   with pytest.raises(UserError) as error:

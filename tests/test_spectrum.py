@@ -19,8 +19,11 @@ def recombine_float64(amplitude_of, phase_of, axes):
   return np.fft.ifftn(np.abs(first) * np.exp(1j * np.angle(second)), axes=axes).real
 
 
-@pytest.mark.parametrize("shape, axes", [(shape, axes) for shape in SHAPES for axes in AXES] + [
-    ((33, 31, 3), (-3, -2, -1)), ((8, 15, 1), (-3, -2)), ((1, 1, 3), (-3, -2, -1))])
+@pytest.mark.parametrize(
+  "shape, axes",
+  [(shape, axes) for shape in SHAPES for axes in AXES]
+  + [((33, 31, 3), (-3, -2, -1)), ((8, 15, 1), (-3, -2)), ((1, 1, 3), (-3, -2, -1))],
+)
 def test_recombine_equals_float64_on_noise(shape, axes):
   x, y = np.random.default_rng(0).random((2, 4, *shape), np.float32)
   result = jax.jit(apr_jax.recombine, static_argnums=2)(x, y, axes)
@@ -31,12 +34,17 @@ def test_recombine_equals_float64_on_noise(shape, axes):
 @pytest.mark.parametrize("axes", [(-3, -2, -1), (-3, -2)])
 def test_recombine_equals_float64_on_photographs(axes, photographs, photograph):
   x = photographs / np.float32(255)
-  # The phase of a bin that cancels to rounding error is noise in any precision; such images have no true answer.
+  # The phase of a bin that cancels to rounding error is noise in any precision; such images have no
+  # true answer.
   y = x[np.abs(np.fft.fftn(x, axes=axes)).reshape(len(x), -1).min(axis=1) > 1e-3]
   assert len(y) >= 10
-  np.testing.assert_allclose(apr_jax.recombine(x[:len(y)], y, axes), recombine_float64(x[:len(y)], y, axes), atol=1e-4)
+  np.testing.assert_allclose(
+    apr_jax.recombine(x[: len(y)], y, axes), recombine_float64(x[: len(y)], y, axes), atol=1e-4
+  )
   x, y = photograph / np.float32(255), photograph[::-1] / np.float32(255)
-  np.testing.assert_allclose(apr_jax.recombine(x, y, axes), recombine_float64(x, y, axes), atol=1e-4)
+  np.testing.assert_allclose(
+    apr_jax.recombine(x, y, axes), recombine_float64(x, y, axes), atol=1e-4
+  )
 
 
 @pytest.mark.parametrize("axes", AXES)
@@ -51,14 +59,21 @@ def test_constant_images_give_no_nan(value, axes):
   x = np.full((1, 8, 8, 3), value, np.float32)
   y = np.random.default_rng(0).random((1, 8, 8, 3), np.float32)
   np.testing.assert_allclose(apr_jax.recombine(x, x, axes), x, atol=1e-5)
-  assert np.isfinite(apr_jax.recombine(x, y, axes)).all() and np.isfinite(apr_jax.recombine(y, x, axes)).all()
+  assert (
+    np.isfinite(apr_jax.recombine(x, y, axes)).all()
+    and np.isfinite(apr_jax.recombine(y, x, axes)).all()
+  )
 
 
 def test_empty_bins_have_phase_zero():
-  """All bins of a zero image are empty: their factor is 1, so each bin takes the other's amplitude, as with angle(0)=0."""
+  """All bins of a zero image are empty: their factor is 1, so each bin takes the other's amplitude,
+  as with angle(0)=0.
+  """
   x = np.random.default_rng(0).random((8, 8, 3), np.float32)
   zero = np.zeros_like(x)
-  np.testing.assert_allclose(apr_jax.recombine(x, zero), recombine_float64(x, zero, (0, 1, 2)), atol=1e-5)
+  np.testing.assert_allclose(
+    apr_jax.recombine(x, zero), recombine_float64(x, zero, (0, 1, 2)), atol=1e-5
+  )
 
 
 @pytest.mark.parametrize("axes", [(-3, -2, -1), (-3, -2)])
@@ -75,12 +90,16 @@ def test_amplitude_phase_is_the_polar_form(axes):
   x = np.random.default_rng(0).random((2, 9, 8, 3), np.float32)
   amplitude, phase = jax.jit(apr_jax.amplitude_phase, static_argnums=1)(x, axes)
   assert amplitude.dtype == phase.dtype == jnp.float32
-  np.testing.assert_allclose(amplitude * np.exp(1j * np.asarray(phase)), np.fft.fftn(x, axes=axes), atol=1e-4)
+  np.testing.assert_allclose(
+    amplitude * np.exp(1j * np.asarray(phase)), np.fft.fftn(x, axes=axes), atol=1e-4
+  )
 
 
 def test_vmap_equals_batch(photographs):
   x = photographs / np.float32(255)
-  np.testing.assert_allclose(jax.vmap(apr_jax.recombine)(x, x[::-1]), apr_jax.recombine(x, x[::-1]), atol=1e-6)
+  np.testing.assert_allclose(
+    jax.vmap(apr_jax.recombine)(x, x[::-1]), apr_jax.recombine(x, x[::-1]), atol=1e-6
+  )
 
 
 def test_gradients_are_finite_and_stopped():
@@ -90,10 +109,14 @@ def test_gradients_are_finite_and_stopped():
 
 
 def basis_float64(row, column, height, width):
-  """Half of 1 + i and its conjugate at the frequency and its mirror, transformed back: the released code's basis."""
+  """Half of 1 + i and its conjugate at the frequency and its mirror, transformed back: the released
+  code's basis.
+  """
   grid = np.zeros((height, width), complex)
   grid[row, column] = (1 + 1j) / 2
-  grid[-row % height, -column % width] = (1 - 1j) / 2 if grid[-row % height, -column % width] == 0 else 1
+  grid[-row % height, -column % width] = (
+    (1 - 1j) / 2 if grid[-row % height, -column % width] == 0 else 1
+  )
   return np.fft.ifft2(grid).real * np.sqrt(height * width)
 
 
@@ -103,8 +126,13 @@ def test_fourier_basis_equals_the_inverse_transform(height, width):
   for row in range(-(height // 2), (height + 1) // 2):
     for column in range(-(width // 2), (width + 1) // 2):
       image = basis(row, column, height, width)
-      mirror = (-row + height // 2) % height - height // 2, (-column + width // 2) % width - width // 2
-      np.testing.assert_allclose(image, basis_float64(*min((row, column), mirror), height, width), atol=2e-6)
+      mirror = (
+        (-row + height // 2) % height - height // 2,
+        (-column + width // 2) % width - width // 2,
+      )
+      np.testing.assert_allclose(
+        image, basis_float64(*min((row, column), mirror), height, width), atol=2e-6
+      )
       assert np.linalg.norm(image) == pytest.approx(1, abs=1e-5) and image.dtype == jnp.float32
       np.testing.assert_array_equal(image, basis(-row, -column, height, width))
       np.testing.assert_array_equal(image, basis(row + height, column - 2 * width, height, width))
@@ -114,7 +142,8 @@ def test_fourier_basis_equals_the_inverse_transform(height, width):
 
 def test_fourier_basis_is_exact_at_high_frequencies():
   np.testing.assert_allclose(
-      spectrum.fourier_basis(-111, 110, 224, 224), basis_float64(-111, 110, 224, 224), atol=1e-7)
+    spectrum.fourier_basis(-111, 110, 224, 224), basis_float64(-111, 110, 224, 224), atol=1e-7
+  )
 
 
 @pytest.mark.parametrize("axes", [(), (0, 1), (-2, -2), (-4,), (1, 2, 3)])

@@ -1,11 +1,8 @@
 """Augmentations: plain functions of a key and a batch that run inside the compiled step."""
 
 from apr_jax.augment import ops
-from apr_jax.augment.apr import apr_p
-from apr_jax.augment.apr import apr_s
-from apr_jax.augment.crop_flip import random_crop
-from apr_jax.augment.crop_flip import random_flip
-from apr_jax.augment.hybrid import ha_p
-from apr_jax.augment.hybrid import ha_s
+from apr_jax.augment.apr import apr_p, apr_s
+from apr_jax.augment.crop_flip import random_crop, random_flip
+from apr_jax.augment.hybrid import ha_p, ha_s
 
 __all__ = ["apr_p", "apr_s", "ha_p", "ha_s", "ops", "random_crop", "random_flip"]

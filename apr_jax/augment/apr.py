@@ -1,9 +1,11 @@
 """Amplitude-Phase Recombination: APR-P between two images, APR-S between two views of one.
 
-Both are plain functions of a key and a batch; they work under `jax.jit`, `jax.vmap` and in any training code.
-Units: `apr_p` takes and returns float images in [0, 1] (its output is not clipped), `apr_s` uint8 images.
+Both are plain functions of a key and a batch; they work under `jax.jit`, `jax.vmap` and in any
+training code. Units: `apr_p` takes and returns float images in [0, 1] (its output is not clipped),
+`apr_s` uint8 images.
 
-Reference: Chen et al., Amplitude-Phase Recombination, ICCV 2021 (https://arxiv.org/abs/2108.08487), Section 3.
+Reference: Chen et al., Amplitude-Phase Recombination, ICCV 2021 (https://arxiv.org/abs/2108.08487),
+  Section 3.
 """
 
 import functools
@@ -19,12 +21,20 @@ from apr_jax.augment import keys, ops
 OVERFLOWS = ("clip", "wrap")
 
 
-def apr_p(key: jax.Array, images: jax.Array, prob: float = 0.6, axes: Sequence[int] = spectrum.HWC, *,
-          per_image: bool = False) -> jax.Array:
-  """APR-P (Equation 5): gives each image the amplitude of another image of the batch and keeps its phase.
+def apr_p(
+  key: jax.Array,
+  images: jax.Array,
+  prob: float = 0.6,
+  axes: Sequence[int] = spectrum.HWC,
+  *,
+  per_image: bool = False,
+) -> jax.Array:
+  """APR-P (Equation 5): gives each image the amplitude of another image of the batch and keeps its
+  phase.
 
-  The label of an output is that of the input at the same place: the phase decides. As in the released code one coin
-  decides for the whole batch, and where it fails the output is a copy of the input.
+  The label of an output is that of the input at the same place: the phase decides. As in the
+  released code one coin decides for the whole batch, and where it fails the output is a copy of the
+  input.
 
   Args:
     key: PRNG key.
@@ -40,8 +50,9 @@ def apr_p(key: jax.Array, images: jax.Array, prob: float = 0.6, axes: Sequence[i
   return _apr_p(key, images, prob, tuple(axes), per_image)
 
 
-def swap_amplitudes(images: jax.Array, permutation: jax.Array, chosen: jax.Array,
-                    axes: Sequence[int] = spectrum.HWC) -> jax.Array:
+def swap_amplitudes(
+  images: jax.Array, permutation: jax.Array, chosen: jax.Array, axes: Sequence[int] = spectrum.HWC
+) -> jax.Array:
   """Recombines the amplitude of `images[permutation]` with the phase of `images` where `chosen`.
 
   Args:
@@ -56,24 +67,33 @@ def swap_amplitudes(images: jax.Array, permutation: jax.Array, chosen: jax.Array
   images = images.astype(jnp.float32)
   half = spectrum.half_spectrum(images, axes)
   mixed = spectrum.from_half_spectrum(
-      jnp.abs(half)[permutation], spectrum.phase_factor(half), images.shape, axes)
+    jnp.abs(half)[permutation], spectrum.phase_factor(half), images.shape, axes
+  )
   return jnp.where(chosen.reshape(-1, 1, 1, 1), mixed, images)
 
 
-def apr_s(key: jax.Array, images: jax.Array, severity: float = 3, overflow: str = "clip",
-          axes: Sequence[int] = spectrum.HWC, *, prob: float = 1.0, positions: jax.Array | None = None) -> jax.Array:
+def apr_s(
+  key: jax.Array,
+  images: jax.Array,
+  severity: float = 3,
+  overflow: str = "clip",
+  axes: Sequence[int] = spectrum.HWC,
+  *,
+  prob: float = 1.0,
+  positions: jax.Array | None = None,
+) -> jax.Array:
   """APR-S (Equation 6): recombines amplitude and phase of two augmented views of each image.
 
-  An operation drawn from the nine of `ops` gives the first view. With probability ½ that is the result. Else
-  another, applied to the first view, gives the second, and a fair coin decides which view gives the amplitude and
-  which the phase.
+  An operation drawn from the nine of `ops` gives the first view. With probability ½ that is the
+  result. Else another, applied to the first view, gives the second, and a fair coin decides which
+  view gives the amplitude and which the phase.
 
   Args:
     key: PRNG key; image i uses `fold_in(key, positions[i])`.
     images: uint8 `[B, H, W, 3]`.
     severity: severity of the operations, above 0.1 and at most 10.
-    overflow: how values outside 0..255 return to uint8. "wrap" is the released code's cast (truncated, modulo 256);
-      "clip" rounds and clips.
+    overflow: how values outside 0..255 return to uint8. "wrap" is the released code's cast
+      (truncated, modulo 256); "clip" rounds and clips.
     axes: axes of the Fourier transform; `(-3, -2)` for the paper's per-channel transform.
     prob: probability, per image, of augmenting at all.
     positions: int `[B]`, each image's position in the global batch; 0..B-1 if not given.
@@ -101,8 +121,8 @@ class Views(NamedTuple):
   Attributes:
     first: uint8 `[B, H, W, 3]`, one operation.
     second: uint8 `[B, H, W, 3]`, another operation on top.
-    chosen, stop, reverse: bool `[B, 1, 1, 1]`: augment at all; the first view is the result; the second view comes
-      first when the two are combined.
+    chosen, stop, reverse: bool `[B, 1, 1, 1]`: augment at all; the first view is the result; the
+      second view comes first when the two are combined.
   """
 
   first: jax.Array
@@ -113,7 +133,10 @@ class Views(NamedTuple):
 
   def in_order(self) -> tuple[jax.Array, jax.Array]:
     """The two views in the order of the fair coin."""
-    return (jnp.where(self.reverse, self.second, self.first), jnp.where(self.reverse, self.first, self.second))
+    return (
+      jnp.where(self.reverse, self.second, self.first),
+      jnp.where(self.reverse, self.first, self.second),
+    )
 
   def result(self, images: jax.Array, combined: jax.Array) -> jax.Array:
     """The images, the first views or the combined ones, as the coins say; uint8 `[B, H, W, 3]`."""
@@ -127,23 +150,36 @@ def two_views(image_keys: jax.Array, images: jax.Array, severity: float, prob: f
     chosen_key, first_key, stop_key, second_key, reverse_key = jax.random.split(key, 5)
     first = ops.random_op(first_key, image, severity)
     second = ops.random_op(second_key, first, severity)
-    coins = (jax.random.bernoulli(chosen_key, prob), jax.random.bernoulli(stop_key),
-             jax.random.bernoulli(reverse_key))
+    coins = (
+      jax.random.bernoulli(chosen_key, prob),
+      jax.random.bernoulli(stop_key),
+      jax.random.bernoulli(reverse_key),
+    )
     return first, second, coins
 
   first, second, coins = jax.vmap(draw)(image_keys, images)
   return Views(first, second, *(coin.reshape(-1, 1, 1, 1) for coin in coins))
 
 
-def recombine_views(image_keys: jax.Array, images: jax.Array, severity: float, overflow: str, axes: Sequence[int],
-                    prob: float) -> jax.Array:
+def recombine_views(
+  image_keys: jax.Array,
+  images: jax.Array,
+  severity: float,
+  overflow: str,
+  axes: Sequence[int],
+  prob: float,
+) -> jax.Array:
   """`apr_s` from one key per image."""
   views = two_views(image_keys, images, severity, prob)
   return views.result(images, to_uint8(_recombine_views(views, axes), overflow))
 
 
-def random_partners(key: jax.Array, count: int, prob: float, per_image: bool) -> tuple[jax.Array, jax.Array]:
-  """A permutation of a batch, int `[B]`, and its coin, bool `[]`, or those of its images, bool `[B]`."""
+def random_partners(
+  key: jax.Array, count: int, prob: float, per_image: bool
+) -> tuple[jax.Array, jax.Array]:
+  """A permutation of a batch, int `[B]`, and its coin, bool `[]`, or those of its images, bool
+  `[B]`.
+  """
   coin_key, permutation_key = jax.random.split(key)
   chosen = jax.random.bernoulli(coin_key, prob, (count,) if per_image else ())
   return jax.random.permutation(permutation_key, count), chosen
@@ -163,7 +199,8 @@ def check_single(images: jax.Array, severity: float, overflow: str) -> None:
     raise ValueError(f"severity must be above 0.1 and at most 10, got {severity}")
 
 
-# Compiled, so that the first call outside jit does not compile every operation by itself; inside jit they inline.
+# Compiled, so that the first call outside jit does not compile every operation by itself; inside
+# jit they inline.
 
 
 @functools.partial(jax.jit, static_argnames=("axes", "per_image"))
@@ -173,18 +210,29 @@ def _apr_p(key, images, prob, axes, per_image):
 
 @functools.partial(jax.jit, static_argnames=("severity", "overflow", "axes"))
 def _apr_s(key, images, severity, overflow, axes, prob, positions):
-  return recombine_views(keys.per_image(key, images, positions), images, severity, overflow, axes, prob)
+  return recombine_views(
+    keys.per_image(key, images, positions), images, severity, overflow, axes, prob
+  )
 
 
 def _recombine_views(views: Views, axes: Sequence[int]) -> jax.Array:
-  """Amplitude of the first view with phase of the second, or the reverse; float32 `[B, H, W, 3]`."""
-  first, second = (spectrum.half_spectrum(view.astype(jnp.float32), axes) for view in (views.first, views.second))
+  """Amplitude of the first view with phase of the second, or the reverse; float32 `[B, H, W,
+  3]`.
+  """
+  first, second = (
+    spectrum.half_spectrum(view.astype(jnp.float32), axes) for view in (views.first, views.second)
+  )
   amplitude_of = jnp.where(views.reverse, second, first)
   phase_of = jnp.where(views.reverse, first, second)
   return spectrum.from_half_spectrum(
-      jnp.abs(amplitude_of), spectrum.phase_factor(phase_of), views.first.shape, axes)
+    jnp.abs(amplitude_of), spectrum.phase_factor(phase_of), views.first.shape, axes
+  )
 
 
 def _check_batch(images: jax.Array, dtype, wanted: str, channels: int | None = None) -> None:
-  if images.ndim != 4 or not jnp.issubdtype(images.dtype, dtype) or channels not in (None, images.shape[-1]):
+  if (
+    images.ndim != 4
+    or not jnp.issubdtype(images.dtype, dtype)
+    or channels not in (None, images.shape[-1])
+  ):
     raise ValueError(f"images must be {wanted}, got {images.dtype} {list(images.shape)}")

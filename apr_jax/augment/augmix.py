@@ -1,14 +1,15 @@
 """AugMix: random mixtures of chains of operations, as two views beside the clean image.
 
-A chain applies some of the nine operations of `ops` one after the other. A view is the average of several chains
-with Dirichlet(1) weights, averaged with the clean image by m ~ Beta(1, 1):
+A chain applies some of the nine operations of `ops` one after the other. A view is the average of
+several chains with Dirichlet(1) weights, averaged with the clean image by m ~ Beta(1, 1):
 
     view = (1 − m)·x + m·Σ_i w_i·chain_i(x)
 
-The released code averages normalised images. The weights sum to 1 and normalisation is affine per channel, so the
-average in [0, 1], which the network then normalises, is the same.
+The released code averages normalised images. The weights sum to 1 and normalisation is affine per
+channel, so the average in [0, 1], which the network then normalises, is the same.
 
-Reference: Hendrycks et al., AugMix, ICLR 2020 (https://arxiv.org/abs/1912.02781), Algorithm 1, and released code.
+Reference: Hendrycks et al., AugMix, ICLR 2020 (https://arxiv.org/abs/1912.02781), Algorithm 1, and
+  released code.
 """
 
 import functools
@@ -19,8 +20,15 @@ import jax.numpy as jnp
 from apr_jax.augment import keys, ops
 
 
-def augmix(key: jax.Array, images: jax.Array, width: int = 3, depth: int = 3, severity: float = 3, *,
-           positions: jax.Array | None = None) -> jax.Array:
+def augmix(
+  key: jax.Array,
+  images: jax.Array,
+  width: int = 3,
+  depth: int = 3,
+  severity: float = 3,
+  *,
+  positions: jax.Array | None = None,
+) -> jax.Array:
   """The clean images and two views of each, for `losses.augmix_loss`.
 
   Args:
@@ -40,7 +48,9 @@ def augmix(key: jax.Array, images: jax.Array, width: int = 3, depth: int = 3, se
   return jnp.concatenate([images[None].astype(jnp.float32) / 255, views])
 
 
-def mixture(image: jax.Array, chains: jax.Array, weights: jax.Array, share: float | jax.Array) -> jax.Array:
+def mixture(
+  image: jax.Array, chains: jax.Array, weights: jax.Array, share: float | jax.Array
+) -> jax.Array:
   """(1 − share)·image + share·Σ weights·chains, in [0, 1].
 
   Args:
@@ -74,5 +84,7 @@ def _view(key: jax.Array, image: jax.Array, width: int, depth: int, severity: fl
   weights_key, share_key, chains_key = jax.random.split(key, 3)
   weights = jax.random.dirichlet(weights_key, jnp.ones(width))
   share = jax.random.beta(share_key, 1.0, 1.0)
-  chains = jax.vmap(lambda key: random_chain(key, image, depth, severity))(jax.random.split(chains_key, width))
+  chains = jax.vmap(lambda key: random_chain(key, image, depth, severity))(
+    jax.random.split(chains_key, width)
+  )
   return mixture(image, chains, weights, share)

@@ -1,17 +1,20 @@
-"""AutoAugment: per image a pair of operations with probabilities and magnitudes, from a policy or drawn anew.
+"""AutoAugment: per image a pair of operations with probabilities and magnitudes, from a policy or
+drawn anew.
 
-As in `ops`, an operation is data, here a table, a warp and a blend of which at most one does something: no branch
-per image.
+As in `ops`, an operation is data, here a table, a warp and a blend of which at most one does
+something: no branch per image.
 
-Magnitudes are those of the authors' released CIFAR code (tensorflow/models, research/autoaugment), in tenths; its
-10 pixels of translation are scaled with the image. Other codes read the same table differently: torchvision keeps 8
-to 4 bits where these keep 4 to 1, changes colors by ±0.9 around 1 where these go from 0.1 to 1.9, spaces the ten
-magnitudes up to the largest, and translates by 150/331 of the side. The released operations read the nearest pixel
-when they rotate and shear; here, as in APR's and AugMix's operations, they interpolate. What they uncover is black;
-the released code shows the data's mean there, unless a lookup follows. Signs of rotations, shears and translations
-are fair coins.
+Magnitudes are those of the authors' released CIFAR code (tensorflow/models, research/autoaugment),
+in tenths; its 10 pixels of translation are scaled with the image. Other codes read the same table
+differently: torchvision keeps 8 to 4 bits where these keep 4 to 1, changes colors by ±0.9 around 1
+where these go from 0.1 to 1.9, spaces the ten magnitudes up to the largest, and translates by
+150/331 of the side. The released operations read the nearest pixel when they rotate and shear;
+here, as in APR's and AugMix's operations, they interpolate. What they uncover is black; the
+released code shows the data's mean there, unless a lookup follows. Signs of rotations, shears and
+translations are fair coins.
 
-Reference: Cubuk et al., AutoAugment, CVPR 2019 (https://arxiv.org/abs/1805.09501), and the released code.
+Reference: Cubuk et al., AutoAugment, CVPR 2019 (https://arxiv.org/abs/1805.09501), and the released
+  code.
 """
 
 from collections.abc import Callable
@@ -26,13 +29,33 @@ from apr_jax.augment.warp import IDENTITY, rotation, warp, with_entry
 from apr_jax.errors import lookup
 
 # Lookups, then warps, then the blends, which overlap with the corruption benchmarks.
-OPS = ("autocontrast", "equalize", "posterize", "solarize", "invert", "rotate", "shear_x", "shear_y", "translate_x",
-       "translate_y", "color", "contrast", "brightness", "sharpness", "identity")
-_FIRST_WARP, _FIRST_BLEND, _IDENTITY = OPS.index("rotate"), OPS.index("color"), OPS.index("identity")
+OPS = (
+  "autocontrast",
+  "equalize",
+  "posterize",
+  "solarize",
+  "invert",
+  "rotate",
+  "shear_x",
+  "shear_y",
+  "translate_x",
+  "translate_y",
+  "color",
+  "contrast",
+  "brightness",
+  "sharpness",
+  "identity",
+)
+_FIRST_WARP, _FIRST_BLEND, _IDENTITY = (
+  OPS.index("rotate"),
+  OPS.index("color"),
+  OPS.index("identity"),
+)
 
 
-def autoaugment(key: jax.Array, images: jax.Array, policy: str = "cifar10", *,
-                positions: jax.Array | None = None) -> jax.Array:
+def autoaugment(
+  key: jax.Array, images: jax.Array, policy: str = "cifar10", *, positions: jax.Array | None = None
+) -> jax.Array:
   """Applies a uniformly drawn pair of the policy to each image.
 
   Args:
@@ -48,26 +71,34 @@ def autoaugment(key: jax.Array, images: jax.Array, policy: str = "cifar10", *,
     UserError: the policy is unknown.
   """
   pairs = lookup(POLICIES, policy, "AutoAugment policy")
-  ops, probabilities, magnitudes = (np.array([[slot[i] for slot in pair] for pair in pairs]) for i in range(3))
+  ops, probabilities, magnitudes = (
+    np.array([[slot[i] for slot in pair] for pair in pairs]) for i in range(3)
+  )
   ops = np.vectorize(OPS.index)(ops)
   operation = apply if ((ops >= _FIRST_BLEND) & (ops < _IDENTITY)).any() else apply_disjoint
 
   def augment(key, image):
     pair_key, *slot_keys = jax.random.split(key, 3)
     pair = jax.random.randint(pair_key, (), 0, len(pairs))
-    slots = (jnp.asarray(values, dtype)[pair] for values, dtype in (
-        (ops, jnp.int32), (probabilities, jnp.float32), (magnitudes, jnp.int32)))
+    slots = (
+      jnp.asarray(values, dtype)[pair]
+      for values, dtype in ((ops, jnp.int32), (probabilities, jnp.float32), (magnitudes, jnp.int32))
+    )
     return _apply_pair(image, (jnp.stack(slot_keys), *slots), operation)
 
   return jax.vmap(augment)(keys.per_image(key, images, positions), images)
 
 
-def random_autoaugment(key: jax.Array, images: jax.Array, *, positions: jax.Array | None = None) -> jax.Array:
-  """Applies to each image a pair of operations, each with operation, probability and magnitude drawn uniformly.
+def random_autoaugment(
+  key: jax.Array, images: jax.Array, *, positions: jax.Array | None = None
+) -> jax.Array:
+  """Applies to each image a pair of operations, each with operation, probability and magnitude
+  drawn uniformly.
 
-  This is AugMix's Random AutoAugment*: AutoAugment's search space without the operations that overlap with the
-  corruption benchmarks, and without the search. Ten operations are left, those of `OPS` up to the blends. No code
-  of it is released; that the probability is drawn too, as in the search space, is our reading.
+  This is AugMix's Random AutoAugment*: AutoAugment's search space without the operations that
+  overlap with the corruption benchmarks, and without the search. Ten operations are left, those of
+  `OPS` up to the blends. No code of it is released; that the probability is drawn too, as in the
+  search space, is our reading.
 
   Args:
     key: PRNG key; image i uses `fold_in(key, positions[i])`.
@@ -82,8 +113,11 @@ def random_autoaugment(key: jax.Array, images: jax.Array, *, positions: jax.Arra
 
   def augment(key, image):
     op_key, probability_key, magnitude_key, *slot_keys = jax.random.split(key, 5)
-    slots = (jax.random.randint(op_key, (2,), 0, _FIRST_BLEND), jax.random.uniform(probability_key, (2,)),
-             jax.random.randint(magnitude_key, (2,), 0, 10))
+    slots = (
+      jax.random.randint(op_key, (2,), 0, _FIRST_BLEND),
+      jax.random.uniform(probability_key, (2,)),
+      jax.random.randint(magnitude_key, (2,), 0, 10),
+    )
     return _apply_pair(image, (jnp.stack(slot_keys), *slots), apply_disjoint)
 
   return jax.vmap(augment)(keys.per_image(key, images, positions), images)
@@ -95,55 +129,70 @@ def apply(image: jax.Array, op: jax.Array, magnitude: jax.Array, sign: jax.Array
   Args:
     image: uint8 `[H, W, 3]`.
     op: int `[]`, place in `OPS`.
-    magnitude: int `[]`, 0..9: tenths of 30 degrees, of a shear of 0.3, of 10/32 of the side, of 4 bits, of 256
-      levels; of the factor's 1.8 above 0.1.
+    magnitude: int `[]`, 0..9: tenths of 30 degrees, of a shear of 0.3, of 10/32 of the side, of 4
+      bits, of 256 levels; of the factor's 1.8 above 0.1.
     sign: 1.0 or −1.0, of the warps.
 
   Returns:
     uint8 `[H, W, 3]`.
   """
   image = apply_disjoint(image, op, magnitude, sign)
-  poor = jnp.stack([
+  poor = jnp.stack(
+    [
       image,
       enhance.without_color(image),
       enhance.without_contrast(image),
       jnp.zeros_like(image),
       enhance.without_sharpness(image),
-  ])[jnp.where((op >= _FIRST_BLEND) & (op < _IDENTITY), op - _FIRST_BLEND + 1, 0)]
+    ]
+  )[jnp.where((op >= _FIRST_BLEND) & (op < _IDENTITY), op - _FIRST_BLEND + 1, 0)]
   return enhance.blend(poor, image, magnitude * 0.18 + 0.1)
 
 
-def apply_disjoint(image: jax.Array, op: jax.Array, magnitude: jax.Array, sign: jax.Array) -> jax.Array:
+def apply_disjoint(
+  image: jax.Array, op: jax.Array, magnitude: jax.Array, sign: jax.Array
+) -> jax.Array:
   """As `apply`, but the blends do nothing."""
   height, width, _ = image.shape
   counts = tables.histogram(image)
-  table = tables.choose(jnp.minimum(op, _FIRST_WARP), [
+  table = tables.choose(
+    jnp.minimum(op, _FIRST_WARP),
+    [
       tables.autocontrast(counts),
       tables.equalize(counts),
       tables.posterize(4 - magnitude * 4 // 10),
       tables.solarize(256 - magnitude * 256 // 10),
       tables.invert(),
       tables.identity(),
-  ])
-  matrix = jnp.stack([
+    ],
+  )
+  matrix = jnp.stack(
+    [
       jnp.asarray(IDENTITY),
       rotation(sign * (magnitude * 30 // 10), height, width),
       with_entry(1, sign * magnitude * 0.03),
       with_entry(3, sign * magnitude * 0.03),
       with_entry(2, sign * (magnitude * width // 32)),
       with_entry(5, sign * (magnitude * height // 32)),
-  ])[jnp.where((op >= _FIRST_WARP) & (op < _FIRST_BLEND), op - _FIRST_WARP + 1, 0)]
+    ]
+  )[jnp.where((op >= _FIRST_WARP) & (op < _FIRST_BLEND), op - _FIRST_WARP + 1, 0)]
   return warp(tables.apply(image, table), matrix)
 
 
-def _apply_pair(image: jax.Array, slots: tuple[jax.Array, ...], operation: Callable[..., jax.Array]) -> jax.Array:
-  """Applies two operations in turn; slots are keys, operations, probabilities and magnitudes, each `[2]`."""
+def _apply_pair(
+  image: jax.Array, slots: tuple[jax.Array, ...], operation: Callable[..., jax.Array]
+) -> jax.Array:
+  """Applies two operations in turn; slots are keys, operations, probabilities and magnitudes, each
+  `[2]`.
+  """
 
   # One compiled operation serves both places of the pair.
   def one(image, slot):
     key, op, probability, magnitude = slot
     coin_key, sign_key = jax.random.split(key)
     op = jnp.where(jax.random.bernoulli(coin_key, probability), op, _IDENTITY)
-    return operation(image, op, magnitude, jnp.where(jax.random.bernoulli(sign_key), 1.0, -1.0)), None
+    return operation(
+      image, op, magnitude, jnp.where(jax.random.bernoulli(sign_key), 1.0, -1.0)
+    ), None
 
   return jax.lax.scan(one, image, slots)[0]

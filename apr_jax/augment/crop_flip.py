@@ -1,4 +1,6 @@
-"""Random crop with constant padding, and random horizontal flip. Images are uint8 `[B, H, W, C]`."""
+"""Random crop with constant padding, and random horizontal flip. Images are uint8 `[B, H, W,
+C]`.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +8,14 @@ import jax.numpy as jnp
 from apr_jax.augment import keys
 
 
-def random_crop(key: jax.Array, images: jax.Array, padding: int = 4, fill: int = 128, *,
-                positions: jax.Array | None = None) -> jax.Array:
+def random_crop(
+  key: jax.Array,
+  images: jax.Array,
+  padding: int = 4,
+  fill: int = 128,
+  *,
+  positions: jax.Array | None = None,
+) -> jax.Array:
   """Pads every side and cuts a window of the original size at a uniformly drawn place.
 
   Args:
@@ -21,17 +29,24 @@ def random_crop(key: jax.Array, images: jax.Array, padding: int = 4, fill: int =
     uint8 `[B, H, W, C]`.
   """
   offsets = jax.vmap(lambda key: jax.random.randint(key, (2,), 0, 2 * padding + 1))(
-      keys.per_image(key, images, positions))
-  return jax.vmap(crop, in_axes=(0, 0, 0, None, None))(images, offsets[:, 0], offsets[:, 1], padding, fill)
+    keys.per_image(key, images, positions)
+  )
+  return jax.vmap(crop, in_axes=(0, 0, 0, None, None))(
+    images, offsets[:, 0], offsets[:, 1], padding, fill
+  )
 
 
 def crop(image: jax.Array, top: jax.Array, left: jax.Array, padding: int, fill: int) -> jax.Array:
-  """The window at (top, left) of the padded image; image `[H, W, C]`, offsets int `[]` in 0..2·padding."""
+  """The window at (top, left) of the padded image; image `[H, W, C]`, offsets int `[]` in
+  0..2·padding.
+  """
   padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)), constant_values=fill)
   return jax.lax.dynamic_slice(padded, (top, left, 0), image.shape)
 
 
-def random_flip(key: jax.Array, images: jax.Array, *, positions: jax.Array | None = None) -> jax.Array:
+def random_flip(
+  key: jax.Array, images: jax.Array, *, positions: jax.Array | None = None
+) -> jax.Array:
   """Mirrors each image left to right with probability ½; arguments as in `random_crop`."""
   mirrored = jax.vmap(jax.random.bernoulli)(keys.per_image(key, images, positions))
   return jnp.where(mirrored.reshape(-1, 1, 1, 1), images[:, :, ::-1], images)

@@ -1,9 +1,10 @@
 """Cutout: a square of each image is blanked. Images are float `[B, H, W, C]` in [0, 1].
 
-The released code blanks normalised images with 0. Here normalisation is the network's first layer, so the same is a
-square of the normalisation's mean in [0, 1], which that layer turns into 0.
+The released code blanks normalised images with 0. Here normalisation is the network's first layer,
+so the same is a square of the normalisation's mean in [0, 1], which that layer turns into 0.
 
-Reference: DeVries and Taylor, Cutout, 2017 (https://arxiv.org/abs/1708.04552), and its released code.
+Reference: DeVries and Taylor, Cutout, 2017 (https://arxiv.org/abs/1708.04552), and its released
+  code.
 """
 
 from collections.abc import Sequence
@@ -15,9 +16,16 @@ from apr_jax.augment import keys
 from apr_jax.augment.square import inside_square
 
 
-def cutout(key: jax.Array, images: jax.Array, size: int = 16, fill: Sequence[float] = (0.0, 0.0, 0.0), *,
-           positions: jax.Array | None = None) -> jax.Array:
-  """Blanks one square per image, its centre uniform over the pixels; what lies outside the image is cut off.
+def cutout(
+  key: jax.Array,
+  images: jax.Array,
+  size: int = 16,
+  fill: Sequence[float] = (0.0, 0.0, 0.0),
+  *,
+  positions: jax.Array | None = None,
+) -> jax.Array:
+  """Blanks one square per image, its centre uniform over the pixels; what lies outside the image is
+  cut off.
 
   Args:
     key: PRNG key; image i uses `fold_in(key, positions[i])`.
@@ -31,13 +39,18 @@ def cutout(key: jax.Array, images: jax.Array, size: int = 16, fill: Sequence[flo
   """
   height, width = images.shape[1:3]
   centres = jax.vmap(lambda key: jax.random.randint(key, (2,), 0, jnp.array([height, width])))(
-      keys.per_image(key, images, positions))
+    keys.per_image(key, images, positions)
+  )
   return jax.vmap(blank, in_axes=(0, 0, 0, None, None))(
-      images.astype(jnp.float32), centres[:, 0], centres[:, 1], size, jnp.asarray(fill, jnp.float32))
+    images.astype(jnp.float32), centres[:, 0], centres[:, 1], size, jnp.asarray(fill, jnp.float32)
+  )
 
 
-def blank(image: jax.Array, row: jax.Array, column: jax.Array, size: int, fill: jax.Array) -> jax.Array:
-  """Fills the rows from `row − size // 2` up to, not including, `row + size // 2`, and columns likewise.
+def blank(
+  image: jax.Array, row: jax.Array, column: jax.Array, size: int, fill: jax.Array
+) -> jax.Array:
+  """Fills the rows from `row − size // 2` up to, not including, `row + size // 2`, and columns
+  likewise.
 
   Args:
     image: float32 `[H, W, C]`.

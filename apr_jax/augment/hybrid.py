@@ -1,12 +1,15 @@
 """HybridAugment and HybridAugment++: low frequencies of one image, high frequencies of another.
 
-An image x is split into low(x), a Gaussian blur, and high(x) = x − low(x). Between two images or two views, the low
-part decides the label, the high part is exchanged; ++ recombines amplitude and phase (APR) within the low part. The
-functions take the place of `apr_p` and `apr_s` and share their coins and views.
+An image x is split into low(x), a Gaussian blur, and high(x) = x − low(x). Between two images or
+two views, the low part decides the label, the high part is exchanged; ++ recombines amplitude and
+phase (APR) within the low part. The functions take the place of `apr_p` and `apr_s` and share their
+coins and views.
 
-Units: `ha_p` takes and returns float images in [0, 1] (its output is not clipped), `ha_s` uint8 images.
+Units: `ha_p` takes and returns float images in [0, 1] (its output is not clipped), `ha_s` uint8
+  images.
 
-Reference: Yucel et al., HybridAugment++, ICCV 2023 (https://arxiv.org/abs/2307.11823), and the released CIFAR code.
+Reference: Yucel et al., HybridAugment++, ICCV 2023 (https://arxiv.org/abs/2307.11823), and the
+  released CIFAR code.
 """
 
 import functools
@@ -39,16 +42,25 @@ def low_pass(images: jax.Array) -> jax.Array:
   height, width, _ = images.shape[-3:]
   border = [(0, 0)] * (images.ndim - 3) + [(1, 1), (1, 1), (0, 0)]
   padded = jnp.pad(images.astype(jnp.float32), border, mode="reflect")
-  rows = (side * (padded[..., :height, :, :] + padded[..., 2:, :, :]) + centre * padded[..., 1:-1, :, :])
+  rows = (
+    side * (padded[..., :height, :, :] + padded[..., 2:, :, :]) + centre * padded[..., 1:-1, :, :]
+  )
   return side * (rows[..., :width, :] + rows[..., 2:, :]) + centre * rows[..., 1:-1, :]
 
 
-def ha_p(key: jax.Array, images: jax.Array, prob: float = 0.6, plus: bool = False, *,
-         per_image: bool = False) -> jax.Array:
+def ha_p(
+  key: jax.Array,
+  images: jax.Array,
+  prob: float = 0.6,
+  plus: bool = False,
+  *,
+  per_image: bool = False,
+) -> jax.Array:
   """HA-P: low(x) + high(x[π]); HA-P++: APR-P(low(x)) + high(x[π]).
 
-  The label of an output is that of the input at the same place. One coin decides for the whole batch; where it
-  fails the output is a copy of the input. The APR-P of ++ has a permutation and a coin of its own.
+  The label of an output is that of the input at the same place. One coin decides for the whole
+  batch; where it fails the output is a copy of the input. The APR-P of ++ has a permutation and a
+  coin of its own.
 
   Args:
     key: PRNG key.
@@ -64,15 +76,20 @@ def ha_p(key: jax.Array, images: jax.Array, prob: float = 0.6, plus: bool = Fals
   return _ha_p(key, images, prob, plus, per_image)
 
 
-def swap_high(images: jax.Array, permutation: jax.Array, chosen: jax.Array,
-              low_partners: tuple[jax.Array, jax.Array] | None = None) -> jax.Array:
+def swap_high(
+  images: jax.Array,
+  permutation: jax.Array,
+  chosen: jax.Array,
+  low_partners: tuple[jax.Array, jax.Array] | None = None,
+) -> jax.Array:
   """Gives `images` the high part of `images[permutation]` where `chosen`.
 
   Args:
     images: float `[B, H, W, C]`.
     permutation: int `[B]`.
     chosen: bool, `[]` or `[B]`; where false the image is returned as it is.
-    low_partners: the permutation and coins with which the low parts swap amplitudes (++); None leaves them alone.
+    low_partners: the permutation and coins with which the low parts swap amplitudes (++); None
+      leaves them alone.
 
   Returns:
     float32 `[B, H, W, C]`, not clipped.
@@ -85,13 +102,22 @@ def swap_high(images: jax.Array, permutation: jax.Array, chosen: jax.Array,
   return jnp.where(chosen.reshape(-1, 1, 1, 1), low + high, images)
 
 
-def ha_s(key: jax.Array, images: jax.Array, severity: float = 3, overflow: str = "clip", plus: bool = False, *,
-         prob: float = 1.0, positions: jax.Array | None = None) -> jax.Array:
+def ha_s(
+  key: jax.Array,
+  images: jax.Array,
+  severity: float = 3,
+  overflow: str = "clip",
+  plus: bool = False,
+  *,
+  prob: float = 1.0,
+  positions: jax.Array | None = None,
+) -> jax.Array:
   """HA-S: the low part of one augmented view of each image and the high part of another.
 
-  The views are drawn as in `apr_s`: an operation gives the first, which with probability ½ is the result; else
-  another on top of it gives the second, and a fair coin decides which gives the low part. In ++ the low part, as a
-  uint8 image, passes through a whole APR-S with its own operations and coins before the high part is added.
+  The views are drawn as in `apr_s`: an operation gives the first, which with probability ½ is the
+  result; else another on top of it gives the second, and a fair coin decides which gives the low
+  part. In ++ the low part, as a uint8 image, passes through a whole APR-S with its own operations
+  and coins before the high part is added.
 
   Args:
     key: PRNG key; image i uses `fold_in(key, positions[i])`.
@@ -110,14 +136,18 @@ def ha_s(key: jax.Array, images: jax.Array, severity: float = 3, overflow: str =
 
 
 def _kernel() -> np.ndarray:
-  """The weights of an outer pixel and of the centre along one axis; they sum to 1 as side + centre + side."""
-  weights = np.exp(-0.5 * (np.array([1.0, 0.0]) / SIGMA)**2)
+  """The weights of an outer pixel and of the centre along one axis; they sum to 1 as side + centre
+  + side.
+  """
+  weights = np.exp(-0.5 * (np.array([1.0, 0.0]) / SIGMA) ** 2)
   return weights / (2 * weights[0] + weights[1])
 
 
 @functools.partial(jax.jit, static_argnames=("plus", "per_image"))
 def _ha_p(key, images, prob, plus, per_image):
-  outer, inner = (apr.random_partners(part, len(images), prob, per_image) for part in jax.random.split(key))
+  outer, inner = (
+    apr.random_partners(part, len(images), prob, per_image) for part in jax.random.split(key)
+  )
   return swap_high(images, *outer, inner if plus else None)
 
 
@@ -130,5 +160,6 @@ def _ha_s(key, images, severity, overflow, plus, prob, positions):
   if plus:
     inner_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(image_keys, _INNER_KEY)
     low = apr.recombine_views(
-        inner_keys, apr.to_uint8(low, overflow), severity, overflow, spectrum.HWC, 1.0).astype(jnp.float32)
+      inner_keys, apr.to_uint8(low, overflow), severity, overflow, spectrum.HWC, 1.0
+    ).astype(jnp.float32)
   return views.result(images, apr.to_uint8(low + high_of - low_pass(high_of), overflow))

@@ -1,4 +1,6 @@
-"""Keys of single images, by their places in the global batch: what is drawn does not depend on the devices."""
+"""Keys of single images, by their places in the global batch: what is drawn does not depend on the
+devices.
+"""
 
 import jax
 import jax.numpy as jnp

@@ -1,13 +1,14 @@
 """Mixup and CutMix: pairs of images whose labels are mixed with them.
 
-Images are float `[B, H, W, C]` of any range, targets float `[B, K]` whose rows sum to 1. One share λ ~ Beta(α, α),
-and in CutMix one box, serves the whole batch, as in the released codes; the partners are a permutation of it.
+Images are float `[B, H, W, C]` of any range, targets float `[B, K]` whose rows sum to 1. One share
+λ ~ Beta(α, α), and in CutMix one box, serves the whole batch, as in the released codes; the
+partners are a permutation of it.
 
-On several devices the same key gives all the same λ and box; `shard`, the device's index, gives each a permutation
-of its own, so that no image crosses between devices.
+On several devices the same key gives all the same λ and box; `shard`, the device's index, gives
+each a permutation of its own, so that no image crosses between devices.
 
-References: Zhang et al., mixup, ICLR 2018 (https://arxiv.org/abs/1710.09412); Yun et al., CutMix, ICCV 2019
-(https://arxiv.org/abs/1905.04899).
+References: Zhang et al., mixup, ICLR 2018 (https://arxiv.org/abs/1710.09412); Yun et al., CutMix,
+ICCV 2019 (https://arxiv.org/abs/1905.04899).
 """
 
 import jax
@@ -16,8 +17,14 @@ import jax.numpy as jnp
 Mixed = tuple[jax.Array, jax.Array]
 
 
-def mixup(key: jax.Array, images: jax.Array, targets: jax.Array, alpha: float = 1.0, *,
-          shard: int | jax.Array = 0) -> Mixed:
+def mixup(
+  key: jax.Array,
+  images: jax.Array,
+  targets: jax.Array,
+  alpha: float = 1.0,
+  *,
+  shard: int | jax.Array = 0,
+) -> Mixed:
   """Averages each image with another: λ·x + (1 − λ)·x[π], and the targets likewise.
 
   Args:
@@ -35,12 +42,19 @@ def mixup(key: jax.Array, images: jax.Array, targets: jax.Array, alpha: float = 
   return blend(images, targets, permutation, jax.random.beta(share_key, alpha, alpha))
 
 
-def cutmix(key: jax.Array, images: jax.Array, targets: jax.Array, alpha: float = 1.0, *, prob: float = 1.0,
-           shard: int | jax.Array = 0) -> Mixed:
+def cutmix(
+  key: jax.Array,
+  images: jax.Array,
+  targets: jax.Array,
+  alpha: float = 1.0,
+  *,
+  prob: float = 1.0,
+  shard: int | jax.Array = 0,
+) -> Mixed:
   """Pastes a box of another image into each; the targets are mixed by the shares of the pixels.
 
-  The box has about the share 1 − λ of the image: its sides are the image's times √(1 − λ), its centre is uniform
-  over the pixels, and what lies outside the image is cut off.
+  The box has about the share 1 − λ of the image: its sides are the image's times √(1 − λ), its
+  centre is uniform over the pixels, and what lies outside the image is cut off.
 
   Args:
     key: PRNG key.
@@ -56,20 +70,29 @@ def cutmix(key: jax.Array, images: jax.Array, targets: jax.Array, alpha: float =
   coin_key, share_key, row_key, column_key, permutation_key = jax.random.split(key, 5)
   height, width = images.shape[1:3]
   share = jax.random.beta(share_key, alpha, alpha)
-  box = box_of(height, width, jnp.where(jax.random.bernoulli(coin_key, prob), share, 1.0),
-               jax.random.randint(row_key, (), 0, height), jax.random.randint(column_key, (), 0, width))
+  box = box_of(
+    height,
+    width,
+    jnp.where(jax.random.bernoulli(coin_key, prob), share, 1.0),
+    jax.random.randint(row_key, (), 0, height),
+    jax.random.randint(column_key, (), 0, width),
+  )
   permutation = jax.random.permutation(jax.random.fold_in(permutation_key, shard), len(images))
   return paste(images, targets, permutation, box)
 
 
-def blend(images: jax.Array, targets: jax.Array, permutation: jax.Array, share: float | jax.Array) -> Mixed:
+def blend(
+  images: jax.Array, targets: jax.Array, permutation: jax.Array, share: float | jax.Array
+) -> Mixed:
   """`share` of each image and target, and the rest of its partner, float32."""
   average = lambda x: share * x + (1 - share) * x[permutation]
   return average(images.astype(jnp.float32)), average(targets.astype(jnp.float32))
 
 
 def paste(images: jax.Array, targets: jax.Array, permutation: jax.Array, box: jax.Array) -> Mixed:
-  """The partner's pixels inside the box (top, bottom, left, right), bottom and right excluded; targets by area."""
+  """The partner's pixels inside the box (top, bottom, left, right), bottom and right excluded;
+  targets by area.
+  """
   height, width = images.shape[1:3]
   top, bottom, left, right = box
   rows, columns = jnp.arange(height), jnp.arange(width)
@@ -79,11 +102,14 @@ def paste(images: jax.Array, targets: jax.Array, permutation: jax.Array, box: ja
   return mixed, blend(images, targets, permutation, 1 - inside.mean())[1]
 
 
-def box_of(height: int, width: int, share: float | jax.Array, row: jax.Array, column: jax.Array) -> jax.Array:
+def box_of(
+  height: int, width: int, share: float | jax.Array, row: jax.Array, column: jax.Array
+) -> jax.Array:
   """The box that leaves about `share` of the image, around (row, column).
 
   Returns:
-    int32 `[4]`: top, bottom, left, right, within the image. An odd side loses a pixel, as in the released code.
+    int32 `[4]`: top, bottom, left, right, within the image. An odd side loses a pixel, as in the
+    released code.
   """
   scale = jnp.sqrt(1 - jnp.asarray(share, jnp.float32))
   ends = []

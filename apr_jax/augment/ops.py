@@ -1,12 +1,15 @@
-"""The nine operations of APR-S (AugMix's set without those that overlap with the corruption benchmarks).
+"""The nine operations of APR-S (AugMix's set without those that overlap with the corruption
+benchmarks).
 
-Images are uint8 `[H, W, 3]`. Every operation is either a lookup table or an affine warp, so an operation drawn at
-random is data, a table and six numbers, and not control flow: for a batch, `jax.vmap` of `random_op` is one
-histogram, one table lookup and one warp.
+Images are uint8 `[H, W, 3]`. Every operation is either a lookup table or an affine warp, so an
+operation drawn at random is data, a table and six numbers, and not control flow: for a batch,
+`jax.vmap` of `random_op` is one histogram, one table lookup and one warp.
 
-The functions agree with the Pillow calls named in them: the lookups exactly, the warps within one level.
+The functions agree with the Pillow calls named in them: the lookups exactly, the warps within one
+level.
 
-Reference: AugMix (https://arxiv.org/abs/1912.02781), whose levels and signs these are; APR, Section 3.3.
+Reference: AugMix (https://arxiv.org/abs/1912.02781), whose levels and signs these are; APR, Section
+  3.3.
 """
 
 import jax
@@ -45,17 +48,23 @@ def rotate(image: jax.Array, degrees: float | jax.Array) -> jax.Array:
 
 
 def shear_x(image: jax.Array, factor: float | jax.Array) -> jax.Array:
-  """Reads row y shifted by `factor`·y: `image.transform(size, AFFINE, (1, factor, 0, 0, 1, 0), BILINEAR)`."""
+  """Reads row y shifted by `factor`·y: `image.transform(size, AFFINE, (1, factor, 0, 0, 1, 0),
+  BILINEAR)`.
+  """
   return warp(checked(image), with_entry(1, factor))
 
 
 def shear_y(image: jax.Array, factor: float | jax.Array) -> jax.Array:
-  """Reads column x shifted by `factor`·x: `image.transform(size, AFFINE, (1, 0, 0, factor, 1, 0), BILINEAR)`."""
+  """Reads column x shifted by `factor`·x: `image.transform(size, AFFINE, (1, 0, 0, factor, 1, 0),
+  BILINEAR)`.
+  """
   return warp(checked(image), with_entry(3, factor))
 
 
 def translate_x(image: jax.Array, pixels: float | jax.Array) -> jax.Array:
-  """Reads `pixels` to the right: `image.transform(size, AFFINE, (1, 0, pixels, 0, 1, 0), BILINEAR)`."""
+  """Reads `pixels` to the right: `image.transform(size, AFFINE, (1, 0, pixels, 0, 1, 0),
+  BILINEAR)`.
+  """
   return warp(checked(image), with_entry(2, pixels))
 
 
@@ -67,9 +76,9 @@ def translate_y(image: jax.Array, pixels: float | jax.Array) -> jax.Array:
 def random_op(key: jax.Array, image: jax.Array, severity: float = 3) -> jax.Array:
   """Applies one of the nine operations, drawn uniformly, at a random level.
 
-  The level is u ~ U(0.1, severity) tenths of the operation's largest: 30 degrees, a shear of 0.3, a third of the
-  side, 4 bits, 256 levels of threshold; degrees, pixels, bits and thresholds are truncated to integers; rotations,
-  shears and translations get a fair sign.
+  The level is u ~ U(0.1, severity) tenths of the operation's largest: 30 degrees, a shear of 0.3, a
+  third of the side, 4 bits, 256 levels of threshold; degrees, pixels, bits and thresholds are
+  truncated to integers; rotations, shears and translations get a fair sign.
 
   Args:
     key: PRNG key.
@@ -86,21 +95,26 @@ def random_op(key: jax.Array, image: jax.Array, severity: float = 3) -> jax.Arra
   sign = jnp.where(jax.random.bernoulli(sign_key), 1.0, -1.0)
 
   counts = tables.histogram(image)
-  table = tables.choose(jnp.minimum(op, 4), [
+  table = tables.choose(
+    jnp.minimum(op, 4),
+    [
       tables.autocontrast(counts),
       tables.equalize(counts),
       tables.posterize(4 - (level * 4).astype(jnp.int32)),
       tables.solarize(256 - (level * 256).astype(jnp.int32)),
       tables.identity(),
-  ])
-  matrix = jnp.stack([
+    ],
+  )
+  matrix = jnp.stack(
+    [
       jnp.asarray(IDENTITY),
       rotation(sign * jnp.trunc(level * 30), height, width),
       with_entry(1, sign * level * 0.3),
       with_entry(3, sign * level * 0.3),
       with_entry(2, sign * jnp.trunc(level * (width / 3))),
       with_entry(5, sign * jnp.trunc(level * (height / 3))),
-  ])[jnp.maximum(op - 3, 0)]
+    ]
+  )[jnp.maximum(op - 3, 0)]
   return warp(tables.apply(image, table), matrix)
 
 

@@ -1,10 +1,12 @@
-"""Patch Uniform: uniform noise on a square of each image. Images are float `[B, H, W, C]` in [0, 1].
+"""Patch Uniform: uniform noise on a square of each image. Images are float `[B, H, W, C]` in [0,
+1].
 
-It is AugMix's variant of Patch Gaussian, whose noise would be one of the test corruptions. AugMix does not publish
-the size and scale that its tuning chose. The defaults are those of Patch Gaussian in TensorFlow's object detection
-(tensorflow/models, random_patch_gaussian): a side of up to 250 pixels and a scale of up to 1. Its other rules hold
-here too: side and scale are drawn uniformly, the centre uniformly over the pixels, what lies outside the image is
-cut off, and noisy values are clipped.
+It is AugMix's variant of Patch Gaussian, whose noise would be one of the test corruptions. AugMix
+does not publish the size and scale that its tuning chose. The defaults are those of Patch Gaussian
+in TensorFlow's object detection (tensorflow/models, random_patch_gaussian): a side of up to 250
+pixels and a scale of up to 1. Its other rules hold here too: side and scale are drawn uniformly,
+the centre uniformly over the pixels, what lies outside the image is cut off, and noisy values are
+clipped.
 
 References: Lopes et al., Patch Gaussian, 2019 (https://arxiv.org/abs/1906.02611); AugMix
 (https://arxiv.org/abs/1912.02781), Section 4.
@@ -17,8 +19,14 @@ from apr_jax.augment import keys
 from apr_jax.augment.square import inside_square
 
 
-def patch_uniform(key: jax.Array, images: jax.Array, size: int = 250, scale: float = 1.0, *,
-                  positions: jax.Array | None = None) -> jax.Array:
+def patch_uniform(
+  key: jax.Array,
+  images: jax.Array,
+  size: int = 250,
+  scale: float = 1.0,
+  *,
+  positions: jax.Array | None = None,
+) -> jax.Array:
   """Adds noise from U(−s, s) to a square of each image, with s from U(0, `scale`).
 
   Args:
@@ -36,14 +44,22 @@ def patch_uniform(key: jax.Array, images: jax.Array, size: int = 250, scale: flo
     side_key, centre_key, scale_key, noise_key = jax.random.split(key, 4)
     row, column = jax.random.randint(centre_key, (2,), 0, jnp.array(image.shape[:2]))
     noise = jax.random.uniform(noise_key, image.shape, minval=-1.0)
-    return add_noise(image, noise * jax.random.uniform(scale_key, maxval=scale), row, column,
-                     jax.random.randint(side_key, (), 1, size + 1))
+    return add_noise(
+      image,
+      noise * jax.random.uniform(scale_key, maxval=scale),
+      row,
+      column,
+      jax.random.randint(side_key, (), 1, size + 1),
+    )
 
   return jax.vmap(draw)(keys.per_image(key, images, positions), images.astype(jnp.float32))
 
 
-def add_noise(image: jax.Array, noise: jax.Array, row: jax.Array, column: jax.Array, side: jax.Array) -> jax.Array:
-  """Adds `noise` in `side` rows from `row − side // 2` on, and columns likewise, and clips there to [0, 1].
+def add_noise(
+  image: jax.Array, noise: jax.Array, row: jax.Array, column: jax.Array, side: jax.Array
+) -> jax.Array:
+  """Adds `noise` in `side` rows from `row − side // 2` on, and columns likewise, and clips there to
+  [0, 1].
 
   Args:
     image, noise: float32 `[H, W, C]`.

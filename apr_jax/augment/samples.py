@@ -1,4 +1,6 @@
-"""A picture of what the network is trained on: images, and of each the views that the augmentation makes of it."""
+"""A picture of what the network is trained on: images, and of each the views that the augmentation
+makes of it.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +15,8 @@ SAMPLES = 8
 def training_views(config, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
   """One test image of each class, and its views of the training step.
 
-  Of a coin that decides for a whole batch the picture would show one side: it is drawn with these coins on.
+  Of a coin that decides for a whole batch the picture would show one side: it is drawn with these
+  coins on.
 
   Args:
     config: a resolved configuration.
@@ -21,8 +24,8 @@ def training_views(config, images: np.ndarray, labels: np.ndarray) -> np.ndarray
     labels: int `[N]`.
 
   Returns:
-    uint8 `[1 + V, n, H, W, 3]`, n ≤ `SAMPLES`: the images, then their views. What an augmentation pushes out of [0, 1]
-    is clipped here, unlike in training.
+    uint8 `[1 + V, n, H, W, 3]`, n ≤ `SAMPLES`: the images, then their views. What an augmentation
+    pushes out of [0, 1] is clipped here, unlike in training.
 
   Raises:
     AttributeError, KeyError: the configuration is one of an earlier version.
@@ -33,18 +36,28 @@ def training_views(config, images: np.ndarray, labels: np.ndarray) -> np.ndarray
   for name in batch_coins(settings):
     settings[name].prob = 1.0
   augment = make_augment(settings, config.model.num_classes, config.model.mean, config.model.std)
-  views, _ = jax.jit(augment)(jax.random.key(config.seed), images, labels, jnp.arange(len(images)), jnp.int32(0))
+  views, _ = jax.jit(augment)(
+    jax.random.key(config.seed), images, labels, jnp.arange(len(images)), jnp.int32(0)
+  )
   return np.stack([images, *np.rint(255 * np.clip(np.asarray(views), 0, 1)).astype(np.uint8)])
 
 
 def batch_coins(settings) -> tuple[str, ...]:
-  """Names of the augmentations in `config.augment` that one coin switches on or off for a whole batch."""
-  pairs = tuple(name for name in ("apr_p", "hybrid_p") if settings[name].prob > 0 and not settings[name].per_image)
+  """Names of the augmentations in `config.augment` that one coin switches on or off for a whole
+  batch.
+  """
+  pairs = tuple(
+    name
+    for name in ("apr_p", "hybrid_p")
+    if settings[name].prob > 0 and not settings[name].per_image
+  )
   return pairs + (("cutmix",) if settings.cutmix.alpha > 0 else ())
 
 
 def one_per_class(labels: np.ndarray) -> np.ndarray:
-  """The index of the first image of each class, in the order of the classes; at most `SAMPLES`, int `[n]`."""
+  """The index of the first image of each class, in the order of the classes; at most `SAMPLES`, int
+  `[n]`.
+  """
   _, first = np.unique(labels, return_index=True)
   return first[:SAMPLES]
 

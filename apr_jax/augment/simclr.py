@@ -1,13 +1,14 @@
 """SimCLR's views: what contrastive training compares. Images are float `[H, W, 3]` in [0, 1].
 
-A view is, in this order, the image or its mirror image, with jittered colors (probability 0.8), as grey (0.2), and a
-random part of it enlarged to the whole. Ranges, order and arithmetic are those of CSI's released code for CIFAR
-(https://github.com/alinlab/CSI, models/transform_layers.py), except that it tosses one coin per batch for whether
-the contrast comes first, here it is one per view, and that it takes the hue by an arctangent, here it is the usual
-piecewise linear one, at most 1.2 degrees apart.
+A view is, in this order, the image or its mirror image, with jittered colors (probability 0.8), as
+grey (0.2), and a random part of it enlarged to the whole. Ranges, order and arithmetic are those of
+CSI's released code for CIFAR (https://github.com/alinlab/CSI, models/transform_layers.py), except
+that it tosses one coin per batch for whether the contrast comes first, here it is one per view, and
+that it takes the hue by an arctangent, here it is the usual piecewise linear one, at most 1.2
+degrees apart.
 
-References: Chen et al., SimCLR, 2020 (https://arxiv.org/abs/2002.05709), Section 3; Tack et al., CSI, NeurIPS 2020
-(https://arxiv.org/abs/2007.08176).
+References: Chen et al., SimCLR, 2020 (https://arxiv.org/abs/2002.05709), Section 3; Tack et al.,
+CSI, NeurIPS 2020 (https://arxiv.org/abs/2007.08176).
 """
 
 import functools
@@ -25,8 +26,14 @@ LOG_RATIO = math.log(4 / 3)  # of a crop's width to its height, at most
 TRIALS = 10  # boxes drawn for a crop; the first that fits the image is taken
 
 
-def simclr(key: jax.Array, images: jax.Array, views: int = 2, min_area: float = 0.08, *,
-           positions: jax.Array | None = None) -> jax.Array:
+def simclr(
+  key: jax.Array,
+  images: jax.Array,
+  views: int = 2,
+  min_area: float = 0.08,
+  *,
+  positions: jax.Array | None = None,
+) -> jax.Array:
   """Random views of each image, for `losses.supclr_loss`.
 
   Args:
@@ -39,13 +46,21 @@ def simclr(key: jax.Array, images: jax.Array, views: int = 2, min_area: float = 
   Returns:
     float32 `[views, B, H, W, 3]` in [0, 1].
   """
-  view_keys = jax.vmap(lambda key: jax.random.split(key, views))(keys.per_image(key, images, positions))
+  view_keys = jax.vmap(lambda key: jax.random.split(key, views))(
+    keys.per_image(key, images, positions)
+  )
   draw = jax.vmap(functools.partial(_view, min_area=min_area), in_axes=(0, None))
   return jax.vmap(draw, out_axes=1)(view_keys, images.astype(jnp.float32) / 255)
 
 
-def jitter(image: jax.Array, contrast_first: bool | jax.Array, contrast: float | jax.Array, turn: float | jax.Array,
-           saturation: float | jax.Array, value: float | jax.Array) -> jax.Array:
+def jitter(
+  image: jax.Array,
+  contrast_first: bool | jax.Array,
+  contrast: float | jax.Array,
+  turn: float | jax.Array,
+  saturation: float | jax.Array,
+  value: float | jax.Array,
+) -> jax.Array:
   """Changes contrast and colors; float32 `[H, W, 3]` in [0, 1] → the same.
 
   Args:
@@ -66,12 +81,21 @@ def adjust_contrast(image: jax.Array, factor: float | jax.Array) -> jax.Array:
   return jnp.clip(image + (factor - 1) * (image - mean), 0, 1)
 
 
-def adjust_colors(image: jax.Array, turn: float | jax.Array, saturation: float | jax.Array,
-                  value: float | jax.Array) -> jax.Array:
+def adjust_colors(
+  image: jax.Array, turn: float | jax.Array, saturation: float | jax.Array, value: float | jax.Array
+) -> jax.Array:
   """Turns the hue and multiplies saturation and value, which are clipped at 1."""
   hue, old_saturation, old_value = jnp.moveaxis(hsv.from_rgb(image), -1, 0)
-  return hsv.to_rgb(jnp.stack([
-      jnp.mod(hue + turn, 1), jnp.minimum(saturation * old_saturation, 1), jnp.minimum(value * old_value, 1)], -1))
+  return hsv.to_rgb(
+    jnp.stack(
+      [
+        jnp.mod(hue + turn, 1),
+        jnp.minimum(saturation * old_saturation, 1),
+        jnp.minimum(value * old_value, 1),
+      ],
+      -1,
+    )
+  )
 
 
 def grey(image: jax.Array) -> jax.Array:
@@ -85,18 +109,21 @@ def resized_crop(image: jax.Array, box: jax.Array) -> jax.Array:
 
   Args:
     image: float32 `[H, W, 3]`.
-    box: float32 `[4]`: top, left, height and width in pixels, inside the image. Pixels beside the box are read where
-      the interpolation needs them.
+    box: float32 `[4]`: top, left, height and width in pixels, inside the image. Pixels beside the
+      box are read where the interpolation needs them.
   """
   scale = jnp.array(image.shape[:2]) / box[2:]
-  return jax.image.scale_and_translate(image, image.shape, (0, 1), scale, -box[:2] * scale, "linear", antialias=False)
+  return jax.image.scale_and_translate(
+    image, image.shape, (0, 1), scale, -box[:2] * scale, "linear", antialias=False
+  )
 
 
 def random_box(key: jax.Array, height: int, width: int, min_area: float) -> jax.Array:
-  """A box for `resized_crop`: a whole number of pixels high and wide, at a place in steps of half a pixel.
+  """A box for `resized_crop`: a whole number of pixels high and wide, at a place in steps of half a
+  pixel.
 
-  Its share of the area is uniform in min_area..1 and its ratio of sides log-uniform in 3/4..4/3, given that it fits;
-  should none of ten draws fit, it is the whole image.
+  Its share of the area is uniform in min_area..1 and its ratio of sides log-uniform in 3/4..4/3,
+  given that it fits; should none of ten draws fit, it is the whole image.
   """
   trial_key, place_key = jax.random.split(key)
   uniform = jax.random.uniform(trial_key, (2, TRIALS))
@@ -113,10 +140,13 @@ def random_box(key: jax.Array, height: int, width: int, min_area: float) -> jax.
 def _view(key: jax.Array, image: jax.Array, min_area: float) -> jax.Array:
   coin_key, jitter_key, box_key = jax.random.split(key, 3)
   mirrored, jittered, contrast_first, greyed = jax.random.uniform(coin_key, (4,)) < jnp.array(
-      [0.5, JITTER_PROB, 0.5, GREY_PROB])
+    [0.5, JITTER_PROB, 0.5, GREY_PROB]
+  )
   *shifts, turn = jax.random.uniform(jitter_key, (4,), minval=-1)
   contrast, saturation, value = (1 + STRENGTH * shift for shift in shifts)
   image = jnp.where(mirrored, image[:, ::-1], image)
-  image = jnp.where(jittered, jitter(image, contrast_first, contrast, TURN * turn, saturation, value), image)
+  image = jnp.where(
+    jittered, jitter(image, contrast_first, contrast, TURN * turn, saturation, value), image
+  )
   image = jnp.where(greyed, grey(image), image)
   return resized_crop(image, random_box(box_key, *image.shape[:2], min_area))

@@ -4,8 +4,11 @@ import jax
 import jax.numpy as jnp
 
 
-def inside_square(height: int, width: int, row: jax.Array, column: jax.Array, side: int | jax.Array) -> jax.Array:
-  """Whether a pixel lies in the `side` rows from `row − side // 2` on, and in the columns likewise; bool `[H, W]`.
+def inside_square(
+  height: int, width: int, row: jax.Array, column: jax.Array, side: int | jax.Array
+) -> jax.Array:
+  """Whether a pixel lies in the `side` rows from `row − side // 2` on, and in the columns likewise;
+  bool `[H, W]`.
 
   What lies outside the image is cut off.
   """

@@ -1,8 +1,8 @@
 """Affine warps of uint8 images with the arithmetic of Pillow's `Image.transform(AFFINE, BILINEAR)`.
 
 A warp is six numbers `(a, b, c, d, e, f)`: the output pixel at (x, y) is read at input position
-`(a·(x+½) + b·(y+½) + c, d·(x+½) + e·(y+½) + f)`, in pixels, with pixel centres at half-integers. Positions outside
-the image are black; neighbours outside it repeat the edge.
+`(a·(x+½) + b·(y+½) + c, d·(x+½) + e·(y+½) + f)`, in pixels, with pixel centres at half-integers.
+Positions outside the image are black; neighbours outside it repeat the edge.
 """
 
 import math
@@ -48,7 +48,8 @@ def warp(image: jax.Array, matrix: jax.Array) -> jax.Array:
   upper = _lerp(channels(top, left), channels(top, left + 1), right_weight)
   lower = _lerp(channels(top + 1, left), channels(top + 1, left + 1), right_weight)
   value = jnp.where(inside, _lerp(upper, lower, bottom_weight), 0).astype(jnp.int32)
-  # A sum is computed once for all that read the image; XLA on CPU would repeat a plain "or" in each of them.
+  # A sum is computed once for all that read the image; XLA on CPU would repeat a plain "or" in each
+  # of them.
   return _unpack(jnp.sum(value << shifts, axis=0))
 
 
@@ -66,7 +67,9 @@ def with_entry(index: int, value: float | jax.Array) -> jax.Array:
 
 
 def _without_residue(value: jax.Array) -> jax.Array:
-  """Zero for the 1e-8 that float32 leaves of cos 90°, which would put a whole row outside the image."""
+  """Zero for the 1e-8 that float32 leaves of cos 90°, which would put a whole row outside the
+  image.
+  """
   return jnp.where(jnp.abs(value) < 1e-6, 0, value)
 
 
@@ -79,8 +82,8 @@ def _lerp(start: jax.Array, end: jax.Array, weight: jax.Array) -> jax.Array:
   return start + (end - start) * weight
 
 
-# Both are plain copies of bytes. XLA on CPU does not fuse this packing into the gathers; packing by shifts it does,
-# and repeats it for each neighbour.
+# Both are plain copies of bytes. XLA on CPU does not fuse this packing into the gathers; packing by
+# shifts it does, and repeats it for each neighbour.
 
 
 def _pack(image: jax.Array) -> jax.Array:

@@ -12,18 +12,20 @@ from apr_jax.evaluation.runner import RESULTS
 from apr_jax.published import OOD_SETS, Figure, data_set, other_recipe, published, test_images
 from apr_jax.training.workdir import CHANGE_NOTHING, flatten, with_its_path
 
-# {name of the score, as in `apr_jax.published`: (title, where it stands in results.json)}; all in percent.
+# {name of the score, as in `apr_jax.published`: (title, where it stands in results.json)}; all in
+# percent.
 METRICS: Mapping[str, tuple[str, Callable[[dict], float]]] = {
-    "clean_error": ("clean error %", lambda results: results["clean"]["error"]),
-    "mean_error": ("mean corruption error %", lambda results: results["corruptions"]["mean_error"]),
-    "mce": ("mCE %", lambda results: results["corruptions"]["mce"]),
-    "ece": ("clean ECE %", lambda results: 100 * results["calibration"]["clean"]["ece"]),
-    "ood_auroc": ("OOD AUROC %", lambda results: results["ood"]["mean_auroc"]),
+  "clean_error": ("clean error %", lambda results: results["clean"]["error"]),
+  "mean_error": ("mean corruption error %", lambda results: results["corruptions"]["mean_error"]),
+  "mce": ("mCE %", lambda results: results["corruptions"]["mce"]),
+  "ece": ("clean ECE %", lambda results: 100 * results["calibration"]["clean"]["ece"]),
+  "ood_auroc": ("OOD AUROC %", lambda results: results["ood"]["mean_auroc"]),
 }
 
 # Keys of a configuration that change no score, or that a table shows apart.
 _APART = (*CHANGE_NOTHING, "seed", "model.name", "evaluation.")
-_FILLED_IN = ("model.num_classes", "model.image_size")  # from the data set, when the training starts
+# from the data set, when the training starts
+_FILLED_IN = ("model.num_classes", "model.image_size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +47,14 @@ class Scores:
 
   @property
   def title(self) -> str:
-    """The name of the experiment; of runs of earlier versions, which have none, that of their folder."""
+    """The name of the experiment; of runs of earlier versions, which have none, that of their
+    folder.
+    """
     return self.config.get("name", "") or self.folder.name
 
   @property
   def corruption_source(self) -> str | None:
-    """"published", "tfds" or "regenerated"; None if corruptions were not scored."""
+    """ "published", "tfds" or "regenerated"; None if corruptions were not scored."""
     return self.results.get("corruptions", {}).get("source")
 
   @property
@@ -60,23 +64,29 @@ class Scores:
 
   @property
   def limit(self) -> str | None:
-    """"the first 100 of each set", or "1,000 test images" where the data set has more, or None."""
+    """ "the first 100 of each set", or "1,000 test images" where the data set has more, or None."""
     examples = self.results["meta"]["examples"]
     if examples != "all":
       return examples
     whole = test_images(self.config["data"]["name"])
-    scored = {self.results.get(suite, {}).get("examples", whole) for suite in ("clean", "corruptions")} - {whole}
+    scored = {
+      self.results.get(suite, {}).get("examples", whole) for suite in ("clean", "corruptions")
+    } - {whole}
     return f"{max(scored):,} test images" if whole and scored else None
 
   def value(self, metric: str) -> float | None:
-    """A score of `METRICS` in percent; None if it was not evaluated, or is not defined on this data set."""
+    """A score of `METRICS` in percent; None if it was not evaluated, or is not defined on this data
+    set.
+    """
     try:
       return METRICS[metric][1](self.results)
     except KeyError:
       return None
 
   def published(self, metric: str) -> Figure | None:
-    """The published number of the same score: of the same data set, and for OOD on the same sets."""
+    """The published number of the same score: of the same data set, and for OOD on the same
+    sets.
+    """
     name, network = self.config.get("name", ""), self.config["model"]["name"]
     if self.config["data"]["name"] != data_set(name):
       return None
@@ -117,20 +127,31 @@ def read_scores(folder: str | pathlib.Path) -> Scores:
   folder = pathlib.Path(folder)
   paths = [path for path in (folder / "eval" / RESULTS, folder / RESULTS) if path.is_file()]
   if not paths:
-    raise UserError(f"{folder} holds no results: there is no {folder / 'eval' / RESULTS}; run evaluate.py "
-                    f"--workdir {folder} first")
+    raise UserError(
+      f"{folder} holds no results: there is no {folder / 'eval' / RESULTS}; run evaluate.py "
+      f"--workdir {folder} first"
+    )
   try:
     results = json.loads(paths[0].read_text(encoding="utf-8"))
     scores = Scores(folder, results)
-    _ = (scores.config["model"]["name"], scores.config["data"]["name"], scores.config["seed"],
-         results["meta"]["step"], scores.limit)
+    _ = (
+      scores.config["model"]["name"],
+      scores.config["data"]["name"],
+      scores.config["seed"],
+      results["meta"]["step"],
+      scores.limit,
+    )
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-    raise UserError(f"{paths[0]} cannot be read as the results of an evaluation: {one_line(repr(error))}; "
-                    f"run evaluate.py --workdir {folder} again") from error
+    raise UserError(
+      f"{paths[0]} cannot be read as the results of an evaluation: {one_line(repr(error))}; "
+      f"run evaluate.py --workdir {folder} again"
+    ) from error
   return scores
 
 
-def deviations(config: Mapping[str, Any], original: Mapping[str, Any], apart: tuple[str, ...] = _APART) -> str:
+def deviations(
+  config: Mapping[str, Any], original: Mapping[str, Any], apart: tuple[str, ...] = _APART
+) -> str:
   """What a configuration changes in another, "epochs=1, data.limit=256"; "" for nothing.
 
   Args:
@@ -141,13 +162,19 @@ def deviations(config: Mapping[str, Any], original: Mapping[str, Any], apart: tu
   changed, base = _flat(config), _flat(original)
   filled_in = {key for key in _FILLED_IN if not any(_as_tuple(base.get(key, 0)))}
   apart = with_its_path(apart, changed["data.name"])
-  return ", ".join(f"{key}={value}" for key, value in changed.items()
-                   if key in base and value != base[key] and key not in filled_in and not key.startswith(apart))
+  return ", ".join(
+    f"{key}={value}"
+    for key, value in changed.items()
+    if key in base and value != base[key] and key not in filled_in and not key.startswith(apart)
+  )
 
 
 def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
   """Dotted keys; lists as tuples, which is what they were before JSON."""
-  return {key: tuple(value) if isinstance(value, list) else value for key, value in flatten(dict(config)).items()}
+  return {
+    key: tuple(value) if isinstance(value, list) else value
+    for key, value in flatten(dict(config)).items()
+  }
 
 
 def _as_tuple(value: Any) -> tuple:
@@ -155,6 +182,15 @@ def _as_tuple(value: Any) -> tuple:
 
 
 def _plain_set(name: str) -> str:
-  """The name in `OOD_SETS` of a set given by name, as TFDS calls it, or as "images:PATH/LSUN_fix.npz"."""
-  plain = name.rpartition(":")[2].rstrip("/").rpartition("/")[2].lower().removesuffix(".npz").removesuffix(".npy")
+  """The name in `OOD_SETS` of a set given by name, as TFDS calls it, or as
+  "images:PATH/LSUN_fix.npz".
+  """
+  plain = (
+    name.rpartition(":")[2]
+    .rstrip("/")
+    .rpartition("/")[2]
+    .lower()
+    .removesuffix(".npz")
+    .removesuffix(".npy")
+  )
   return "svhn" if plain == "svhn_cropped" else plain

@@ -1,7 +1,9 @@
-"""Tables of runs: configuration × network, scores over seeds, the published number beside each and the difference.
+"""Tables of runs: configuration × network, scores over seeds, the published number beside each and
+the difference.
 
-A score is the mean ± the sample standard deviation over the seeds, in percent; of one seed the score alone. Seeds
-that were scored on different images have no mean, and a changed recipe no difference from a published number.
+A score is the mean ± the sample standard deviation over the seeds, in percent; of one seed the
+score alone. Seeds that were scored on different images have no mean, and a changed recipe no
+difference from a published number.
 """
 
 import csv
@@ -107,7 +109,7 @@ class Row:
 
   @property
   def count(self) -> str:
-    """"3", or "2 of 3" when not all runs are finished."""
+    """ "3", or "2 of 3" when not all runs are finished."""
     total, finished = len(self.entries), len(self.finished)
     return str(total) if finished == total else f"{finished} of {total}"
 
@@ -120,24 +122,36 @@ class Row:
   @property
   def notes(self) -> list[str]:
     """Why runs failed, and where the scores of the others come from."""
-    notes = [f"seed {entry.seed} failed: {entry.reason}" for entry in self.entries if entry.state == FAILED]
+    notes = [
+      f"seed {entry.seed} failed: {entry.reason}" for entry in self.entries if entry.state == FAILED
+    ]
     for source in self._all(lambda scores: scores.corruption_source):
-      notes.append("corruptions regenerated, not comparable with published scores" if source == "regenerated"
-                   else f"corruptions: {source}")
+      notes.append(
+        "corruptions regenerated, not comparable with published scores"
+        if source == "regenerated"
+        else f"corruptions: {source}"
+      )
     notes += [f"OOD: {', '.join(sets)}" for sets in self._all(lambda scores: scores.ood_sets)]
     mixed = [METRICS[metric][0] for metric, cell in self.cells.items() if cell.mixed]
     if mixed:
       notes.append(f"no mean of seeds that were scored on different images: {', '.join(mixed)}")
     if any(cell.values and cell.figure for cell in self.cells.values()):
       first = self.entries[0]
-      reasons = (f"changed recipe: {first.changes}" if first.changes else "", other_recipe(first.experiment))
+      reasons = (
+        f"changed recipe: {first.changes}" if first.changes else "",
+        other_recipe(first.experiment),
+      )
       notes += [f"{reason}, not comparable with published scores" for reason in reasons if reason]
-    return notes + [f"on {limit}, not comparable with published scores"
-                    for limit in self._all(lambda scores: scores.limit)]
+    return notes + [
+      f"on {limit}, not comparable with published scores"
+      for limit in self._all(lambda scores: scores.limit)
+    ]
 
   @property
   def _data_name(self) -> str:
-    return self.finished[0].scores.config["data"]["name"] if self.finished else self.entries[0].data_name
+    return (
+      self.finished[0].scores.config["data"]["name"] if self.finished else self.entries[0].data_name
+    )
 
   def _cell(self, metric: str) -> Cell:
     first = self.entries[0]
@@ -152,14 +166,24 @@ class Row:
     else:
       figures = {published(first.experiment, self.network, metric)}
     figure = figures.pop() if len(figures) == 1 else None
-    changed = [UNKNOWN if first.changes == UNKNOWN else f"changed recipe: {first.changes}"] if first.changes else []
+    changed = (
+      [UNKNOWN if first.changes == UNKNOWN else f"changed recipe: {first.changes}"]
+      if first.changes
+      else []
+    )
     reasons = changed + self._all(lambda scores: scores.not_comparable(metric))
-    return Cell(values, figure, reasons[0] if reasons else None,
-                mixed=len({scores.images(metric) for scores in scored}) > 1)
+    return Cell(
+      values,
+      figure,
+      reasons[0] if reasons else None,
+      mixed=len({scores.images(metric) for scores in scored}) > 1,
+    )
 
   def _all(self, read: Callable[[Scores], object]) -> list:
     """The different values that the finished runs have, without empty ones, in order."""
-    return [value for value in dict.fromkeys(read(entry.scores) for entry in self.finished) if value]
+    return [
+      value for value in dict.fromkeys(read(entry.scores) for entry in self.finished) if value
+    ]
 
 
 def entry_of(scores: Scores, original: Mapping[str, Any] | None) -> Entry:
@@ -181,14 +205,21 @@ def make_rows(entries: Iterable[Entry]) -> list[Row]:
   """One row per configuration, network and folder, in the order of their first runs."""
   groups = {}
   for entry in entries:
-    groups.setdefault((entry.experiment, entry.changes, entry.network, entry.folder), []).append(entry)
+    groups.setdefault((entry.experiment, entry.changes, entry.network, entry.folder), []).append(
+      entry
+    )
   return [Row(group) for group in groups.values()]
 
 
 def to_lines(rows: Sequence[Row]) -> list[list[str]]:
-  """The table as texts, the header first. A score that no row has, measured or published, has no column."""
-  metrics = [metric for metric in METRICS
-             if any(row.cells[metric].values or row.cells[metric].figure for row in rows)] or list(METRICS)[:1]
+  """The table as texts, the header first. A score that no row has, measured or published, has no
+  column.
+  """
+  metrics = [
+    metric
+    for metric in METRICS
+    if any(row.cells[metric].values or row.cells[metric].figure for row in rows)
+  ] or list(METRICS)[:1]
   with_figures = {metric for metric in metrics if any(row.cells[metric].figure for row in rows)}
   header = ["configuration", "network", "n"]
   for metric in metrics:
@@ -197,7 +228,7 @@ def to_lines(rows: Sequence[Row]) -> list[list[str]]:
   for row in rows:
     line = [row.label, row.network, row.count]
     for metric in metrics:
-      line += _texts(row, metric)[:3 if metric in with_figures else 1]
+      line += _texts(row, metric)[: 3 if metric in with_figures else 1]
     lines.append([*line, "; ".join(row.notes)])
   return lines
 
@@ -207,21 +238,39 @@ def to_markdown(rows: Sequence[Row]) -> str:
   lines = [[cell.replace("|", "\\|") for cell in line] for line in to_lines(rows)]
   widths = [max(map(len, column)) for column in zip(*lines)]
   # The last column is as wide as an error message: not padded.
-  padded = [[cell.ljust(width) for cell, width in zip(line, widths[:-1])] + line[-1:] for line in lines]
+  padded = [
+    [cell.ljust(width) for cell, width in zip(line, widths[:-1])] + line[-1:] for line in lines
+  ]
   rule = ["-" * width for width in widths[:-1]] + ["---"]
   return "".join(f"| {' | '.join(line)} |\n" for line in (padded[0], rule, *padded[1:]))
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-  """The table for programs: unrounded, every score with its standard deviation, number and published source."""
+  """The table for programs: unrounded, every score with its standard deviation, number and
+  published source.
+  """
   parts = ("mean", "std", "n", "published", "difference", "published_source")
   stream = io.StringIO()
   writer = csv.writer(stream, lineterminator="\n")
-  writer.writerow(["configuration", "changes", "network", "seeds", "finished",
-                   *(f"{metric}_{part}" for metric in METRICS for part in parts), "notes"])
+  writer.writerow(
+    [
+      "configuration",
+      "changes",
+      "network",
+      "seeds",
+      "finished",
+      *(f"{metric}_{part}" for metric in METRICS for part in parts),
+      "notes",
+    ]
+  )
   for row in rows:
-    line = [row.entries[0].experiment, row.entries[0].changes, row.network,
-            " ".join(str(entry.seed) for entry in row.entries), len(row.finished)]
+    line = [
+      row.entries[0].experiment,
+      row.entries[0].changes,
+      row.network,
+      " ".join(str(entry.seed) for entry in row.entries),
+      len(row.finished),
+    ]
     for cell in row.cells.values():
       value, source = (cell.figure.value, cell.figure.source) if cell.figure else (None, None)
       line += [cell.mean, cell.std, len(cell.values), value, cell.difference, source]

@@ -1,11 +1,12 @@
 """Random values for every pixel of a batch, cheap enough for a CPU.
 
-JAX's threefry spends some 200 integer operations on each 32-bit word; on a CPU that was most of the time of every
-noise corruption. Here threefry only makes two 32-bit seeds per image, and the image's n-th value is a hash
-of n under these seeds: two passes of a 32-bit integer mixer (xor-shifts and multiplications; the constants are
-C. Wellons' "lowbias32", whose output bits each flip with nearly probability one half when an input bit does).
-Such a generator serves noise in images; it is not for cryptography. Like threefry it depends on nothing but the
-key and the position, so a result is the same for any batch size and on any number of devices.
+JAX's threefry spends some 200 integer operations on each 32-bit word; on a CPU that was most of the
+time of every noise corruption. Here threefry only makes two 32-bit seeds per image, and the image's
+n-th value is a hash of n under these seeds: two passes of a 32-bit integer mixer (xor-shifts and
+multiplications; the constants are C. Wellons' "lowbias32", whose output bits each flip with nearly
+probability one half when an input bit does). Such a generator serves noise in images; it is not for
+cryptography. Like threefry it depends on nothing but the key and the position, so a result is the
+same for any batch size and on any number of devices.
 """
 
 import math
@@ -15,14 +16,18 @@ import jax.numpy as jnp
 
 
 def _mix(word):
-  word = (word ^ (word >> 16)) * jnp.uint32(0x7feb352d)
-  word = (word ^ (word >> 15)) * jnp.uint32(0x846ca68b)
+  word = (word ^ (word >> 16)) * jnp.uint32(0x7FEB352D)
+  word = (word ^ (word >> 15)) * jnp.uint32(0x846CA68B)
   return word ^ (word >> 16)
 
 
 def image_seeds(key: jax.Array, positions: jax.Array) -> jax.Array:
-  """The seeds of some images, uint32 [B, 2]: bits of fold_in(key, position) for positions int [B]."""
-  return jax.vmap(lambda position: jax.random.bits(jax.random.fold_in(key, position), (2,), jnp.uint32))(positions)
+  """The seeds of some images, uint32 [B, 2]: bits of fold_in(key, position) for positions int
+  [B].
+  """
+  return jax.vmap(
+    lambda position: jax.random.bits(jax.random.fold_in(key, position), (2,), jnp.uint32)
+  )(positions)
 
 
 def bits(seeds: jax.Array, shape: tuple[int, ...]) -> jax.Array:
@@ -38,7 +43,9 @@ def split(seeds: jax.Array, count: int) -> list[jax.Array]:
   return [words[:, i] for i in range(count)]
 
 
-def uniform(seeds: jax.Array, shape: tuple[int, ...], low: float = 0.0, high: float = 1.0) -> jax.Array:
+def uniform(
+  seeds: jax.Array, shape: tuple[int, ...], low: float = 0.0, high: float = 1.0
+) -> jax.Array:
   """U[low, high), float32 [B, *shape], in 2^24 steps."""
   return low + (high - low) * ((bits(seeds, shape) >> 8).astype(jnp.float32) * 2.0**-24)
 
@@ -48,4 +55,3 @@ def normal(seeds: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   # Half a step off the ends keeps the argument inside (-1, 1).
   symmetric = (bits(seeds, shape) >> 8).astype(jnp.float32) * 2.0**-23 + (2.0**-24 - 1.0)
   return jnp.sqrt(2.0) * jax.lax.erf_inv(symmetric)
-

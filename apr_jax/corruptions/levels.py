@@ -3,9 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-# The generator works in float64, where a result that should be 100 may come out as 99.999999999999 and fall to 99,
-# or not: that is chance. In float32 the slips are 1e9 times larger and would always fall. This tolerance, in
-# levels, keeps a result that should be an integer at that integer, so a constant image stays constant.
+# The generator works in float64, where a result that should be 100 may come out as 99.999999999999
+# and fall to 99, or not: that is chance. In float32 the slips are 1e9 times larger and would always
+# fall. This tolerance, in levels, keeps a result that should be an integer at that integer, so a
+# constant image stays constant.
 TOLERANCE = 1e-3
 
 

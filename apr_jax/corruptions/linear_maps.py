@@ -1,9 +1,10 @@
 """Filters and resizings as small matrices along the rows and the columns.
 
-Blurs, zooms and resizings are linear and act on rows and columns alike, so each is a matrix for the rows and one
-for the columns, the treatment of the border included. The matrices are built in NumPy while JAX traces, and the
-image meets nothing but matrix products, which every backend does well; convolutions are slow on XLA's CPU
-backend. A filter that is not separable is a sum of a few that are.
+Blurs, zooms and resizings are linear and act on rows and columns alike, so each is a matrix for the
+rows and one for the columns, the treatment of the border included. The matrices are built in NumPy
+while JAX traces, and the image meets nothing but matrix products, which every backend does well;
+convolutions are slow on XLA's CPU backend. A filter that is not separable is a sum of a few that
+are.
 """
 
 import jax
@@ -23,14 +24,17 @@ def apply(images: jax.Array, row_maps: np.ndarray, column_maps: np.ndarray) -> j
     float32 [B, H', W', C].
   """
   batch, height, width, channels = images.shape
-  # Rows first and columns last, so that both steps are plain two-dimensional products without a transposition.
+  # Rows first and columns last, so that both steps are plain two-dimensional products without a
+  # transposition.
   rows_first = images.transpose(1, 0, 3, 2).reshape(height, -1)
   total = 0.0
   for row_map, column_map in zip(row_maps, column_maps):
     rows = jnp.matmul(jnp.asarray(row_map, jnp.float32), rows_first, precision="highest")
     columns = jnp.asarray(column_map.T, jnp.float32)
     total += jnp.matmul(rows.reshape(-1, width), columns, precision="highest")
-  return total.reshape(row_maps.shape[1], batch, channels, column_maps.shape[1]).transpose(1, 0, 3, 2)
+  return total.reshape(row_maps.shape[1], batch, channels, column_maps.shape[1]).transpose(
+    1, 0, 3, 2
+  )
 
 
 def border_index(index: np.ndarray, size: int, border: str) -> np.ndarray:
@@ -67,24 +71,28 @@ def gaussian_taps(sigma: float, truncate: float = 4.0) -> np.ndarray:
   radius = int(truncate * sigma + 0.5)
   if radius == 0:
     return np.ones(1)
-  taps = np.exp(-np.arange(-radius, radius + 1) ** 2 / (2 * sigma**2))
+  taps = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
   return taps / taps.sum()
 
 
-def gaussian_blur(images: jax.Array, sigma: float, border: str = "edge", truncate: float = 4.0) -> jax.Array:
+def gaussian_blur(
+  images: jax.Array, sigma: float, border: str = "edge", truncate: float = 4.0
+) -> jax.Array:
   """Gaussian blur of float [B, H, W, C]; sigma in pixels."""
   taps = gaussian_taps(sigma, truncate)
   if len(taps) == 1:
     return images
   height, width = images.shape[1:3]
-  return apply(images, correlation(taps, height, border)[None], correlation(taps, width, border)[None])
+  return apply(
+    images, correlation(taps, height, border)[None], correlation(taps, width, border)[None]
+  )
 
 
 def correlate(images: jax.Array, kernel: np.ndarray, border: str) -> jax.Array:
   """Correlation of float [B, H, W, C] with an odd-sized kernel.
 
-  The singular vectors of the kernel are its separable parts. A disk needs as many as its radius, and singular
-  values a millionth of the first change no grey level.
+  The singular vectors of the kernel are its separable parts. A disk needs as many as its radius,
+  and singular values a millionth of the first change no grey level.
   """
   left, values, right = np.linalg.svd(kernel)
   rank = int((values > 1e-6 * values[0]).sum())
@@ -97,8 +105,8 @@ def correlate(images: jax.Array, kernel: np.ndarray, border: str) -> jax.Array:
 def centre_zoom(size: int, factor: float) -> np.ndarray:
   """The matrix [size, size] of a linear zoom into the centre.
 
-  As in the generator: the central ceil(size / factor) pixels are stretched, first pixel to first pixel and last
-  to last, to round(that * factor) pixels, of which the central `size` are kept.
+  As in the generator: the central ceil(size / factor) pixels are stretched, first pixel to first
+  pixel and last to last, to round(that * factor) pixels, of which the central `size` are kept.
   """
   crop = int(np.ceil(size / factor))
   stretched = int(round(crop * factor))
@@ -113,7 +121,9 @@ def centre_zoom(size: int, factor: float) -> np.ndarray:
 
 
 def box_resize(size: int, new_size: int) -> np.ndarray:
-  """The matrix [new_size, size] of Pillow's BOX resize: the mean of the pixels whose centres fall in the cell."""
+  """The matrix [new_size, size] of Pillow's BOX resize: the mean of the pixels whose centres fall
+  in the cell.
+  """
   scale = size / new_size
   support = 0.5 * max(scale, 1.0)
   matrix = np.zeros((new_size, size))

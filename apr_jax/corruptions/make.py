@@ -1,8 +1,9 @@
-"""Writes a corrupted test set in the layout of CIFAR-10-C: `python -m apr_jax.corruptions.make --data NAME --out DIR`.
+"""Writes a corrupted test set in the layout of CIFAR-10-C: `python -m apr_jax.corruptions.make
+--data NAME --out DIR`.
 
-One `NAME.npy` per corruption, uint8 `[5 N, H, W, 3]` with the severities one after the other; `labels.npy`; and
-`regenerated.json`, by which the evaluation knows that they are not published files. Files that are there already are
-kept, so an interrupted run goes on where it stopped.
+One `NAME.npy` per corruption, uint8 `[5 N, H, W, 3]` with the severities one after the other;
+`labels.npy`; and `regenerated.json`, by which the evaluation knows that they are not published
+files. Files that are there already are kept, so an interrupted run goes on where it stopped.
 """
 
 import hashlib
@@ -23,8 +24,13 @@ from apr_jax.errors import UserError, one_line
 from apr_jax.version import __version__
 
 
-def make(test: ArrayData, folder: pathlib.Path, *, names: tuple[str, ...] = corruptions.CORRUPTIONS,
-         quiet: bool = False) -> None:
+def make(
+  test: ArrayData,
+  folder: pathlib.Path,
+  *,
+  names: tuple[str, ...] = corruptions.CORRUPTIONS,
+  quiet: bool = False,
+) -> None:
   """Writes the corrupted copies of a test set.
 
   Args:
@@ -60,20 +66,31 @@ def make(test: ArrayData, folder: pathlib.Path, *, names: tuple[str, ...] = corr
 
 
 def _write_mark(folder: pathlib.Path, test: ArrayData) -> None:
-  """Says in the folder what it is made from, and writes the labels; refuses a folder made from something else."""
+  """Says in the folder what it is made from, and writes the labels; refuses a folder made from
+  something else.
+  """
   labels = np.tile(test.labels, len(SEVERITIES))
-  mark = {"data": test.name, "examples": len(test.labels), "image_size": list(test.image_size),
-          "images_sha256": hashlib.sha256(test.images.tobytes()).hexdigest(), "apr_jax": __version__}
+  mark = {
+    "data": test.name,
+    "examples": len(test.labels),
+    "image_size": list(test.image_size),
+    "images_sha256": hashlib.sha256(test.images.tobytes()).hexdigest(),
+    "apr_jax": __version__,
+  }
   if (folder / MADE).exists():
     try:
       found = json.loads((folder / MADE).read_text(encoding="utf-8"))
     except ValueError:
       found = None
     if found != mark:
-      raise UserError(f"{folder / MADE} says that the folder was made from another data set, --limit, --image_size "
-                      f"or version; use another --out")
+      raise UserError(
+        f"{folder / MADE} says that the folder was made from another data set, --limit, --image_size "
+        f"or version; use another --out"
+      )
   elif any(folder.glob("*.npy")):
-    raise UserError(f"{folder} holds .npy files and no {MADE}: they were not made here; use another --out")
+    raise UserError(
+      f"{folder} holds .npy files and no {MADE}: they were not made here; use another --out"
+    )
   with (folder / "labels.partial").open("wb") as file:
     np.save(file, labels)
   (folder / MADE).write_text(json.dumps(mark, indent=2) + "\n", encoding="utf-8")
@@ -81,18 +98,28 @@ def _write_mark(folder: pathlib.Path, test: ArrayData) -> None:
 
 
 def _main() -> None:
-  test = data.load(_DATA.value, "test", data_dir=_DATA_DIR.value, image_size=_IMAGE_SIZE.value).take(_LIMIT.value)
+  test = data.load(
+    _DATA.value, "test", data_dir=_DATA_DIR.value, image_size=_IMAGE_SIZE.value
+  ).take(_LIMIT.value)
   names = corruptions.CORRUPTIONS + (corruptions.EXTRA_CORRUPTIONS if _EXTRA.value else ())
   make(test, pathlib.Path(_OUT.value), names=names)
-  print(f"{len(names)} corruptions × {len(SEVERITIES)} severities of {len(test.images)} images in {_OUT.value} "
-        f"(regenerated: not comparable with published files)")
+  print(
+    f"{len(names)} corruptions × {len(SEVERITIES)} severities of {len(test.images)} images in {_OUT.value} "
+    f"(regenerated: not comparable with published files)"
+  )
 
 
 if __name__ == "__main__":
-  _DATA = flags.DEFINE_string("data", None, "Data set: a TFDS name, digits, npz:FILE, npy:DIR or folder:DIR.")
+  _DATA = flags.DEFINE_string(
+    "data", None, "Data set: a TFDS name, digits, npz:FILE, npy:DIR or folder:DIR."
+  )
   _OUT = flags.DEFINE_string("out", None, "Folder for the files.")
-  _DATA_DIR = flags.DEFINE_string("data_dir", "", "Where TFDS keeps its data sets; default: TFDS's own.")
-  _IMAGE_SIZE = flags.DEFINE_integer("image_size", 0, "Resize and crop to this square in pixels; 0 = as stored.")
+  _DATA_DIR = flags.DEFINE_string(
+    "data_dir", "", "Where TFDS keeps its data sets; default: TFDS's own."
+  )
+  _IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size", 0, "Resize and crop to this square in pixels; 0 = as stored."
+  )
   _LIMIT = flags.DEFINE_integer("limit", 0, "Take the first so many images; 0 = all.")
   _EXTRA = flags.DEFINE_bool("extra", False, "Make the 4 extra corruptions too.")
   flags.mark_flags_as_required(["data", "out"])

@@ -11,19 +11,19 @@ import numpy as np
 def trail(radius: int, sigma: float) -> np.ndarray:
   """Weights of the trail, one per step away from the pixel; they sum to 1.
 
-  ImageMagick's trail has 2 * radius + 1 steps. Steps past 5.3 sigma weigh less than a millionth of the first and
-  change no grey level, so they are left out.
+  ImageMagick's trail has 2 * radius + 1 steps. Steps past 5.3 sigma weigh less than a millionth of
+  the first and change no grey level, so they are left out.
   """
   steps = min(2 * radius + 1, int(5.3 * sigma) + 1)
-  weights = np.exp(-np.arange(steps) ** 2 / (2 * sigma**2))
+  weights = np.exp(-(np.arange(steps) ** 2) / (2 * sigma**2))
   return weights / weights.sum()
 
 
 def motion_blur(images: jax.Array, degrees: jax.Array, radius: int, sigma: float) -> jax.Array:
   """Blurs each image along its own direction.
 
-  Step i of the trail reads the pixel at ceil(i cos a - 1/2) columns and ceil(i sin a - 1/2) rows from the centre,
-  the nearest pixel of the image where that is outside.
+  Step i of the trail reads the pixel at ceil(i cos a - 1/2) columns and ceil(i sin a - 1/2) rows
+  from the centre, the nearest pixel of the image where that is outside.
 
   Args:
     images: uint8 [B, H, W, C].

@@ -1,8 +1,8 @@
 """Noise drawn independently for every value: Gaussian, shot, impulse and speckle.
 
-Every function takes `seeds` (uint32 [B, 2], see `draws`), `images` (uint8 [B, H, W, 3]) and the row of
-`parameters.at`, and returns uint8 of the same shape. Source: Hendrycks & Dietterich 2019, repository
-hendrycks/robustness.
+Every function takes `seeds` (uint32 [B, 2], see `draws`), `images` (uint8 [B, H, W, 3]) and the row
+of `parameters.at`, and returns uint8 of the same shape. Source: Hendrycks & Dietterich 2019,
+repository hendrycks/robustness.
 """
 
 import jax.numpy as jnp
@@ -14,19 +14,19 @@ from apr_jax.corruptions.levels import truncate
 
 def gaussian_noise(seeds, images, row):
   """x + N(0, c), with c in units of the value range."""
-  scale, = row
+  (scale,) = row
   return truncate(images + 255.0 * scale * draws.normal(seeds, images.shape[1:]))
 
 
 def speckle_noise(seeds, images, row):
   """x + x N(0, c): noise in proportion to the light."""
-  scale, = row
+  (scale,) = row
   return truncate(images * (1.0 + scale * draws.normal(seeds, images.shape[1:])))
 
 
 def impulse_noise(seeds, images, row):
   """Salt on a fraction c/2 of the values and pepper on another c/2; a channel is hit on its own."""
-  amount, = row
+  (amount,) = row
   draw = draws.uniform(seeds, images.shape[1:])
   salted = jnp.where(draw < amount / 2, 255, images)
   return jnp.where((draw >= amount / 2) & (draw < amount), 0, salted).astype(jnp.uint8)
@@ -36,8 +36,8 @@ def _poisson_quantiles(photons: float) -> np.ndarray:
   """Cumulative distributions of Poisson(v / 255 * photons) for v = 0..255.
 
   Returns:
-    float32 [256, N], N a power of two; entry [v, n] is the chance of at most n counts. Columns past the last
-    likely count are 1.
+    float32 [256, N], N a power of two; entry [v, n] is the chance of at most n counts. Columns past
+    the last likely count are 1.
   """
   width = 1
   # Nine standard deviations above the mean: less than 1e-16 of any row is cut off.
@@ -53,11 +53,11 @@ def _poisson_quantiles(photons: float) -> np.ndarray:
 def shot_noise(seeds, images, row):
   """Poisson(x c) / c: the counting noise of c photons at full brightness.
 
-  A pixel has only 256 possible rates, so the counts come from one table of cumulative distributions, inverted by
-  a binary search: a fixed number of look-ups for every pixel, where rejection sampling would loop until the last
-  pixel of the batch is accepted.
+  A pixel has only 256 possible rates, so the counts come from one table of cumulative
+  distributions, inverted by a binary search: a fixed number of look-ups for every pixel, where
+  rejection sampling would loop until the last pixel of the batch is accepted.
   """
-  photons, = row
+  (photons,) = row
   table = _poisson_quantiles(photons)
   width = table.shape[1]
   flat = jnp.asarray(table.reshape(-1))

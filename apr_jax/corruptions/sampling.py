@@ -11,12 +11,15 @@ def _reflect(index, size, repeat_edge):
   return jnp.minimum(index, last - index)
 
 
-def bilinear(images: jax.Array, rows: jax.Array, columns: jax.Array, repeat_edge: bool) -> jax.Array:
+def bilinear(
+  images: jax.Array, rows: jax.Array, columns: jax.Array, repeat_edge: bool
+) -> jax.Array:
   """Bilinear interpolation.
 
   Args:
     images: float [B, H, W, C].
-    rows, columns: float [B, h, w], pixel coordinates of any value; (0, 0) is the centre of the first pixel.
+    rows, columns: float [B, h, w], pixel coordinates of any value; (0, 0) is the centre of the
+      first pixel.
     repeat_edge: how places outside are reflected: True for cba|abcd|dcb, False for dcb|abcd|cba.
 
   Returns:

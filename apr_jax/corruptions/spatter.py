@@ -1,8 +1,8 @@
 """Spatter: drops of water or mud on the lens.
 
-Follows the generator (Hendrycks & Dietterich 2019, repository hendrycks/robustness), whose water is shaded by a
-chain of OpenCV operations on an eight-bit layer: Canny edges, distance to the edges, histogram equalisation, an
-emboss filter. Each is written here for a whole batch.
+Follows the generator (Hendrycks & Dietterich 2019, repository hendrycks/robustness), whose water is
+shaded by a chain of OpenCV operations on an eight-bit layer: Canny edges, distance to the edges,
+histogram equalisation, an emboss filter. Each is written here for a whole batch.
 """
 
 import jax
@@ -22,15 +22,23 @@ _FLAT = np.tan(np.pi / 8)
 
 
 def _neighbours(plane: jax.Array, mode: str, reach: int = 1) -> dict:
-  """The plane [B, H, W] seen from each offset (down, right) up to `reach`, padded as `jnp.pad` does by `mode`."""
+  """The plane [B, H, W] seen from each offset (down, right) up to `reach`, padded as `jnp.pad` does
+  by `mode`.
+  """
   _, height, width = plane.shape
   padded = jnp.pad(plane, ((0, 0), (reach, reach), (reach, reach)), mode=mode)
-  return {(down, right): padded[:, reach + down:reach + down + height, reach + right:reach + right + width]
-          for down in range(-reach, reach + 1) for right in range(-reach, reach + 1)}
+  return {
+    (down, right): padded[
+      :, reach + down : reach + down + height, reach + right : reach + right + width
+    ]
+    for down in range(-reach, reach + 1)
+    for right in range(-reach, reach + 1)
+  }
 
 
 def edges(layer: jax.Array) -> jax.Array:
-  """Canny edges of a layer: Sobel gradient, ridges of its L1 norm, and hysteresis between 50 and 150.
+  """Canny edges of a layer: Sobel gradient, ridges of its L1 norm, and hysteresis between 50 and
+  150.
 
   Args:
     layer: float [B, H, W], integers in 0..255.
@@ -39,8 +47,12 @@ def edges(layer: jax.Array) -> jax.Array:
     bool [B, H, W].
   """
   near = _neighbours(layer, "edge")
-  right = sum(weight * (near[down, 1] - near[down, -1]) for down, weight in ((-1, 1), (0, 2), (1, 1)))
-  below = sum(weight * (near[1, side] - near[-1, side]) for side, weight in ((-1, 1), (0, 2), (1, 1)))
+  right = sum(
+    weight * (near[down, 1] - near[down, -1]) for down, weight in ((-1, 1), (0, 2), (1, 1))
+  )
+  below = sum(
+    weight * (near[1, side] - near[-1, side]) for side, weight in ((-1, 1), (0, 2), (1, 1))
+  )
   strength = jnp.abs(right) + jnp.abs(below)
   beside = _neighbours(strength, "constant")
   flat = jnp.abs(below) < _FLAT * jnp.abs(right)
@@ -87,7 +99,8 @@ def edge_distance(edge: jax.Array) -> jax.Array:
 
 
 def equalise(plane: jax.Array) -> jax.Array:
-  """Histogram equalisation of integers in 0..20, as OpenCV's: the least level present becomes 0, the highest 255.
+  """Histogram equalisation of integers in 0..20, as OpenCV's: the least level present becomes 0,
+  the highest 255.
 
   Args:
     plane: float [B, H, W].
@@ -99,7 +112,9 @@ def equalise(plane: jax.Array) -> jax.Array:
   least = plane.min((1, 2), keepdims=True)
   of_least = (plane == least).sum((1, 2), keepdims=True)
   below = jnp.stack([(plane <= level).sum((1, 2)) for level in range(_FARTHEST + 1)], -1)
-  rank = jnp.take_along_axis(below, plane.astype(jnp.int32).reshape(len(plane), -1), axis=1).reshape(plane.shape)
+  rank = jnp.take_along_axis(
+    below, plane.astype(jnp.int32).reshape(len(plane), -1), axis=1
+  ).reshape(plane.shape)
   equal = jnp.round((rank - of_least) * (255.0 / jnp.maximum(total - of_least, 1)))
   return jnp.where(of_least == total, plane, equal)
 
@@ -115,7 +130,8 @@ def shading(layer: jax.Array) -> jax.Array:
     layer: float [B, H, W], integers in 0..255.
 
   Returns:
-    float32 [B, H, W] with maximum 1, or all 0 where there is no water. (The generator divides by 0 there.)
+    float32 [B, H, W] with maximum 1, or all 0 where there is no water. (The generator divides by 0
+    there.)
   """
   distance = jnp.floor(_mean_filter(edge_distance(edges(layer))) + TOLERANCE)
   near = _neighbours(equalise(distance), "reflect")
@@ -126,13 +142,14 @@ def shading(layer: jax.Array) -> jax.Array:
 
 
 def spatter(seeds, images, row):
-  """Liquid where smoothed noise exceeds a threshold: water adds pale turquoise, mud covers with brown.
+  """Liquid where smoothed noise exceeds a threshold: water adds pale turquoise, mud covers with
+  brown.
 
   Args:
     seeds: uint32 [B, 2], see `draws`.
     images: uint8 [B, H, W, 3].
-    row: mean, standard deviation and sigma of the liquid, threshold, weight of the water or sigma of the mud's
-      border, whether it is mud.
+    row: mean, standard deviation and sigma of the liquid, threshold, weight of the water or sigma
+      of the mud's border, whether it is mud.
 
   Returns:
     uint8 [B, H, W, 3].

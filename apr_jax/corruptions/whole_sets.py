@@ -1,7 +1,7 @@
 """Corrupted copies of whole test sets, batch by batch, with fixed draws.
 
-Each pair of corruption and severity has a key of its own, and each image its place in the set, so a set is the same
-whenever, wherever and in whatever batches it is made.
+Each pair of corruption and severity has a key of its own, and each image its place in the set, so a
+set is the same whenever, wherever and in whatever batches it is made.
 """
 
 from collections.abc import Iterator
@@ -16,9 +16,11 @@ MADE = "regenerated.json"
 """The file that tells a folder written by `make` from a published one."""
 
 
-def regenerate(images: np.ndarray, name: str, severity: int, *, seed: int = 0,
-               batch_size: int = BATCH_SIZE) -> Iterator[np.ndarray]:
-  """The images under one corruption at one severity, in order, in batches; memory is bounded by the batch.
+def regenerate(
+  images: np.ndarray, name: str, severity: int, *, seed: int = 0, batch_size: int = BATCH_SIZE
+) -> Iterator[np.ndarray]:
+  """The images under one corruption at one severity, in order, in batches; memory is bounded by the
+  batch.
 
   Args:
     images: uint8 `[N, H, W, 3]`.
@@ -34,8 +36,10 @@ def regenerate(images: np.ndarray, name: str, severity: int, *, seed: int = 0,
   key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), names.index(name)), severity)
   size = min(batch_size, len(images))
   for start in range(0, len(images), size):
-    batch = images[start:start + size]
+    batch = images[start : start + size]
     # The last batch is padded to the shape that is compiled.
     padded = np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), np.uint8)])
     positions = start + np.arange(size, dtype=np.int32)
-    yield np.asarray(corruptions.corrupt(key, padded, name, severity, positions=positions))[:len(batch)]
+    yield np.asarray(corruptions.corrupt(key, padded, name, severity, positions=positions))[
+      : len(batch)
+    ]

@@ -1,8 +1,9 @@
 """Data sets saved as NumPy arrays: one .npz file, or a folder of .npy files.
 
-Either holds train_images, train_labels, test_images and test_labels, or the Keras names x_train, y_train, x_test
-and y_test. Only the split that is asked for has to be there. Images are uint8 [N, H, W, 3], or grey as
-[N, H, W, 1] or [N, H, W]; labels are integers [N] or [N, 1]. Pickled objects are never loaded.
+Either holds train_images, train_labels, test_images and test_labels, or the Keras names x_train,
+y_train, x_test and y_test. Only the split that is asked for has to be there. Images are uint8 [N,
+H, W, 3], or grey as [N, H, W, 1] or [N, H, W]; labels are integers [N] or [N, 1]. Pickled objects
+are never loaded.
 """
 
 import contextlib
@@ -17,28 +18,41 @@ from apr_jax.data.spec import ArrayData, check_labels, check_lengths, check_uint
 from apr_jax.data.stack import rgb
 from apr_jax.errors import UserError, one_line
 
-_CORRUPT = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+_CORRUPT = (
+  OSError,
+  ValueError,
+  EOFError,
+  KeyError,
+  NotImplementedError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
 
 
 def load_npz(path: str, split: str) -> ArrayData:
   """One split of an .npz file.
 
-  The number of classes is the largest training label + 1 (test labels count only where there are no training
-  labels), so that both splits agree on it.
+  The number of classes is the largest training label + 1 (test labels count only where there are no
+  training labels), so that both splits agree on it.
 
   Args:
     path: the file.
     split: "train" or "test".
 
   Raises:
-    UserError: the file is missing or corrupt, lacks the arrays of the split, or holds unusable ones.
+    UserError: the file is missing or corrupt, lacks the arrays of the split, or holds unusable
+    ones.
   """
   if not os.path.isfile(path):
-    raise UserError(f"{path}: no such file; give the .npz file as data.name=npz:PATH or in data.data_dir")
+    raise UserError(
+      f"{path}: no such file; give the .npz file as data.name=npz:PATH or in data.data_dir"
+    )
   with _open_npz(path) as archive:
+
     def read(key):
       with _reading(f"{path}: {key}"):
         return archive[key]
+
     return _assemble(archive.files, read, split, path, f"npz:{path}")
 
 
@@ -49,7 +63,9 @@ def load_npy(folder: str, split: str) -> ArrayData:
     UserError: as `load_npz`.
   """
   if not os.path.isdir(folder):
-    raise UserError(f"{folder}: no such folder; give the .npy folder as data.name=npy:DIR or in data.data_dir")
+    raise UserError(
+      f"{folder}: no such folder; give the .npy folder as data.name=npy:DIR or in data.data_dir"
+    )
 
   read = lambda key: read_npy(os.path.join(folder, f"{key}.npy"))
   keys = [name.removesuffix(".npy") for name in sorted(os.listdir(folder)) if name.endswith(".npy")]
@@ -57,7 +73,8 @@ def load_npy(folder: str, split: str) -> ArrayData:
 
 
 def read_images(path: str) -> np.ndarray:
-  """The images of an .npy file, or of an .npz file: its test_images, x_test or images, or its only array.
+  """The images of an .npy file, or of an .npz file: its test_images, x_test or images, or its only
+  array.
 
   Returns:
     uint8 [N, H, W, 3].
@@ -68,10 +85,14 @@ def read_images(path: str) -> np.ndarray:
   if path.endswith(".npy"):
     return _rgb_copy(_with_channels(read_npy(path), path), path)
   with _open_npz(path) as archive:
-    named = [key for key in ("test_images", "x_test", "images") if key in archive.files] or archive.files
+    named = [
+      key for key in ("test_images", "x_test", "images") if key in archive.files
+    ] or archive.files
     if not named or (len(archive.files) > 1 and named is archive.files):
-      raise UserError(f"{path}: has no array test_images, x_test or images, only "
-                      f"{', '.join(archive.files) or 'none at all'}; rename the one with the images")
+      raise UserError(
+        f"{path}: has no array test_images, x_test or images, only "
+        f"{', '.join(archive.files) or 'none at all'}; rename the one with the images"
+      )
     where = f"{path}: {named[0]}"
     with _reading(where):
       images = archive[named[0]]
@@ -79,7 +100,8 @@ def read_images(path: str) -> np.ndarray:
 
 
 def read_npy(path: str | os.PathLike) -> np.ndarray:
-  """Maps a .npy file into memory, so that an array of the wrong kind can be refused before its bytes are read.
+  """Maps a .npy file into memory, so that an array of the wrong kind can be refused before its
+  bytes are read.
 
   Raises:
     UserError: the file is damaged, or holds Python objects.
@@ -97,7 +119,8 @@ def _open_npz(path: str) -> np.lib.npyio.NpzFile:
 
 
 def _assemble(
-    found: list[str], read: Callable[[str], np.ndarray], split: str, where: str, name: str) -> ArrayData:
+  found: list[str], read: Callable[[str], np.ndarray], split: str, where: str, name: str
+) -> ArrayData:
   images_key, labels_key = _keys(found, split, where)
   images = _with_channels(read(images_key), f"{where}: {images_key}")
   labels = _labels(read(labels_key), f"{where}: {labels_key}")
@@ -105,10 +128,14 @@ def _assemble(
   train_key = labels_key.replace("test", "train")
   train_labels = _labels(read(train_key), f"{where}: {train_key}") if train_key in found else labels
   if not len(labels) or not len(train_labels):
-    raise UserError(f"{where}: {labels_key if not len(labels) else train_key} is empty; save arrays with examples")
+    raise UserError(
+      f"{where}: {labels_key if not len(labels) else train_key} is empty; save arrays with examples"
+    )
   num_classes = int(train_labels.max()) + 1
   check_labels(labels, num_classes, f"{where}: {labels_key}")
-  return ArrayData(_rgb_copy(images, f"{where}: {images_key}"), labels.astype(np.int32), num_classes, name)
+  return ArrayData(
+    _rgb_copy(images, f"{where}: {images_key}"), labels.astype(np.int32), num_classes, name
+  )
 
 
 def _with_channels(images: np.ndarray, where: str) -> np.ndarray:
@@ -117,7 +144,9 @@ def _with_channels(images: np.ndarray, where: str) -> np.ndarray:
   if images.ndim == 3:
     images = images[..., None]
   if images.ndim != 4:
-    raise UserError(f"{where} must have shape [N, H, W, 3] or [N, H, W], got {list(images.shape)}; reshape it")
+    raise UserError(
+      f"{where} must have shape [N, H, W, 3] or [N, H, W], got {list(images.shape)}; reshape it"
+    )
   return images
 
 
@@ -135,8 +164,9 @@ def _keys(found: list[str], split: str, where: str) -> tuple[str, str]:
   partly = [keys for keys in spellings if any(key in found for key in keys)] or spellings
   missing = " or ".join(", ".join(key for key in keys if key not in found) for keys in partly)
   raise UserError(
-      f"{where}: the {split} split needs {missing}; found {', '.join(sorted(found)) or 'no arrays'}; "
-      "add or rename the arrays")
+    f"{where}: the {split} split needs {missing}; found {', '.join(sorted(found)) or 'no arrays'}; "
+    "add or rename the arrays"
+  )
 
 
 def _labels(labels: np.ndarray, where: str) -> np.ndarray:
@@ -145,10 +175,13 @@ def _labels(labels: np.ndarray, where: str) -> np.ndarray:
     labels = labels[:, 0]
   if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
     raise UserError(
-        f"{where}: labels must be integers of shape [N] or [N, 1], got {labels.dtype} {list(labels.shape)}; "
-        "convert them to class numbers")
+      f"{where}: labels must be integers of shape [N] or [N, 1], got {labels.dtype} {list(labels.shape)}; "
+      "convert them to class numbers"
+    )
   if labels.size and int(labels.max()) > np.iinfo(np.int32).max:
-    raise UserError(f"{where}: label {labels.max()} does not fit 32 bits; number the classes from 0")
+    raise UserError(
+      f"{where}: label {labels.max()} does not fit 32 bits; number the classes from 0"
+    )
   return labels.astype(np.int64)
 
 
@@ -158,4 +191,6 @@ def _reading(where: str):
   try:
     yield
   except _CORRUPT as error:
-    raise UserError(f"{where}: cannot be read as a NumPy array file ({one_line(error)}); save it again") from error
+    raise UserError(
+      f"{where}: cannot be read as a NumPy array file ({one_line(error)}); save it again"
+    ) from error

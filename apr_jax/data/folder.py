@@ -1,4 +1,6 @@
-"""Data sets saved as image files in class folders: DIR/train/CLASS/*.png and DIR/test/CLASS/*.png (or DIR/val)."""
+"""Data sets saved as image files in class folders: DIR/train/CLASS/*.png and DIR/test/CLASS/*.png
+(or DIR/val).
+"""
 
 import dataclasses
 import os
@@ -12,7 +14,14 @@ from apr_jax.data.stack import stack_images
 from apr_jax.errors import UserError, one_line
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+_UNREADABLE = (
+  OSError,
+  SyntaxError,
+  ValueError,
+  EOFError,
+  struct.error,
+  Image.DecompressionBombError,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +44,8 @@ class ImageFiles:
 def find_split(folder: str, split: str) -> ImageFiles:
   """The files of one split of an image folder.
 
-  Classes are the sub-folders of DIR/train in alphabetical order, for both splits; files are taken in alphabetical
-  order within a class. Hidden folders and files with other extensions are skipped.
+  Classes are the sub-folders of DIR/train in alphabetical order, for both splits; files are taken
+  in alphabetical order within a class. Hidden folders and files with other extensions are skipped.
 
   Args:
     folder: DIR.
@@ -46,37 +55,45 @@ def find_split(folder: str, split: str) -> ImageFiles:
     UserError: a folder or its images are missing, or a test class is not a training class.
   """
   if not os.path.isdir(folder):
-    raise UserError(f"{folder}: no such folder; give the image folder as data.name=folder:DIR or in data.data_dir")
+    raise UserError(
+      f"{folder}: no such folder; give the image folder as data.name=folder:DIR or in data.data_dir"
+    )
   train = _split_folder(folder, "train")
   classes = class_names(train)
   chosen = train if split == "train" else _split_folder(folder, "test", "val")
   for name in class_names(chosen):
     if name not in classes:
       raise UserError(
-          f"{os.path.join(chosen, name)}: class {name!r} is not in {train}; add it there or remove it here")
+        f"{os.path.join(chosen, name)}: class {name!r} is not in {train}; add it there or remove it here"
+      )
   return _labelled(chosen, tuple(classes))
 
 
 def find_extra(root: str, classes: tuple[str, ...]) -> ImageFiles:
-  """More training images of the same classes: ROOT/train/CLASS/*, or ROOT/CLASS/* where there is no ROOT/train.
+  """More training images of the same classes: ROOT/train/CLASS/*, or ROOT/CLASS/* where there is no
+  ROOT/train.
 
   Args:
     root: ROOT.
     classes: names of the classes of the data set, in the order of its labels.
 
   Raises:
-    UserError: a folder or its images are missing, or the class folders are not those of the data set.
+    UserError: a folder or its images are missing, or the class folders are not those of the data
+    set.
   """
   if not os.path.isdir(root):
-    raise UserError(f"{root}: no such folder; data.extra_folders names folders with one folder per class, which "
-                    f"lie in data.data_dir unless the whole path is given")
+    raise UserError(
+      f"{root}: no such folder; data.extra_folders names folders with one folder per class, which "
+      f"lie in data.data_dir unless the whole path is given"
+    )
   folder = os.path.join(root, "train") if os.path.isdir(os.path.join(root, "train")) else root
   present, wanted = set(class_names(folder)), set(classes)
   if present != wanted:
     name = min(present ^ wanted)
     raise UserError(
-        f"{folder}: its {len(present)} class folders are not the {len(wanted)} classes of the data set: "
-        f"{name!r} is {'not one of these' if name in present else 'missing'}; name the folders alike")
+      f"{folder}: its {len(present)} class folders are not the {len(wanted)} classes of the data set: "
+      f"{name!r} is {'not one of these' if name in present else 'missing'}; name the folders alike"
+    )
   return _labelled(folder, classes)
 
 
@@ -91,7 +108,8 @@ def load_folder(folder: str, split: str, image_size: int, resize: int = 0) -> Ar
     images uint8 [N, H, W, 3]; labels are positions in the list of classes.
 
   Raises:
-    UserError: as `find_split`; an image cannot be read or has more than 8 bits per channel, or images differ in
+    UserError: as `find_split`; an image cannot be read or has more than 8 bits per channel, or
+    images differ in
       size while `image_size` is 0.
   """
   files = find_split(folder, split)
@@ -114,7 +132,9 @@ def _split_folder(folder: str, *names: str) -> str:
     path = os.path.join(folder, name)
     if os.path.isdir(path):
       return path
-  raise UserError(f"{folder}: has no folder {' or '.join(map(repr, names))}; put one folder per class in it")
+  raise UserError(
+    f"{folder}: has no folder {' or '.join(map(repr, names))}; put one folder per class in it"
+  )
 
 
 def class_names(folder: str) -> list[str]:
@@ -123,9 +143,13 @@ def class_names(folder: str) -> list[str]:
   Raises:
     UserError: there are none.
   """
-  names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+  names = sorted(
+    entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")
+  )
   if not names:
-    raise UserError(f"{folder}: has no class folders; put the images of each class in a folder of its own")
+    raise UserError(
+      f"{folder}: has no class folders; put the images of each class in a folder of its own"
+    )
   return names
 
 
@@ -135,9 +159,13 @@ def image_files(folder: str) -> list[str]:
   Raises:
     UserError: there are none.
   """
-  names = sorted(name for name in os.listdir(folder) if name.lower().endswith(EXTENSIONS) and name[0] != ".")
+  names = sorted(
+    name for name in os.listdir(folder) if name.lower().endswith(EXTENSIONS) and name[0] != "."
+  )
   if not names:
-    raise UserError(f"{folder}: has no images ({', '.join(EXTENSIONS)}); add some or remove the folder")
+    raise UserError(
+      f"{folder}: has no images ({', '.join(EXTENSIONS)}); add some or remove the folder"
+    )
   return [os.path.join(folder, name) for name in names]
 
 
@@ -152,8 +180,13 @@ def read_image(path: str) -> np.ndarray:
       mode = image.mode
       pixels = np.asarray(image.convert("RGB"))
   except _UNREADABLE as error:
-    raise UserError(f"{path}: cannot be read as an image ({one_line(error)}); repair or remove it") from error
-  # Pillow clips 16-bit and float images at 255 instead of scaling them: nearly white, without a warning.
+    raise UserError(
+      f"{path}: cannot be read as an image ({one_line(error)}); repair or remove it"
+    ) from error
+  # Pillow clips 16-bit and float images at 255 instead of scaling them: nearly white, without a
+  # warning.
   if mode[0] in "IF":
-    raise UserError(f"{path}: has more than 8 bits per channel (Pillow mode {mode}); convert it to 8 bits")
+    raise UserError(
+      f"{path}: has more than 8 bits per channel (Pillow mode {mode}); convert it to 8 bits"
+    )
   return pixels

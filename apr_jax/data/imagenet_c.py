@@ -1,7 +1,8 @@
-"""The published ImageNet-C: a tree of JPEG files, NAME/SEVERITY/WNID/*.JPEG, or GROUP/NAME/SEVERITY/WNID/*.JPEG.
+"""The published ImageNet-C: a tree of JPEG files, NAME/SEVERITY/WNID/*.JPEG, or
+GROUP/NAME/SEVERITY/WNID/*.JPEG.
 
-Its images are 224×224 already and must not be resized again: resizing to 256 and cropping 224, right for ImageNet
-itself, would score another set. A smaller network gets the central crop.
+Its images are 224×224 already and must not be resized again: resizing to 256 and cropping 224,
+right for ImageNet itself, would score another set. A smaller network gets the central crop.
 """
 
 import concurrent.futures
@@ -32,43 +33,62 @@ class ImageNetC:
     UserError: a corruption or severity is missing; the message names its folder.
   """
 
-  def __init__(self, folder: str | pathlib.Path, num_classes: int, names: tuple[str, ...],
-               image_size: tuple[int, int]):
+  def __init__(
+    self,
+    folder: str | pathlib.Path,
+    num_classes: int,
+    names: tuple[str, ...],
+    image_size: tuple[int, int],
+  ):
     if max(image_size) > IMAGE_SIZE:
-      raise UserError(f"ImageNet-C has images of {IMAGE_SIZE} pixels; a network of {image_size} pixels cannot be "
-                      f"scored on it without resizing")
+      raise UserError(
+        f"ImageNet-C has images of {IMAGE_SIZE} pixels; a network of {image_size} pixels cannot be "
+        f"scored on it without resizing"
+      )
     self._num_classes, self._image_size = num_classes, image_size
     self._folders = {name: _find(pathlib.Path(folder), name) for name in names}
     self._counts: dict[str, int] | None = None
 
   def load(self, name: str, severity: int) -> Iterator[ArrayData]:
-    """The images of one corruption at one severity, in chunks; each set must have the same number per class."""
+    """The images of one corruption at one severity, in chunks; each set must have the same number
+    per class.
+    """
     folder = self._folders[name] / str(severity)
     files = {wnid: image_files(str(folder / wnid)) for wnid in class_names(str(folder))}
     if len(files) != self._num_classes:
-      raise UserError(f"{folder} has {len(files)} class folders, the network {self._num_classes} classes; "
-                      f"unpack the whole archive")
+      raise UserError(
+        f"{folder} has {len(files)} class folders, the network {self._num_classes} classes; "
+        f"unpack the whole archive"
+      )
     counts = {wnid: len(paths) for wnid, paths in files.items()}
     self._counts = self._counts or counts
     if counts != self._counts:
-      wnid = next(wnid for wnid in counts.keys() | self._counts.keys() if counts.get(wnid) != self._counts.get(wnid))
-      raise UserError(f"{folder / wnid} has {counts.get(wnid, 0)} images, the same class of the first set "
-                      f"{self._counts.get(wnid, 0)}; unpack the archive again")
+      wnid = next(
+        wnid
+        for wnid in counts.keys() | self._counts.keys()
+        if counts.get(wnid) != self._counts.get(wnid)
+      )
+      raise UserError(
+        f"{folder / wnid} has {counts.get(wnid, 0)} images, the same class of the first set "
+        f"{self._counts.get(wnid, 0)}; unpack the archive again"
+      )
     labelled = [(path, label) for label, paths in enumerate(files.values()) for path in paths]
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
       for start in range(0, len(labelled), _CHUNK):
-        paths, labels = zip(*labelled[start:start + _CHUNK])
+        paths, labels = zip(*labelled[start : start + _CHUNK])
         images = np.stack(list(pool.map(self._read, paths)))
         yield ArrayData(images, np.array(labels, np.int32), self._num_classes, f"{folder}")
 
   def _read(self, path: str) -> np.ndarray:
     image = read_image(path)
     if image.shape[:2] != (IMAGE_SIZE, IMAGE_SIZE):
-      raise UserError(f"{path}: is {image.shape[0]}×{image.shape[1]} pixels; the images of ImageNet-C are "
-                      f"{IMAGE_SIZE}×{IMAGE_SIZE}; unpack the archive again")
+      raise UserError(
+        f"{path}: is {image.shape[0]}×{image.shape[1]} pixels; the images of ImageNet-C are "
+        f"{IMAGE_SIZE}×{IMAGE_SIZE}; unpack the archive again"
+      )
     height, width = self._image_size
     top, left = (IMAGE_SIZE - height) // 2, (IMAGE_SIZE - width) // 2
-    return image[top:top + height, left:left + width]
+    return image[top : top + height, left : left + width]
 
 
 def _find(folder: pathlib.Path, name: str) -> pathlib.Path:
@@ -76,9 +96,13 @@ def _find(folder: pathlib.Path, name: str) -> pathlib.Path:
   for candidate in (folder / name, *sorted(folder.glob(f"*/{name}"))):
     missing = [severity for severity in range(1, 6) if not (candidate / str(severity)).is_dir()]
     if candidate.is_dir() and missing:
-      raise UserError(f"{candidate} lacks severity {missing[0]}: there is no folder {candidate / str(missing[0])}; "
-                      f"unpack the whole archive")
+      raise UserError(
+        f"{candidate} lacks severity {missing[0]}: there is no folder {candidate / str(missing[0])}; "
+        f"unpack the whole archive"
+      )
     if not missing:
       return candidate
-  raise UserError(f"{folder} lacks the corruption {name}: there is no folder {folder / name} or "
-                  f"{folder / '*' / name}; unpack the whole archive there")
+  raise UserError(
+    f"{folder} lacks the corruption {name}: there is no folder {folder / name} or "
+    f"{folder / '*' / name}; unpack the whole archive there"
+  )

@@ -1,4 +1,6 @@
-"""TensorFlow, imported where something is read with it; it never gets to see a GPU, whose memory JAX needs."""
+"""TensorFlow, imported where something is read with it; it never gets to see a GPU, whose memory
+JAX needs.
+"""
 
 import contextlib
 import os
@@ -18,24 +20,28 @@ def import_tensorflow(need: str = "TensorFlow cannot be imported", otherwise: st
     UserError: one of them is not installed.
   """
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its errors reach us as exceptions
-  # Started already, it has said what it had to say; nor may a thread of the stream hide what others print.
+  # Started already, it has said what it had to say; nor may a thread of the stream hide what others
+  # print.
   quiet = contextlib.nullcontext() if "tensorflow_datasets" in sys.modules else without_notices()
   try:
     with quiet:
       import tensorflow as tf
+
       tf.config.set_visible_devices([], "GPU")
       tf.get_logger().setLevel("ERROR")  # its deprecations are not for our users
       import tensorflow_datasets as tfds
   except ImportError as error:
     hint = f", {otherwise}" if otherwise else ""
-    raise UserError(f"{need} ({one_line(error)}): pip install -e '.[tensorflow]' in the checkout of apr_jax"
-                    f"{hint}") from error
+    raise UserError(
+      f"{need} ({one_line(error)}): pip install -e '.[tensorflow]' in the checkout of apr_jax{hint}"
+    ) from error
   return tf, tfds
 
 
 @contextlib.contextmanager
 def without_notices():
-  """Keeps what TensorFlow's C++ code prints at any log level, as at start-up, from burying the one line of an error.
+  """Keeps what TensorFlow's C++ code prints at any log level, as at start-up, from burying the one
+  line of an error.
   """
   sys.stderr.flush()
   kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

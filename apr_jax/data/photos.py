@@ -1,4 +1,5 @@
-"""Two small out-of-distribution test sets that need no download: pieces of photographs, and pure noise.
+"""Two small out-of-distribution test sets that need no download: pieces of photographs, and pure
+noise.
 
 Neither has classes: every label is 0, and there is a "test" split only.
 """
@@ -27,7 +28,9 @@ def load_photo_patches(split: str) -> ArrayData:
   test_only(split, "photo_patches")
   from sklearn.datasets import load_sample_images
 
-  return unlabelled(np.concatenate([_tiles(photo) for photo in load_sample_images().images]), "photo_patches")
+  return unlabelled(
+    np.concatenate([_tiles(photo) for photo in load_sample_images().images]), "photo_patches"
+  )
 
 
 def load_uniform_noise(split: str) -> ArrayData:
@@ -44,12 +47,14 @@ def load_uniform_noise(split: str) -> ArrayData:
   """
   test_only(split, "uniform_noise")
   # RandomState, because NumPy promises that its stream never changes; default_rng's may.
-  noise = np.random.RandomState(0).randint(0, 256, (_NOISE_EXAMPLES, _SIDE, _SIDE, 3), dtype=np.uint8)
+  noise = np.random.RandomState(0).randint(
+    0, 256, (_NOISE_EXAMPLES, _SIDE, _SIDE, 3), dtype=np.uint8
+  )
   return unlabelled(noise, "uniform_noise")
 
 
 def _tiles(photo: np.ndarray) -> np.ndarray:
   rows, columns = photo.shape[0] // _SIDE, photo.shape[1] // _SIDE
-  whole = photo[:rows * _SIDE, :columns * _SIDE]
+  whole = photo[: rows * _SIDE, : columns * _SIDE]
   grid = whole.reshape(rows, _SIDE, columns, _SIDE, 3).swapaxes(1, 2)
   return grid.reshape(-1, _SIDE, _SIDE, 3)

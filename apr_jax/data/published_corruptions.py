@@ -1,7 +1,8 @@
 """The published CIFAR-10-C and CIFAR-100-C: a folder of `NAME.npy` files and `labels.npy`.
 
-Each `NAME.npy` is uint8 `[5 N, 32, 32, 3]`: the N test images at severity 1, then at severity 2, and so on; the N
-labels repeat in `labels.npy`. The files are memory-mapped: only the severity that is asked for is read.
+Each `NAME.npy` is uint8 `[5 N, 32, 32, 3]`: the N test images at severity 1, then at severity 2,
+and so on; the N labels repeat in `labels.npy`. The files are memory-mapped: only the severity that
+is asked for is read.
 """
 
 import pathlib
@@ -31,31 +32,53 @@ class PublishedCorruptions:
     UserError: a file is missing, damaged, or does not fit the others; the message names it.
   """
 
-  def __init__(self, folder: str | pathlib.Path, num_classes: int, names: tuple[str, ...],
-               image_size: tuple[int, int] = (32, 32)):
-    self._folder, self._num_classes, self._image_size = pathlib.Path(folder), num_classes, tuple(image_size)
+  def __init__(
+    self,
+    folder: str | pathlib.Path,
+    num_classes: int,
+    names: tuple[str, ...],
+    image_size: tuple[int, int] = (32, 32),
+  ):
+    self._folder, self._num_classes, self._image_size = (
+      pathlib.Path(folder),
+      num_classes,
+      tuple(image_size),
+    )
     missing = [name for name in ("labels", *names) if not self._path(name).is_file()]
     if missing:
-      raise UserError(f"{self._folder} lacks {', '.join(f'{name}.npy' for name in missing)}; "
-                      f"unpack the whole published archive there")
+      raise UserError(
+        f"{self._folder} lacks {', '.join(f'{name}.npy' for name in missing)}; "
+        f"unpack the whole published archive there"
+      )
     path = self._path("labels")
     labels = read_npy(path)
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or not len(labels) or len(labels) % SEVERITIES:
-      raise UserError(f"{path}: expected integer labels [5 N], got {labels.dtype} {list(labels.shape)}")
+    if (
+      labels.ndim != 1
+      or not np.issubdtype(labels.dtype, np.integer)
+      or not len(labels)
+      or len(labels) % SEVERITIES
+    ):
+      raise UserError(
+        f"{path}: expected integer labels [5 N], got {labels.dtype} {list(labels.shape)}"
+      )
     check_labels(labels, num_classes, str(path))
     blocks = labels.reshape(SEVERITIES, -1).astype(np.int32)
     if (blocks != blocks[0]).any():
       severity = int(np.argmax((blocks != blocks[0]).any(axis=1))) + 1
-      raise UserError(f"{path}: the labels of severity {severity} disagree with those of severity 1; "
-                      f"each severity holds the same images in the same order")
+      raise UserError(
+        f"{path}: the labels of severity {severity} disagree with those of severity 1; "
+        f"each severity holds the same images in the same order"
+      )
     self.labels = blocks[0]
     self._images = {name: self._checked(name) for name in names}
 
   def load(self, name: str, severity: int) -> ArrayData:
     """The N images of one corruption at one severity (1 to 5)."""
     n = len(self.labels)
-    images = np.array(self._images[name][(severity - 1) * n:severity * n])
-    return ArrayData(images, self.labels, self._num_classes, f"{self._path(name)}, severity {severity}")
+    images = np.array(self._images[name][(severity - 1) * n : severity * n])
+    return ArrayData(
+      images, self.labels, self._num_classes, f"{self._path(name)}, severity {severity}"
+    )
 
   def _checked(self, name: str) -> np.ndarray:
     path = self._path(name)
@@ -63,8 +86,10 @@ class PublishedCorruptions:
     check_uint8(images, str(path))
     expected = SEVERITIES * len(self.labels)
     if images.shape != (expected, *self._image_size, 3):
-      raise UserError(f"{path}: expected images {[expected, *self._image_size, 3]} to go with labels.npy and the "
-                      f"network, got {list(images.shape)}; give the folder of this data set")
+      raise UserError(
+        f"{path}: expected images {[expected, *self._image_size, 3]} to go with labels.npy and the "
+        f"network, got {list(images.shape)}; give the folder of this data set"
+      )
     return images
 
   def _path(self, name: str) -> pathlib.Path:

@@ -1,9 +1,10 @@
 """Batches of a data set that lives on the device: nothing but an index crosses from the host.
 
-Each epoch has its own permutation, a pure function of (key, epoch), so a resumed run continues with the batches
-the interrupted one would have seen. The incomplete last batch of an epoch is dropped: every step then has the same
-shape, and as each epoch is permuted anew no example is left out for good. The released code trains on the short
-batch instead (80 of 128 images in CIFAR's last step), which weighs those images more.
+Each epoch has its own permutation, a pure function of (key, epoch), so a resumed run continues with
+the batches the interrupted one would have seen. The incomplete last batch of an epoch is dropped:
+every step then has the same shape, and as each epoch is permuted anew no example is left out for
+good. The released code trains on the short batch instead (80 of 128 images in CIFAR's last step),
+which weighs those images more.
 """
 
 import jax
@@ -23,8 +24,9 @@ def steps_per_epoch(num_examples: int, batch_size: int) -> int:
   """
   if not 1 <= batch_size <= num_examples:
     raise UserError(
-        f"batch_size {batch_size} does not fit a training set of {num_examples} examples; "
-        f"use a batch_size between 1 and {num_examples}")
+      f"batch_size {batch_size} does not fit a training set of {num_examples} examples; "
+      f"use a batch_size between 1 and {num_examples}"
+    )
   return num_examples // batch_size
 
 
@@ -44,17 +46,25 @@ def epoch_permutation(key: jax.Array, epoch: int | jax.Array, num_examples: int)
 
 
 def batch_at(
-    images: jax.Array, labels: jax.Array, permutation: jax.Array, index: int | jax.Array, *,
-    batch_size: int, start: int | jax.Array = 0, size: int | None = None) -> tuple[jax.Array, jax.Array]:
+  images: jax.Array,
+  labels: jax.Array,
+  permutation: jax.Array,
+  index: int | jax.Array,
+  *,
+  batch_size: int,
+  start: int | jax.Array = 0,
+  size: int | None = None,
+) -> tuple[jax.Array, jax.Array]:
   """The examples [start, start + size) of the global batch `index` of an epoch.
 
-  One of D devices takes its slice with size = batch_size // D and start = device * size; the slices of all devices
-  tile the global batch, which therefore does not depend on D:
+  One of D devices takes its slice with size = batch_size // D and start = device * size; the slices
+  of all devices tile the global batch, which therefore does not depend on D:
 
-      batch_at(images, labels, permutation, step, batch_size=128, start=lax.axis_index("batch") * 32, size=32)
+      batch_at(images, labels, permutation, step, batch_size=128, start=lax.axis_index("batch") *
+      32, size=32)
 
-  The caller keeps index < steps_per_epoch and start + size <= batch_size: traced values cannot be checked, and a
-  slice that runs past the end would be moved back inside without a word.
+  The caller keeps index < steps_per_epoch and start + size <= batch_size: traced values cannot be
+  checked, and a slice that runs past the end would be moved back inside without a word.
 
   Args:
     images: uint8 [N, H, W, 3].
@@ -71,5 +81,7 @@ def batch_at(
   size = batch_size if size is None else size
   chosen = jax.lax.dynamic_slice_in_dim(permutation, index * batch_size + start, size)
   # A permutation holds valid indices only; saying so spares a comparison per image.
-  return (images.at[chosen].get(mode="promise_in_bounds", unique_indices=True),
-          labels.at[chosen].get(mode="promise_in_bounds", unique_indices=True))
+  return (
+    images.at[chosen].get(mode="promise_in_bounds", unique_indices=True),
+    labels.at[chosen].get(mode="promise_in_bounds", unique_indices=True),
+  )

@@ -1,12 +1,13 @@
 """Random resized crops of encoded images, as TensorFlow operations: how training sees ImageNet.
 
-The box is torchvision's RandomResizedCrop: a share of the area, uniform in [min_area, 1], and an aspect ratio, the
-logarithm of which is uniform between those of 3/4 and 4/3; the first of ten draws that fits inside the image, else
-the central box of the nearest ratio in that range. It is resized bilinearly with antialiasing and rounded: Pillow's
-resize up to one level, for Pillow rounds between its two passes.
+The box is torchvision's RandomResizedCrop: a share of the area, uniform in [min_area, 1], and an
+aspect ratio, the logarithm of which is uniform between those of 3/4 and 4/3; the first of ten draws
+that fits inside the image, else the central box of the nearest ratio in that range. It is resized
+bilinearly with antialiasing and rounded: Pillow's resize up to one level, for Pillow rounds between
+its two passes.
 
-A JPEG is decoded inside the box only, in Pillow's arithmetic; at the edge of the box chroma may differ by a few
-levels, as it is interpolated without the neighbours outside.
+A JPEG is decoded inside the box only, in Pillow's arithmetic; at the edge of the box chroma may
+differ by a few levels, as it is interpolated without the neighbours outside.
 """
 
 import math
@@ -44,8 +45,10 @@ def random_resized_crop(encoded: Any, seed: Any, size: int, min_area: float) -> 
   def decode_whole():
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     image = tf.ensure_shape(image, (None, None, 3))
-    top, left, height, width = tf.unstack(choose_box(draws, tf.shape(image)[0], tf.shape(image)[1], min_area))
-    return image[top:top + height, left:left + width]
+    top, left, height, width = tf.unstack(
+      choose_box(draws, tf.shape(image)[0], tf.shape(image)[1], min_area)
+    )
+    return image[top : top + height, left : left + width]
 
   box = tf.cond(tf.io.is_jpeg(encoded), decode_box, decode_whole)
   resized = tf.image.resize(box, (size, size), antialias=True)
@@ -56,7 +59,8 @@ def choose_box(draws: Any, height: Any, width: Any, min_area: float) -> Any:
   """The box that the draws choose.
 
   Args:
-    draws: float64 tensor `[ATTEMPTS, 4]` in [0, 1): for the area, the ratio, the top and the left of each attempt.
+    draws: float64 tensor `[ATTEMPTS, 4]` in [0, 1): for the area, the ratio, the top and the left
+    of each attempt.
     height, width: int tensors `[]`, of the image in pixels.
     min_area: smallest share of the area.
 
@@ -67,10 +71,13 @@ def choose_box(draws: Any, height: Any, width: Any, min_area: float) -> Any:
   full = tf.cast(tf.stack([height, width]), tf.float64)
   area = (min_area + (1 - min_area) * draws[:, 0]) * full[0] * full[1]
   ratio = tf.exp((2 * draws[:, 1] - 1) * math.log(RATIO))
-  sides = tf.round(tf.sqrt(tf.stack([area / ratio, area * ratio], axis=1)))  # half to even, as Python rounds
+  # half to even, as Python rounds
+  sides = tf.round(tf.sqrt(tf.stack([area / ratio, area * ratio], axis=1)))
   fits = tf.reduce_all((sides > 0) & (sides <= full), axis=1)
   attempt = tf.argmax(fits)  # the first
-  drawn = tf.concat([tf.floor(draws[attempt, 2:] * (full - sides[attempt] + 1)), sides[attempt]], axis=0)
+  drawn = tf.concat(
+    [tf.floor(draws[attempt, 2:] * (full - sides[attempt] + 1)), sides[attempt]], axis=0
+  )
   central = tf.minimum(full, tf.round(RATIO * full[::-1]))
   fallback = tf.concat([tf.floor((full - central) / 2), central], axis=0)
   return tf.cast(tf.where(fits[attempt], drawn, fallback), tf.int32)

@@ -21,7 +21,8 @@ class ArrayData:
     name: what the data set is called in messages and reports.
 
   Raises:
-    UserError: the arrays are empty, of another dtype or shape, of different lengths, or a label is out of range.
+    UserError: the arrays are empty, of another dtype or shape, of different lengths, or a label is
+    out of range.
   """
 
   images: np.ndarray
@@ -34,12 +35,18 @@ class ArrayData:
     images, labels = self.images, self.labels
     check_uint8(images, where)
     if images.ndim != 4 or images.shape[-1] != 3:
-      raise UserError(f"{where}: images must have shape [N, H, W, 3], got {list(images.shape)}; convert to RGB")
+      raise UserError(
+        f"{where}: images must have shape [N, H, W, 3], got {list(images.shape)}; convert to RGB"
+      )
     if labels.dtype != np.int32 or labels.ndim != 1:
-      raise UserError(f"{where}: labels must be int32 [N], got {labels.dtype} {list(labels.shape)}; convert them")
+      raise UserError(
+        f"{where}: labels must be int32 [N], got {labels.dtype} {list(labels.shape)}; convert them"
+      )
     check_lengths(images, labels, where)
     if 0 in images.shape:
-      raise UserError(f"{where}: it is empty (images {list(images.shape)}); choose a data set or split with images")
+      raise UserError(
+        f"{where}: it is empty (images {list(images.shape)}); choose a data set or split with images"
+      )
     check_labels(labels, self.num_classes, where)
 
   @property
@@ -53,7 +60,9 @@ class ArrayData:
 
   def checksum(self) -> int:
     """CRC-32 of images and labels, by which processes see whether they have the same."""
-    return zlib.crc32(np.ascontiguousarray(self.labels), zlib.crc32(np.ascontiguousarray(self.images)))
+    return zlib.crc32(
+      np.ascontiguousarray(self.labels), zlib.crc32(np.ascontiguousarray(self.images))
+    )
 
   def take(self, n: int) -> "ArrayData":
     """The first `n` examples as views of the same memory; 0 means all of them.
@@ -74,27 +83,36 @@ def limited(count: int, limit: int, name: str) -> int:
     UserError: the limit is negative or above `count`.
   """
   if not 0 <= limit <= count:
-    raise UserError(f"data set {name!r}: cannot take {limit} of its {count} examples; "
-                    f"use a limit between 1 and {count}, or 0 for all")
+    raise UserError(
+      f"data set {name!r}: cannot take {limit} of its {count} examples; "
+      f"use a limit between 1 and {count}, or 0 for all"
+    )
   return limit or count
 
 
 def check_uint8(images: np.ndarray, where: str) -> None:
   """Refuses images that are not uint8: a float array hides whether it spans 0..1 or 0..255."""
   if images.dtype != np.uint8:
-    raise UserError(f"{where}: images must be uint8, got {images.dtype}; convert them to uint8 with values 0..255")
+    raise UserError(
+      f"{where}: images must be uint8, got {images.dtype}; convert them to uint8 with values 0..255"
+    )
 
 
 def check_lengths(images: np.ndarray, labels: np.ndarray, where: str) -> None:
   """Refuses images and labels that cannot be paired."""
   if len(images) != len(labels):
-    raise UserError(f"{where}: {len(images)} images but {len(labels)} labels; give one label per image")
+    raise UserError(
+      f"{where}: {len(images)} images but {len(labels)} labels; give one label per image"
+    )
 
 
 def check_labels(labels: np.ndarray, num_classes: int, where: str) -> None:
-  """Refuses integer labels [N] outside 0..num_classes-1, naming the first such value and its index."""
+  """Refuses integer labels [N] outside 0..num_classes-1, naming the first such value and its
+  index.
+  """
   outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
   if outside.size:
     raise UserError(
-        f"{where}: label {labels[outside[0]]} at index {outside[0]} is outside 0..{num_classes - 1} "
-        f"({outside.size} such labels); correct the labels")
+      f"{where}: label {labels[outside[0]]} at index {outside[0]} is outside 0..{num_classes - 1} "
+      f"({outside.size} such labels); correct the labels"
+    )

@@ -1,8 +1,9 @@
 """Training images that are read from disk, decoded and cropped as they are needed, by tf.data.
 
-Everything drawn is a function of the run's key, the epoch and the place in the epoch, so a stream that begins in
-the middle of an epoch gives, to the bit, what a stream from its start would have given there. Until an image's turn
-comes it is a path or encoded bytes; those that a continued run has seen already are passed over in that form.
+Everything drawn is a function of the run's key, the epoch and the place in the epoch, so a stream
+that begins in the middle of an epoch gives, to the bit, what a stream from its start would have
+given there. Until an image's turn comes it is a path or encoded bytes; those that a continued run
+has seen already are passed over in that form.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,12 +34,20 @@ class ImageStream:
     name: what the data set is called in messages.
     num_classes: number of classes the labels are drawn from.
     image_size: (H, W) of the crops in pixels.
-    num_examples: images in an epoch, over all processes; the same number for each of them, so up to a few less than
-      there are.
+    num_examples: images in an epoch, over all processes; the same number for each of them, so up to
+      a few less than there are.
   """
 
-  def __init__(self, name: str, sources: Sequence[Source], num_classes: int, size: int, min_crop_area: float,
-               process: int = 0, processes: int = 1):
+  def __init__(
+    self,
+    name: str,
+    sources: Sequence[Source],
+    num_classes: int,
+    size: int,
+    min_crop_area: float,
+    process: int = 0,
+    processes: int = 1,
+  ):
     self.name, self.num_classes, self.image_size = name, num_classes, (size, size)
     self._sources, self._min_crop_area = sources, min_crop_area
     self._process, self._processes = process, processes
@@ -46,7 +55,9 @@ class ImageStream:
     self.num_examples = processes * sum(self._shares)
 
   def checksum(self) -> int:
-    """The number of images, by which processes see whether they have the same; the images are not read for it."""
+    """The number of images, by which processes see whether they have the same; the images are not
+    read for it.
+    """
     return self.num_examples
 
   def batches(self, key: Sequence[int], epoch: int, first: int, batch_size: int) -> Iterator[Batch]:
@@ -59,8 +70,8 @@ class ImageStream:
       batch_size: images in a global batch; a multiple of the number of processes.
 
     Yields:
-      uint8 `[b, H, W, 3]` and int32 `[b]` with b = batch_size // processes; the incomplete batch at the end of the
-      epoch is left out.
+      uint8 `[b, H, W, 3]` and int32 `[b]` with b = batch_size // processes; the incomplete batch at
+      the end of the epoch is left out.
 
     Raises:
       UserError: an image is missing or damaged.
@@ -73,8 +84,12 @@ class ImageStream:
     def decode(index, element):
       encoded, place, label = element
       place_in_epoch = index * self._processes + self._process
-      image = random_resized_crop(_read(encoded, place), tf.stack([crops_seed, place_in_epoch]), self.image_size[0],
-                                  self._min_crop_area)
+      image = random_resized_crop(
+        _read(encoded, place),
+        tf.stack([crops_seed, place_in_epoch]),
+        self.image_size[0],
+        self._min_crop_area,
+      )
       return index, image, tf.cast(label, tf.int32)
 
     elements = self._elements(key, epoch, first * size).enumerate(first * size)
@@ -82,8 +97,8 @@ class ImageStream:
     options.deterministic = True
     decoded = elements.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
     if all(isinstance(source, FileSource) for source in self._sources):
-      # Left out, and missed below: TensorFlow prints notices of the errors that it raises. Records could get lost
-      # before they are numbered, so theirs are raised.
+      # Left out, and missed below: TensorFlow prints notices of the errors that it raises. Records
+      # could get lost before they are numbered, so theirs are raised.
       decoded = decoded.ignore_errors()
     decoded = decoded.batch(size, drop_remainder=True)
     iterator = decoded.prefetch(_BATCHES_AHEAD).with_options(options).as_numpy_iterator()
@@ -94,9 +109,15 @@ class ImageStream:
         reason = "fewer images than announced"
         raise UserError(self._blame(key, epoch, number * size, size, decode, reason)) from None
       except tf.errors.OpError as error:
-        raise UserError(self._blame(key, epoch, number * size, size, decode, op_reason(error))) from error
+        raise UserError(
+          self._blame(key, epoch, number * size, size, decode, op_reason(error))
+        ) from error
       if places[0] != number * size or places[-1] != (number + 1) * size - 1:
-        raise UserError(self._blame(key, epoch, number * size, size, decode, "an image could not be read at first"))
+        raise UserError(
+          self._blame(
+            key, epoch, number * size, size, decode, "an image could not be read at first"
+          )
+        )
       check_labels(labels, self.num_classes, self._where)
       yield images, labels
 
@@ -105,7 +126,8 @@ class ImageStream:
     return " and ".join(source.where for source in self._sources)
 
   def _random(self, key: Sequence[int], epoch: int, *what: int) -> np.random.RandomState:
-    # RandomState, because NumPy promises that its stream never changes: a later version continues the run.
+    # RandomState, because NumPy promises that its stream never changes: a later version continues
+    # the run.
     return np.random.RandomState([*key, epoch, *what])
 
   def _elements(self, key: Sequence[int], epoch: int, start: int) -> Any:
@@ -115,14 +137,21 @@ class ImageStream:
     if len(self._sources) > 1:
       chosen = self._random(key, epoch, _MIXTURE, self._process).permutation(chosen)
     passed = np.bincount(chosen[:start], minlength=len(self._sources))
-    parts = [source.examples(self._random(key, epoch, number), self._process, self._processes, int(passed[number]))
-             for number, source in enumerate(self._sources)]
+    parts = [
+      source.examples(
+        self._random(key, epoch, number), self._process, self._processes, int(passed[number])
+      )
+      for number, source in enumerate(self._sources)
+    ]
     if len(parts) == 1:
       return parts[0]
     return tf.data.Dataset.choose_from_datasets(
-        parts, tf.data.Dataset.from_tensor_slices(chosen[start:]), stop_on_empty_dataset=True)
+      parts, tf.data.Dataset.from_tensor_slices(chosen[start:]), stop_on_empty_dataset=True
+    )
 
-  def _blame(self, key: Sequence[int], epoch: int, start: int, size: int, decode, reason: str) -> str:
+  def _blame(
+    self, key: Sequence[int], epoch: int, start: int, size: int, decode, reason: str
+  ) -> str:
     """Which of the images of a batch it was that failed: the elements once more, one by one."""
     tf, _ = import_tensorflow()
     with without_notices():

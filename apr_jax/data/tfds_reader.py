@@ -1,4 +1,6 @@
-"""Data sets of TensorFlow Datasets (TFDS): opened where they are prepared, and decoded into memory once."""
+"""Data sets of TensorFlow Datasets (TFDS): opened where they are prepared, and decoded into memory
+once.
+"""
 
 import dataclasses
 import difflib
@@ -14,12 +16,20 @@ from apr_jax.data.spec import ArrayData, check_labels
 from apr_jax.data.stack import stack_images
 from apr_jax.errors import UserError, one_line, unknown
 
-COMMON = ("cifar10", "cifar100", "cifar10_corrupted/gaussian_noise_3", "svhn_cropped", "mnist", "fashion_mnist",
-          "imagenet2012")
-# Without a config TFDS silently serves the first one: a single corruption in place of the benchmark.
+COMMON = (
+  "cifar10",
+  "cifar100",
+  "cifar10_corrupted/gaussian_noise_3",
+  "svhn_cropped",
+  "mnist",
+  "fashion_mnist",
+  "imagenet2012",
+)
+# Without a config TFDS silently serves the first one: a single corruption in place of the
+# benchmark.
 _CONFIG_REQUIRED = {
-    "cifar10_corrupted": "cifar10_corrupted/gaussian_noise_3",
-    "imagenet2012_corrupted": "imagenet2012_corrupted/gaussian_noise_3",
+  "cifar10_corrupted": "cifar10_corrupted/gaussian_noise_3",
+  "imagenet2012_corrupted": "imagenet2012_corrupted/gaussian_noise_3",
 }
 # Their "test" split, where it is prepared, has no labels.
 _UNLABELLED_TEST = ("imagenet2012", "places365_small")
@@ -56,37 +66,51 @@ class PreparedSplit:
     return tuple(label.int2str(number) for number in range(label.num_classes))
 
 
-def open_split(name: str, split: str, *, data_dir: str, download: bool, sources: Iterable[str]) -> PreparedSplit:
+def open_split(
+  name: str, split: str, *, data_dir: str, download: bool, sources: Iterable[str]
+) -> PreparedSplit:
   """Opens one split of a TFDS image classification data set.
 
   Args:
     name: "name", "name/config", either with ":version".
-    split: "train" or "test"; "test" is the "validation" split of a set that has no "test" split, or one without
-      labels.
+    split: "train" or "test"; "test" is the "validation" split of a set that has no "test" split, or
+      one without labels.
     data_dir: the TFDS folder; "" is TFDS' own default (~/tensorflow_datasets).
     download: whether to download and prepare the data set when it is not there.
     sources: the names that are not TFDS', for the message about an unknown name.
 
   Raises:
-    UserError: TFDS is not installed, the name is unknown, the data set is not prepared or not an image
+    UserError: TFDS is not installed, the name is unknown, the data set is not prepared or not an
+    image
       classification set.
   """
   tf, tfds = import_tensorflow(
-      f"data set {name!r} is none of {', '.join(sorted(sources))} and would be read with TensorFlow Datasets, "
-      f"which cannot be imported", "or put it into data.data_dir as NAME.npz or class folders NAME/train/CLASS")
+    f"data set {name!r} is none of {', '.join(sorted(sources))} and would be read with TensorFlow Datasets, "
+    f"which cannot be imported",
+    "or put it into data.data_dir as NAME.npz or class folders NAME/train/CLASS",
+  )
   builder = _builder(tf, tfds, name, os.path.expanduser(data_dir), download, sources)
   folder = str(builder.data_path)
   use_validation = "test" not in builder.info.splits or builder.name in _UNLABELLED_TEST
   stored = "validation" if split == "test" and use_validation else split
   if stored not in builder.info.splits:
     raise UserError(
-        f"{folder}: has no {split!r} split, only {', '.join(sorted(builder.info.splits))}; choose another data set")
+      f"{folder}: has no {split!r} split, only {', '.join(sorted(builder.info.splits))}; choose another data set"
+    )
   image_key, label_key = _feature_keys(tfds, builder.info.features, folder)
   return PreparedSplit(name, builder, stored, image_key, label_key, f"{folder}, split {stored!r}")
 
 
-def load_tfds(name: str, split: str, *, data_dir: str, image_size: int, resize: int, download: bool,
-              sources: Iterable[str]) -> ArrayData:
+def load_tfds(
+  name: str,
+  split: str,
+  *,
+  data_dir: str,
+  image_size: int,
+  resize: int,
+  download: bool,
+  sources: Iterable[str],
+) -> ArrayData:
   """One split of a TFDS image classification data set, in stored order.
 
   Args:
@@ -102,9 +126,11 @@ def load_tfds(name: str, split: str, *, data_dir: str, image_size: int, resize: 
   found = open_split(name, split, data_dir=data_dir, download=download, sources=sources)
   tf, tfds = import_tensorflow()
   features = found.builder.info.features
-  read_config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)  # one file after the other
-  examples = found.builder.as_dataset(split=found.split, shuffle_files=False, read_config=read_config).map(
-      lambda example: (example[found.image_key], example[found.label_key]))
+  # one file after the other
+  read_config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+  examples = found.builder.as_dataset(
+    split=found.split, shuffle_files=False, read_config=read_config
+  ).map(lambda example: (example[found.image_key], example[found.label_key]))
   # Only images of one static shape can be batched; batches read several times faster.
   examples = examples.batch(_BATCH if None not in features[found.image_key].shape else 1)
   labels = []
@@ -118,8 +144,10 @@ def load_tfds(name: str, split: str, *, data_dir: str, image_size: int, resize: 
   try:
     images = stack_images(named_images(), found.num_examples, image_size, found.where, resize)
   except tf.errors.OpError as error:
-    raise UserError(f"{found.where}: the files are damaged ({op_reason(error)}); delete the folder and prepare the "
-                    f"data set again") from error
+    raise UserError(
+      f"{found.where}: the files are damaged ({op_reason(error)}); delete the folder and prepare the "
+      f"data set again"
+    ) from error
   labels = np.array(labels)
   num_classes = features[found.label_key].num_classes
   check_labels(labels, num_classes, found.where)
@@ -127,7 +155,9 @@ def load_tfds(name: str, split: str, *, data_dir: str, image_size: int, resize: 
 
 
 def op_reason(error) -> str:
-  """What a TensorFlow operation complains of, in one line without the names of operations and graph nodes."""
+  """What a TensorFlow operation complains of, in one line without the names of operations and graph
+  nodes.
+  """
   return one_line(error.message.rpartition("}} ")[2].partition(" [Op:")[0])
 
 
@@ -137,8 +167,9 @@ def _builder(tf, tfds, name: str, data_dir: str, download: bool, sources: Iterab
   config = name.partition("/")[2]
   if base in _CONFIG_REQUIRED and (not config or config[0].isdigit()):
     raise UserError(
-        f"data set {name!r}: TFDS would silently serve its first config (such as brightness_1); "
-        f"name the config, as in {_CONFIG_REQUIRED[base]}")
+      f"data set {name!r}: TFDS would silently serve its first config (such as brightness_1); "
+      f"name the config, as in {_CONFIG_REQUIRED[base]}"
+    )
   built_in = tfds.list_builders(with_community_datasets=False)
   prepared_by_user = base and tf.io.gfile.isdir(os.path.join(data_dir, base)) if data_dir else False
   if base not in built_in and not prepared_by_user:
@@ -146,27 +177,33 @@ def _builder(tf, tfds, name: str, data_dir: str, download: bool, sources: Iterab
     raise UserError(unknown(name, "data set", {*sources, *COMMON, *near}))
   if data_dir and not download and not tf.io.gfile.isdir(data_dir):
     raise UserError(
-        f"{data_dir}: no such folder; set data.data_dir to the folder that holds {base!r}, "
-        "or download it there with --config.data.download=true")
+      f"{data_dir}: no such folder; set data.data_dir to the folder that holds {base!r}, "
+      "or download it there with --config.data.download=true"
+    )
   verbosity = logging.get_verbosity()
-  logging.set_verbosity(logging.ERROR)  # it warns of every folder that is not prepared; the error below says so
+  # it warns of every folder that is not prepared; the error below says so
+  logging.set_verbosity(logging.ERROR)
   try:
     builder = tfds.builder(name, data_dir=data_dir or None)
     prepared = builder.is_prepared()
-  # It parses the name and whatever files it finds; each of its parsers raises exceptions of its own kind.
+  # It parses the name and whatever files it finds; each of its parsers raises exceptions of its own
+  # kind.
   except Exception as error:
-    # TFDS repeats its arguments before the reason, and may add the names of all its data sets after it.
+    # TFDS repeats its arguments before the reason, and may add the names of all its data sets after
+    # it.
     reason = str(error).rpartition('}": ')[2].partition("Available datasets:")[0]
     raise UserError(
-        f"data set {name!r} in {data_dir or 'the default TFDS folder'} cannot be opened: {one_line(reason)}; "
-        "correct the config or version, or prepare the data set again") from error
+      f"data set {name!r} in {data_dir or 'the default TFDS folder'} cannot be opened: {one_line(reason)}; "
+      "correct the config or version, or prepare the data set again"
+    ) from error
   finally:
     logging.set_verbosity(verbosity)
   if not prepared:
     if not download:
       raise UserError(
-          f"{builder.data_path}: data set {name!r} is not prepared there; set data.data_dir to the folder that "
-          "holds it, or download it with --config.data.download=true")
+        f"{builder.data_path}: data set {name!r} is not prepared there; set data.data_dir to the folder that "
+        "holds it, or download it with --config.data.download=true"
+      )
     _download(builder, name)
   return builder
 
@@ -174,11 +211,12 @@ def _builder(tf, tfds, name: str, data_dir: str, download: bool, sources: Iterab
 def _download(builder, name: str) -> None:
   try:
     builder.download_and_prepare()
-  # A download fails in as many ways as there are hosts and archive formats; none of them is a defect of ours.
+  # A download fails in as many ways as there are hosts and archive formats; none of them is a
+  # defect of ours.
   except Exception as error:
     raise UserError(
-        f"data set {name!r} cannot be downloaded to {builder.data_path}: "
-        f"{type(error).__name__}: {one_line(error)}; check the network and the disk, or prepare it with TFDS"
+      f"data set {name!r} cannot be downloaded to {builder.data_path}: "
+      f"{type(error).__name__}: {one_line(error)}; check the network and the disk, or prepare it with TFDS"
     ) from error
 
 
@@ -195,6 +233,7 @@ def _only(features, preferred: str, kind: type, folder: str) -> str:
     return preferred
   if len(keys) != 1:
     raise UserError(
-        f"{folder}: needs a {kind.__name__} feature {preferred!r} or exactly one of that kind, "
-        f"found {', '.join(keys) or 'none'}; choose an image classification data set")
+      f"{folder}: needs a {kind.__name__} feature {preferred!r} or exactly one of that kind, "
+      f"found {', '.join(keys) or 'none'}; choose an image classification data set"
+    )
   return keys[0]

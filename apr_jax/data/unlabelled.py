@@ -20,8 +20,8 @@ ARRAY_FILES = (".npz", ".npy")
 def load_images(path: str, split: str, image_size: int, resize: int = 0) -> ArrayData:
   """All images of a folder, whatever its folders inside are called, or of an .npz or .npy file.
 
-  A folder that has a folder "test" or, failing that, "val" means the images in there. The images are taken in
-  alphabetical order of their paths; labels, where there are any, are not read.
+  A folder that has a folder "test" or, failing that, "val" means the images in there. The images
+  are taken in alphabetical order of their paths; labels, where there are any, are not read.
 
   Args:
     path: the folder or file.
@@ -39,18 +39,26 @@ def load_images(path: str, split: str, image_size: int, resize: int = 0) -> Arra
   test_only(split, name)
   if os.path.isfile(path):
     if not path.endswith(ARRAY_FILES):
-      raise UserError(f"{path}: is neither a folder of images nor an {' or '.join(ARRAY_FILES)} file; give one")
+      raise UserError(
+        f"{path}: is neither a folder of images nor an {' or '.join(ARRAY_FILES)} file; give one"
+      )
     return unlabelled(resize_all(read_images(path), image_size, name, resize), name)
   files = sorted(_image_files(path))
   if not files:
-    raise UserError(f"{path}: has no images ({', '.join(EXTENSIONS)}) at any depth; give a folder that has")
+    raise UserError(
+      f"{path}: has no images ({', '.join(EXTENSIONS)}) at any depth; give a folder that has"
+    )
   images = ((file, read_image(file)) for file in files)
   return unlabelled(stack_images(images, len(files), image_size, path, resize), name)
 
 
 def holds_images(path: str) -> bool:
   """Whether `load_images` finds anything at the path; no image is opened."""
-  return os.path.isfile(path) and path.endswith(ARRAY_FILES) or next(_image_files(path), None) is not None
+  return (
+    os.path.isfile(path)
+    and path.endswith(ARRAY_FILES)
+    or next(_image_files(path), None) is not None
+  )
 
 
 def unlabelled(images: np.ndarray, name: str) -> ArrayData:
@@ -61,7 +69,9 @@ def unlabelled(images: np.ndarray, name: str) -> ArrayData:
 def test_only(split: str, name: str) -> None:
   """Refuses another split than "test"."""
   if split != "test":
-    raise UserError(f"data set {name!r} has no {split!r} split, only 'test'; train on a data set with classes")
+    raise UserError(
+      f"data set {name!r} has no {split!r} split, only 'test'; train on a data set with classes"
+    )
 
 
 def _image_files(folder: str) -> Iterator[str]:
@@ -69,5 +79,8 @@ def _image_files(folder: str) -> Iterator[str]:
   inside = next((name for name in ("test", "val") if os.path.isdir(os.path.join(folder, name))), "")
   for where, folders, files in os.walk(os.path.join(folder, inside)):
     folders[:] = [name for name in folders if not name.startswith(".")]
-    yield from (os.path.join(where, name) for name in files
-                if name.lower().endswith(EXTENSIONS) and not name.startswith("."))
+    yield from (
+      os.path.join(where, name)
+      for name in files
+      if name.lower().endswith(EXTENSIONS) and not name.startswith(".")
+    )

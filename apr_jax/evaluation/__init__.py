@@ -1,1 +1,3 @@
-"""Evaluation of a trained run: one file per evaluator behind the interface of `suite`, joined by `runner`."""
+"""Evaluation of a trained run: one file per evaluator behind the interface of `suite`, joined by
+`runner`.
+"""

@@ -33,21 +33,33 @@ class LoadedClassifier:
     UserError: the workdir holds no run, or no readable checkpoint, or JAX has no device.
   """
 
-  def __init__(self, workdir: str | pathlib.Path, devices: list[jax.Device] | None = None,
-               batch_size: int | None = None):
+  def __init__(
+    self,
+    workdir: str | pathlib.Path,
+    devices: list[jax.Device] | None = None,
+    batch_size: int | None = None,
+  ):
     parallel.check_devices()
     self.config = workdirs.read_config(workdir)
     if not checkpoint.exists(workdir):
-      raise UserError(f"{workdir} holds no checkpoint yet: there is none in "
-                      f"{pathlib.Path(workdir) / checkpoint.FOLDER}; train it first")
+      raise UserError(
+        f"{workdir} holds no checkpoint yet: there is none in "
+        f"{pathlib.Path(workdir) / checkpoint.FOLDER}; train it first"
+      )
     try:
       parts = experiment.build(self.config)
     except (AttributeError, KeyError) as error:
-      raise UserError(f"{pathlib.Path(workdir) / workdirs.CONFIG} is not one of this version: {one_line(error)}; "
-                      f"train again into another workdir") from error
+      raise UserError(
+        f"{pathlib.Path(workdir) / workdirs.CONFIG} is not one of this version: {one_line(error)}; "
+        f"train again into another workdir"
+      ) from error
     self.num_classes, self.image_size = parts.num_classes, parts.image_size
-    # A network without batch normalisation has no statistics; its checkpoint says so with an empty tree.
-    create = lambda: {"batch_stats": {}} | parts.model.init(jax.random.key(0), jnp.zeros((1, *parts.image_size, 3)))
+    # A network without batch normalisation has no statistics; its checkpoint says so with an empty
+    # tree.
+    create = lambda: (
+      {"batch_stats": {}}
+      | parts.model.init(jax.random.key(0), jnp.zeros((1, *parts.image_size, 3)))
+    )
     with checkpoint.Checkpoints(workdir) as checkpoints:
       self.step = checkpoints.latest_step()
       variables = checkpoints.restore_variables(create)
@@ -62,7 +74,9 @@ class LoadedClassifier:
 
   @functools.cached_property
   def weights(self) -> str:
-    """Names the values of `variables` in sixteen hexadecimal digits: another training, another name."""
+    """Names the values of `variables` in sixteen hexadecimal digits: another training, another
+    name.
+    """
     digest = hashlib.sha256()
     for path, values in jax.tree.leaves_with_path(self.variables):  # in the order of the names
       digest.update(f"{jax.tree_util.keystr(path)} {values.dtype.str} {values.shape}\n".encode())
@@ -76,12 +90,16 @@ class LoadedClassifier:
       UserError: another dtype or shape, or the network's parameters are not finite.
     """
     if images.ndim == 4 and images.shape[1:3] != self.image_size:
-      raise UserError(f"images must be {self.image_size[0]}×{self.image_size[1]} pixels as in training, "
-                      f"got {list(images.shape)}")
+      raise UserError(
+        f"images must be {self.image_size[0]}×{self.image_size[1]} pixels as in training, "
+        f"got {list(images.shape)}"
+      )
     logits = self._predictor.logits(self._variables, images)
     if not np.isfinite(logits).all():
-      raise UserError("the network's outputs are not finite: its training diverged; train it again into another "
-                      "workdir with a lower optimizer.learning_rate")
+      raise UserError(
+        "the network's outputs are not finite: its training diverged; train it again into another "
+        "workdir with a lower optimizer.learning_rate"
+      )
     return logits
 
   def predict_proba(self, images: np.ndarray) -> np.ndarray:
@@ -89,7 +107,8 @@ class LoadedClassifier:
     return np.asarray(jax.nn.softmax(self.logits(images), axis=-1))
 
   def grad_cam(self, images: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
-    """Where the network sees a class: Grad-CAM at the size of the images; see `evaluation.grad_cam`.
+    """Where the network sees a class: Grad-CAM at the size of the images; see
+    `evaluation.grad_cam`.
 
     Args:
       images: uint8 `[N, H, W, 3]`.
@@ -103,10 +122,15 @@ class LoadedClassifier:
     """
     predicted = self.logits(images).argmax(1)
     classes = predicted if classes is None else np.asarray(classes)
-    if classes.shape != predicted.shape or classes.dtype.kind not in "iu" or not (
-        0 <= classes.min() and classes.max() < self.num_classes):
-      raise UserError(f"classes must be {len(images)} integers in 0..{self.num_classes - 1}, one per image, got "
-                      f"{classes.dtype} {list(classes.shape)} {one_line(str(classes))}")
+    if (
+      classes.shape != predicted.shape
+      or classes.dtype.kind not in "iu"
+      or not (classes.min() >= 0 and classes.max() < self.num_classes)
+    ):
+      raise UserError(
+        f"classes must be {len(images)} integers in 0..{self.num_classes - 1}, one per image, got "
+        f"{classes.dtype} {list(classes.shape)} {one_line(str(classes))}"
+      )
     size = self._predictor.batch_size
     batches = [slice(start, start + size) for start in range(0, len(images), size)]
     maps = [self._maps(self._variables, images[batch], classes[batch]) for batch in batches]

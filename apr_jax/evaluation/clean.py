@@ -6,12 +6,17 @@ from apr_jax.evaluation.suite import Parts, Task
 
 def parts(task: Task) -> Parts:
   """One part, the whole test split."""
-  yield "clean", lambda: metrics.accuracy_and_error(task.test_logits, task.test.labels) | {
-      "examples": len(task.test.labels)}
+  yield (
+    "clean",
+    lambda: (
+      metrics.accuracy_and_error(task.test_logits, task.test.labels)
+      | {"examples": len(task.test.labels)}
+    ),
+  )
 
 
 def summarise(results: dict) -> dict:
-  """"accuracy" and "error" in percent, "examples"."""
+  """ "accuracy" and "error" in percent, "examples"."""
   return results["clean"]
 
 

@@ -1,8 +1,9 @@
 """Where corrupted test images come from. The results of an evaluation name their source:
 
-    published      CIFAR-10-C or CIFAR-100-C (a folder of `.npy` files), or ImageNet-C (a tree of JPEG files)
-    tfds           TFDS's copy of CIFAR-10-C, `cifar10_corrupted/NAME_SEVERITY`
-    regenerated    made here from the test images by `apr_jax.corruptions`; not comparable with published scores
+published      CIFAR-10-C or CIFAR-100-C (a folder of `.npy` files), or ImageNet-C (a tree of
+JPEG files) tfds           TFDS's copy of CIFAR-10-C, `cifar10_corrupted/NAME_SEVERITY`
+regenerated    made here from the test images by `apr_jax.corruptions`; not comparable with
+published scores
 """
 
 import pathlib
@@ -28,7 +29,8 @@ _TFDS_NAMES = {"glass_blur": "frosted_glass_blur", "elastic_transform": "elastic
 
 
 def open_source(task: Task, names: tuple[str, ...]) -> tuple[str, Load]:
-  """The name of the task's source and its images: the source asked for, or with "auto" the first that is there.
+  """The name of the task's source and its images: the source asked for, or with "auto" the first
+  that is there.
 
   Args:
     task: `task.corruption_source` is "auto" or a key of `SOURCES`.
@@ -43,7 +45,8 @@ def open_source(task: Task, names: tuple[str, ...]) -> tuple[str, Load]:
 
 
 def logits_of(task: Task, load: Load, name: str, severity: int) -> tuple[np.ndarray, np.ndarray]:
-  """The network's logits of one corrupted set, float32 `[N, K]`, and the labels, int32 `[N]`; N up to the limit.
+  """The network's logits of one corrupted set, float32 `[N, K]`, and the labels, int32 `[N]`; N up
+  to the limit.
 
   They are kept until another set is asked for, so that several evaluators can look at them.
   """
@@ -51,7 +54,9 @@ def logits_of(task: Task, load: Load, name: str, severity: int) -> tuple[np.ndar
 
 
 def describe(data_name: str, data_dir: str, wanted: str = "auto") -> str:
-  """The source and, if it is one, the folder that `open_source` would open now for these values of a task."""
+  """The source and, if it is one, the folder that `open_source` would open now for these values of
+  a task.
+  """
   source = _choose(data_name, data_dir, wanted, corruptions.CORRUPTIONS)
   return f"{source}: {_published_folder(data_name, data_dir)}" if source == "published" else source
 
@@ -83,10 +88,12 @@ def published(task: Task, names: tuple[str, ...]) -> Load:
   if folder is None or not (_has_files(folder) or _has_tree(folder)):
     known = _PUBLISHED.get(task.data_name)
     inside = f" or its folder {known}" if known else ""
-    raise UserError(f"the published corruptions of {task.data_name} were not found: looked for labels.npy and "
-                    f"{names[0]}.npy (or {names[0]}/1) in "
-                    f"{task.data_dir or 'the folder of --data_dir, which is not given'}{inside}; "
-                    f"give --data_dir and unpack the archives there, or choose other --corruptions: tfds, regenerated")
+    raise UserError(
+      f"the published corruptions of {task.data_name} were not found: looked for labels.npy and "
+      f"{names[0]}.npy (or {names[0]}/1) in "
+      f"{task.data_dir or 'the folder of --data_dir, which is not given'}{inside}; "
+      f"give --data_dir and unpack the archives there, or choose other --corruptions: tfds, regenerated"
+    )
   if not _has_files(folder):
     return ImageNetC(folder, task.num_classes, names, task.image_size).load
   files = PublishedCorruptions(folder, task.num_classes, names, task.image_size)
@@ -98,10 +105,13 @@ def tfds(task: Task, names: tuple[str, ...]) -> Load:
   """TFDS's copy; the four extra corruptions are not in it."""
   missing = sorted(set(names) - set(corruptions.CORRUPTIONS))
   if task.data_name not in _TFDS or missing:
-    raise UserError(f"TFDS has no corrupted {task.data_name}{' with ' + ', '.join(missing) if missing else ''}; "
-                    f"use --corruptions published or regenerated")
-  return lambda name, severity: iter([task.load_test(
-      f"{_TFDS[task.data_name]}/{_TFDS_NAMES.get(name, name)}_{severity}")])
+    raise UserError(
+      f"TFDS has no corrupted {task.data_name}{' with ' + ', '.join(missing) if missing else ''}; "
+      f"use --corruptions published or regenerated"
+    )
+  return lambda name, severity: iter(
+    [task.load_test(f"{_TFDS[task.data_name]}/{_TFDS_NAMES.get(name, name)}_{severity}")]
+  )
 
 
 def regenerated(task: Task, names: tuple[str, ...]) -> Load:
@@ -112,21 +122,30 @@ def regenerated(task: Task, names: tuple[str, ...]) -> Load:
   def load(name: str, severity: int) -> Iterator[ArrayData]:
     start = 0
     for images in regenerate(test.images, name, severity):
-      yield ArrayData(images, test.labels[start:start + len(images)], test.num_classes,
-                      f"{test.name} with {name}/{severity}")
+      yield ArrayData(
+        images,
+        test.labels[start : start + len(images)],
+        test.num_classes,
+        f"{test.name} with {name}/{severity}",
+      )
       start += len(images)
 
   return load
 
 
 SOURCES: dict[str, Callable[[Task, tuple[str, ...]], Load]] = {
-    "published": published, "tfds": tfds, "regenerated": regenerated}
+  "published": published,
+  "tfds": tfds,
+  "regenerated": regenerated,
+}
 
 
 def _published_folder(data_name: str, data_dir: str) -> pathlib.Path | None:
-  """The data folder's own folder of the published name, whatever it holds, or the data folder if it has such files.
+  """The data folder's own folder of the published name, whatever it holds, or the data folder if it
+  has such files.
 
-  An incomplete one counts: it is to be reported, and not to be passed over for corruptions that are made here.
+  An incomplete one counts: it is to be reported, and not to be passed over for corruptions that are
+  made here.
   """
   if not data_dir:
     return None
@@ -142,9 +161,14 @@ def _has_files(folder: pathlib.Path) -> bool:
 
 
 def _has_tree(folder: pathlib.Path) -> bool:
-  """Whether it holds a tree as that of ImageNet-C, not one folder deeper the published folder of another data set."""
-  return any((folder / name / "1").is_dir() or any(path.parents[1].name not in _PUBLISHED.values()
-                                                   for path in folder.glob(f"*/{name}/1")) for name in _NAMES)
+  """Whether it holds a tree as that of ImageNet-C, not one folder deeper the published folder of
+  another data set.
+  """
+  return any(
+    (folder / name / "1").is_dir()
+    or any(path.parents[1].name not in _PUBLISHED.values() for path in folder.glob(f"*/{name}/1"))
+    for name in _NAMES
+  )
 
 
 def _made_here(task: Task) -> bool:
@@ -154,7 +178,9 @@ def _made_here(task: Task) -> bool:
 
 
 def _check_labels(task: Task, labels: np.ndarray, folder: pathlib.Path) -> None:
-  """Refuses the corruptions of another data set. The order may differ: TFDS shuffles, the published files do not."""
+  """Refuses the corruptions of another data set. The order may differ: TFDS shuffles, the published
+  files do not.
+  """
   if task.limit:  # the clean labels are cut
     return
   try:
@@ -164,8 +190,10 @@ def _check_labels(task: Task, labels: np.ndarray, folder: pathlib.Path) -> None:
   counts = [np.bincount(values, minlength=task.num_classes) for values in (labels, clean)]
   if (counts[0] != counts[1]).any():
     label = int(np.argmax(counts[0] != counts[1]))
-    raise UserError(f"{folder / 'labels.npy'} disagrees with the test split of {task.data_name}: {counts[0][label]} "
-                    f"images of class {label} there, {counts[1][label]} here; give the folder of this data set")
+    raise UserError(
+      f"{folder / 'labels.npy'} disagrees with the test split of {task.data_name}: {counts[0][label]} "
+      f"images of class {label} there, {counts[1][label]} here; give the folder of this data set"
+    )
 
 
 def _tfds_folder(data_name: str, data_dir: str, names: tuple[str, ...]) -> pathlib.Path | None:

@@ -16,19 +16,31 @@ def parts_of(task: Task, names: tuple[str, ...]) -> Parts:
   source, load = open_source(task, names)
   for name in names:
     for severity in SEVERITIES:
-      yield f"{name}/{severity}", lambda name=name, severity=severity: _score_set(task, load, name, severity) | {
-          "source": source}
+      yield (
+        f"{name}/{severity}",
+        lambda name=name, severity=severity: (
+          _score_set(task, load, name, severity) | {"source": source}
+        ),
+      )
 
 
 def summarise(results: dict) -> dict:
-  """"mean_error", "by_corruption" {name: [error per severity]} in percent; "source"; "examples" per set.
+  """ "mean_error", "by_corruption" {name: [error per severity]} in percent; "source"; "examples" per
+  set.
 
-  On ImageNet's published files also "mce", the AlexNet-normalised score, which is defined on them alone.
+  On ImageNet's published files also "mce", the AlexNet-normalised score, which is defined on them
+  alone.
   """
   first = next(iter(results.values()))
-  errors = {name: [result["error"] for result in sets] for name, sets in by_corruption(results).items()}
-  summary = {"mean_error": metrics.mean_error(errors), "by_corruption": errors, "source": first["source"],
-             "examples": first["examples"]}
+  errors = {
+    name: [result["error"] for result in sets] for name, sets in by_corruption(results).items()
+  }
+  summary = {
+    "mean_error": metrics.mean_error(errors),
+    "by_corruption": errors,
+    "source": first["source"],
+    "examples": first["examples"],
+  }
   published_imagenet = (first["data"], first["source"]) == ("imagenet2012", "published")
   if published_imagenet and errors.keys() == metrics.ALEXNET_ERRORS.keys():
     summary["mce"] = metrics.mce(errors)
@@ -37,8 +49,10 @@ def summarise(results: dict) -> dict:
 
 def lines(summary: dict, title: str = "mean corruption error") -> list[str]:
   """The mean error and, where it is defined, the mCE."""
-  text = [f"{title:<22} {summary['mean_error']:6.2f} %   ({summary['source']}, {len(summary['by_corruption'])} × "
-          f"{len(SEVERITIES)} sets of {summary['examples']} images)"]
+  text = [
+    f"{title:<22} {summary['mean_error']:6.2f} %   ({summary['source']}, {len(summary['by_corruption'])} × "
+    f"{len(SEVERITIES)} sets of {summary['examples']} images)"
+  ]
   if "mce" in summary:
     text.append(f"mCE                    {summary['mce']:6.2f} %   (errors relative to AlexNet's)")
   return text

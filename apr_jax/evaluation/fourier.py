@@ -1,11 +1,12 @@
 """Error rate under each frequency: the Fourier heat map.
 
-The image of one frequency, `spectrum.fourier_basis`, is added to every channel with norm v and a random sign per
-image and channel; the sum is clipped to [0, 1] and rounded to uint8, as any image that the network sees. A
-frequency and its mirror have the same image, so half of them are computed.
+The image of one frequency, `spectrum.fourier_basis`, is added to every channel with norm v and a
+random sign per image and channel; the sum is clipped to [0, 1] and rounded to uint8, as any image
+that the network sees. A frequency and its mirror have the same image, so half of them are computed.
 
 Reference: Yin et al., A Fourier Perspective on Model Robustness in Computer Vision, NeurIPS 2019
-(https://arxiv.org/abs/1906.08988), and google-research/frequency_analysis, where v is the norm in each channel.
+(https://arxiv.org/abs/1906.08988), and google-research/frequency_analysis, where v is the norm in
+each channel.
 """
 
 import functools
@@ -39,48 +40,70 @@ _CHUNK_BYTES = 2**23  # of the perturbed images that are held at a time
 def norm_of(image_size: tuple[int, int]) -> float:
   """The L2 norm v of the perturbation of one channel, for images in [0, 1] of (H, W) pixels.
 
-  The published norms are 4 at 32 pixels and 15.7 at 224, a root mean square of 0.125 and 0.070 per pixel. As with
-  the corruptions, the first holds for smaller images too, the second for larger ones, and between them it moves
-  linearly with the shorter side. At 8 pixels that is a norm of 1, at 64 of 7.4.
+  The published norms are 4 at 32 pixels and 15.7 at 224, a root mean square of 0.125 and 0.070 per
+  pixel. As with the corruptions, the first holds for smaller images too, the second for larger
+  ones, and between them it moves linearly with the shorter side. At 8 pixels that is a norm of 1,
+  at 64 of 7.4.
   """
   root_mean_square = np.interp(min(image_size), (32, 224), (4 / 32, 15.7 / 224))
   return float(root_mean_square * math.sqrt(math.prod(image_size)))
 
 
 def parts(task: Task) -> Parts:
-  """"clean", then one part per computed row of the map, "row/-16" to "row/0" at 32 pixels."""
+  """ "clean", then one part per computed row of the map, "row/-16" to "row/0" at 32 pixels."""
   test, positions = _chosen(task.test)
-  yield "clean", lambda: {"error": metrics.accuracy_and_error(task.logits(test.images), test.labels)["error"],
-                          "examples": len(test.labels), "image_size": list(test.image_size),
-                          "norm": norm_of(test.image_size)}
+  yield (
+    "clean",
+    lambda: {
+      "error": metrics.accuracy_and_error(task.logits(test.images), test.labels)["error"],
+      "examples": len(test.labels),
+      "image_size": list(test.image_size),
+      "norm": norm_of(test.image_size),
+    },
+  )
   for row in _frequencies(test.image_size[0]):
     if row <= 0:
       yield f"row/{row}", lambda row=row: _row_of_errors(task, test, positions, row)
 
 
 def summarise(results: dict) -> dict:
-  """"map", the error under each frequency; "mean_error" of the map; "clean_error"; all in percent.
+  """ "map", the error under each frequency; "mean_error" of the map; "clean_error"; all in percent.
 
-  "map" is a list of rows, with the zero frequency in the centre; its first entry is that of "first_frequency",
-  [row, column] in cycles per image. "norm" is that of the perturbation of one channel, "examples" the number of images.
+  "map" is a list of rows, with the zero frequency in the centre; its first entry is that of
+  "first_frequency", [row, column] in cycles per image. "norm" is that of the perturbation of one
+  channel, "examples" the number of images.
   """
   about = results["clean"]
   rows, columns = (_frequencies(size) for size in about["image_size"])
   computed = {row: dict(zip(columns, results[f"row/{row}"])) for row in rows if row <= 0}
-  errors = [[computed[row][column] if row <= 0 else computed[-row][_mirror(column, columns)] for column in columns]
-            for row in rows]
-  return {"mean_error": float(np.mean(errors)), "clean_error": about["error"], "norm": about["norm"],
-          "examples": about["examples"], "first_frequency": [rows[0], columns[0]], "map": errors}
+  errors = [
+    [
+      computed[row][column] if row <= 0 else computed[-row][_mirror(column, columns)]
+      for column in columns
+    ]
+    for row in rows
+  ]
+  return {
+    "mean_error": float(np.mean(errors)),
+    "clean_error": about["error"],
+    "norm": about["norm"],
+    "examples": about["examples"],
+    "first_frequency": [rows[0], columns[0]],
+    "map": errors,
+  }
 
 
 def lines(summary: dict) -> list[str]:
   """The mean over the map."""
-  return [f"Fourier mean error     {summary['mean_error']:6.2f} %   ({len(summary['map'])} × {len(summary['map'][0])} "
-          f"frequencies, norm {summary['norm']:.3g}, {summary['examples']} images)"]
+  return [
+    f"Fourier mean error     {summary['mean_error']:6.2f} %   ({len(summary['map'])} × {len(summary['map'][0])} "
+    f"frequencies, norm {summary['norm']:.3g}, {summary['examples']} images)"
+  ]
 
 
 def fourier_map(results: dict) -> np.ndarray:
-  """The map of a `results.json`: errors in percent, float64 `[rows, columns]`, the zero frequency in the centre.
+  """The map of a `results.json`: errors in percent, float64 `[rows, columns]`, the zero frequency
+  in the centre.
 
   Raises:
     UserError: the suite is not in the results.
@@ -91,7 +114,9 @@ def fourier_map(results: dict) -> np.ndarray:
 
 
 def write_map(folder: pathlib.Path, results: dict) -> None:
-  """Makes `folder/fourier.npy` the map of `results`: `fourier_map`, or no file where the suite is not in them."""
+  """Makes `folder/fourier.npy` the map of `results`: `fourier_map`, or no file where the suite is
+  not in them.
+  """
   if "fourier" not in results:
     (folder / MAP).unlink(missing_ok=True)
     return
@@ -114,13 +139,19 @@ def perturbed(images: jax.Array, signs: jax.Array, row: int, column: int, norm: 
     uint8 `[N, H, W, C]`.
   """
   wave = 255 * norm * spectrum.fourier_basis(row, column, *images.shape[1:3])
-  return jnp.round(jnp.clip(images + signs[:, None, None] * wave[..., None], 0, 255)).astype(jnp.uint8)
+  return jnp.round(jnp.clip(images + signs[:, None, None] * wave[..., None], 0, 255)).astype(
+    jnp.uint8
+  )
 
 
 def signs_of(positions: np.ndarray, channels: int) -> np.ndarray:
-  """Fair signs float32 `[N, channels]`, 1 or -1, of the images at some positions int `[N]` of the test split."""
+  """Fair signs float32 `[N, channels]`, 1 or -1, of the images at some positions int `[N]` of the
+  test split.
+  """
   key = jax.random.key(_SEED)
-  draw = lambda position: jax.random.rademacher(jax.random.fold_in(key, position), (channels,), jnp.float32)
+  draw = lambda position: jax.random.rademacher(
+    jax.random.fold_in(key, position), (channels,), jnp.float32
+  )
   return np.asarray(jax.vmap(draw)(positions))
 
 
@@ -128,7 +159,9 @@ def _chosen(test: ArrayData) -> tuple[ArrayData, np.ndarray]:
   """The images that are scored, and their positions in the split."""
   count = min(EXAMPLES, len(test.labels))
   positions = np.arange(count) * len(test.labels) // count
-  return ArrayData(test.images[positions], test.labels[positions], test.num_classes, test.name), positions
+  return ArrayData(
+    test.images[positions], test.labels[positions], test.num_classes, test.name
+  ), positions
 
 
 def _row_of_errors(task: Task, test: ArrayData, positions: np.ndarray, row: int) -> list[float]:
@@ -141,7 +174,7 @@ def _row_of_errors(task: Task, test: ArrayData, positions: np.ndarray, row: int)
   # Several frequencies in one call, for the padding of its last batch is computed as well.
   per_call = max(1, _CHUNK_BYTES // test.images.nbytes)
   for start in range(0, len(to_compute), per_call):
-    called = to_compute[start:start + per_call]
+    called = to_compute[start : start + per_call]
     images = np.concatenate([perturbed(test.images, signs, row, column, norm) for column in called])
     wrong = task.logits(images).argmax(1).reshape(len(called), -1) != test.labels
     errors |= zip(called, (100 * wrong.mean(1)).tolist())

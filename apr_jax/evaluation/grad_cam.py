@@ -1,4 +1,5 @@
-"""Grad-CAM: where in the image a network sees a class (https://arxiv.org/abs/1610.02391), as in APR's Figure 8.
+"""Grad-CAM: where in the image a network sees a class (https://arxiv.org/abs/1610.02391), as in
+APR's Figure 8.
 
     map = ReLU(Σ_k α_k A_k),   α_k = mean over the places of ∂ score / ∂ A_k
 
@@ -14,8 +15,9 @@ import jax.numpy as jnp
 from apr_jax.errors import UserError
 
 
-def grad_cam(apply: Callable[..., Any], variables: Mapping[str, Any], images: jax.Array,
-             classes: jax.Array) -> jax.Array:
+def grad_cam(
+  apply: Callable[..., Any], variables: Mapping[str, Any], images: jax.Array, classes: jax.Array
+) -> jax.Array:
   """One map per image, at the size of the network's last feature map.
 
   Args:
@@ -25,7 +27,8 @@ def grad_cam(apply: Callable[..., Any], variables: Mapping[str, Any], images: ja
     classes: int `[N]`, the class whose logit is explained, per image.
 
   Returns:
-    float32 `[N, h, w]` in [0, 1]: 1 is the largest value of each image; a map that is zero everywhere stays zero.
+    float32 `[N, h, w]` in [0, 1]: 1 is the largest value of each image; a map that is zero
+    everywhere stays zero.
 
   Raises:
     UserError: the network does not mark its last feature map.
@@ -34,8 +37,10 @@ def grad_cam(apply: Callable[..., Any], variables: Mapping[str, Any], images: ja
   run = lambda variables: apply(variables, inputs, mutable=["intermediates"])
   marked = jax.eval_shape(run, variables)[1].get("intermediates", {})
   if len(jax.tree.leaves(marked)) != 1:
-    raise UserError("Grad-CAM needs the last feature map of the network, which does not mark it; pass it through "
-                    "apr_jax.models.layers.mark_last_map before the pool")
+    raise UserError(
+      "Grad-CAM needs the last feature map of the network, which does not mark it; pass it through "
+      "apr_jax.models.layers.mark_last_map before the pool"
+    )
 
   def score(perturbations):
     logits, state = run({**variables, "perturbations": perturbations})
@@ -51,5 +56,7 @@ def grad_cam(apply: Callable[..., Any], variables: Mapping[str, Any], images: ja
 
 
 def enlarge(maps: jax.Array, size: tuple[int, int]) -> jax.Array:
-  """Maps float `[N, h, w]` → float32 `[N, H, W]` with (H, W) = `size`, bilinearly, to lie over the images."""
+  """Maps float `[N, h, w]` → float32 `[N, H, W]` with (H, W) = `size`, bilinearly, to lie over the
+  images.
+  """
   return jax.image.resize(maps.astype(jnp.float32), (len(maps), *size), "linear", antialias=False)

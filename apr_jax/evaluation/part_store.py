@@ -24,7 +24,10 @@ class PartStore:
     self._path = folder / f"parts-{self.digest}.jsonl"
     self._results = _read(self._path)
     # Rewritten, so that half a line of a killed process does not stay in the middle.
-    lines = [fingerprint, *([suite, name, result] for (suite, name), result in self._results.items())]
+    lines = [
+      fingerprint,
+      *([suite, name, result] for (suite, name), result in self._results.items()),
+    ]
     write_text(self._path, "".join(json.dumps(line) + "\n" for line in lines))
 
   def get(self, suite: str, name: str) -> Any:
@@ -34,7 +37,8 @@ class PartStore:
   def put(self, suite: str, name: str, result: Any) -> None:
     """Records a finished part; it is on disk when this returns.
 
-    A dict with the key "missing" is kept in memory only: what was missing may be there the next time.
+    A dict with the key "missing" is kept in memory only: what was missing may be there the next
+    time.
     """
     self._results[suite, name] = result
     if isinstance(result, dict) and "missing" in result:
@@ -46,7 +50,9 @@ class PartStore:
 
 
 def _read(path: pathlib.Path) -> dict[tuple[str, str], Any]:
-  """The results up to the first line that is damaged: the last one of a killed process, or anything after it."""
+  """The results up to the first line that is damaged: the last one of a killed process, or anything
+  after it.
+  """
   results = {}
   lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
   for line in lines[1:]:

@@ -6,10 +6,11 @@ An evaluator is a module with three functions:
     summarise(results) -> dict                   from {name: result of that part}, in order
     lines(summary) -> list[str]                  the headline of the summary, for a terminal
 
-The runner skips the parts that an earlier, interrupted evaluation has finished; not those whose result is a dict with
-the key "missing", which says what could not be had. Parts of several evaluators with the
-same name are computed one after the other, so that what they want of the same images is computed once (`Task.once`).
-To add an evaluator: write such a module and add a line to `runner.SUITES`.
+The runner skips the parts that an earlier, interrupted evaluation has finished; not those whose
+result is a dict with the key "missing", which says what could not be had. Parts of several
+evaluators with the same name are computed one after the other, so that what they want of the same
+images is computed once (`Task.once`). To add an evaluator: write such a module and add a line to
+`runner.SUITES`.
 """
 
 import dataclasses
@@ -29,7 +30,9 @@ Parts = Iterator[Part]
 
 def data_folder(data_dir: str) -> pathlib.Path:
   """`data_dir`, or for "" where TFDS keeps its data sets."""
-  return pathlib.Path(data_dir or os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+  return pathlib.Path(
+    data_dir or os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
+  ).expanduser()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +62,12 @@ class Task:
   ood_sets: tuple[str, ...]
   corruption_source: str
   download: bool = False
-  _latest: dict[str, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
-  _kept: dict[str, ArrayData] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
+  _latest: dict[str, Any] = dataclasses.field(
+    default_factory=dict, init=False, repr=False, compare=False
+  )
+  _kept: dict[str, ArrayData] = dataclasses.field(
+    default_factory=dict, init=False, repr=False, compare=False
+  )
 
   @property
   def data_folder(self) -> pathlib.Path:
@@ -78,13 +85,17 @@ class Task:
     return self.logits(self.test.images)
 
   def load_kept(self, name: str) -> ArrayData:
-    """`load_test(name)`, kept in memory for all evaluators: of what must be there before anything is computed."""
+    """`load_test(name)`, kept in memory for all evaluators: of what must be there before anything
+    is computed.
+    """
     if name not in self._kept:
       self._kept[name] = self.load_test(name)
     return self._kept[name]
 
   def once(self, name: str, compute: Callable[[], Any]) -> Any:
-    """`compute()`, kept until another name is asked for: one corrupted set's logits at a time bound the memory."""
+    """`compute()`, kept until another name is asked for: one corrupted set's logits at a time bound
+    the memory.
+    """
     if name not in self._latest:
       self._latest.clear()
       self._latest[name] = compute()

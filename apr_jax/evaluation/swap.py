@@ -1,11 +1,12 @@
-"""What the network reads: whose label it predicts when an image has the phase of one and the amplitude of another.
+"""What the network reads: whose label it predicts when an image has the phase of one and the
+amplitude of another.
 
-Each test image exchanges amplitudes with another test image, and with an out-of-distribution image. Recombined
-images are clipped and rounded to uint8 before the network sees them. The transform is the released code's, over
-height, width and channels.
+Each test image exchanges amplitudes with another test image, and with an out-of-distribution image.
+Recombined images are clipped and rounded to uint8 before the network sees them. The transform is
+the released code's, over height, width and channels.
 
-Reference: Chen et al., Amplitude-Phase Recombination, ICCV 2021 (https://arxiv.org/abs/2108.08487), Figures 2 and
-3, which show single pairs. The rates over a whole test set are ours.
+Reference: Chen et al., Amplitude-Phase Recombination, ICCV 2021 (https://arxiv.org/abs/2108.08487),
+Figures 2 and 3, which show single pairs. The rates over a whole test set are ours.
 """
 
 import jax
@@ -29,12 +30,16 @@ _CHUNK_BYTES = 2**25  # of the uint8 images that are recombined at a time
 
 
 def parts(task: Task) -> Parts:
-  """"in_distribution", then "ood/..." for each out-of-distribution set, as `ood_protocols.parts`."""
+  """ "in_distribution", then "ood/..." for each out-of-distribution set, as
+  `ood_protocols.parts`.
+  """
   test = task.test
   pairs = pairs_within(test.labels)
   if not len(pairs):
-    raise UserError(f"{len(test.labels)} test images of {test.name!r} give no pair of two classes to recombine; "
-                    f"raise --limit, or leave swap out of --suites")
+    raise UserError(
+      f"{len(test.labels)} test images of {test.name!r} give no pair of two classes to recombine; "
+      f"raise --limit, or leave swap out of --suites"
+    )
   yield "in_distribution", lambda: _score_within(task, pairs)
   for name, compute in ood_protocols.parts(task, lambda _, outside: _score_outside(task, outside)):
     yield f"ood/{name}", compute
@@ -43,15 +48,17 @@ def parts(task: Task) -> Parts:
 def summarise(results: dict) -> dict:
   """All rates and confidences in percent.
 
-  "in_distribution": how often the prediction is the "phase"'s label, the "amplitude"'s label, or "neither";
-  "confidence", the mean maximum softmax probability; "pairs", of two different labels each; "examples".
-  "out_of_distribution", for each set: how often the test image's label is predicted, "label", and the "confidence",
-  when the test image gives the "phase" and when it gives the "amplitude"; "pairs"; "examples". "missing", if a
-  protocol's set is: {set: where it was looked for, or why it cannot be loaded}.
+  "in_distribution": how often the prediction is the "phase"'s label, the "amplitude"'s label, or
+  "neither"; "confidence", the mean maximum softmax probability; "pairs", of two different labels
+  each; "examples". "out_of_distribution", for each set: how often the test image's label is
+  predicted, "label", and the "confidence", when the test image gives the "phase" and when it gives
+  the "amplitude"; "pairs"; "examples". "missing", if a protocol's set is: {set: where it was looked
+  for, or why it cannot be loaded}.
 
-  An example has the "images" [i, j], by their positions in the test split and, out of distribution, in the other
-  set; "labels"; and "predictions" and "confidences" for the four images of `panel`. Out of distribution it has the
-  second image too, "second", as text of `thumbnails`: a report need not load that set again.
+  An example has the "images" [i, j], by their positions in the test split and, out of distribution,
+  in the other set; "labels"; and "predictions" and "confidences" for the four images of `panel`.
+  Out of distribution it has the second image too, "second", as text of `thumbnails`: a report need
+  not load that set again.
   """
   scored, missing = (ood_protocols.of_kind(results, kind) for kind in ("scores", "missing"))
   summary = {"in_distribution": results["in_distribution"], "out_of_distribution": scored}
@@ -61,9 +68,11 @@ def summarise(results: dict) -> dict:
 def lines(summary: dict) -> list[str]:
   """What the predictions follow."""
   rates = summary["in_distribution"]
-  return [f"follows phase          {rates['phase']:6.2f} %   (the amplitude: {rates['amplitude']:.2f} %; "
-          f"{rates['pairs']} recombined pairs)",
-          *(f"  missing: {name}: {why}" for name, why in summary.get("missing", {}).items())]
+  return [
+    f"follows phase          {rates['phase']:6.2f} %   (the amplitude: {rates['amplitude']:.2f} %; "
+    f"{rates['pairs']} recombined pairs)",
+    *(f"  missing: {name}: {why}" for name, why in summary.get("missing", {}).items()),
+  ]
 
 
 @jax.jit
@@ -76,7 +85,9 @@ def swapped(phase_of: jax.Array, amplitude_of: jax.Array) -> jax.Array:
   Returns:
     uint8 `[N, H, W, 3]`, clipped and rounded.
   """
-  return to_uint8(spectrum.recombine(amplitude_of.astype(jnp.float32), phase_of.astype(jnp.float32)), "clip")
+  return to_uint8(
+    spectrum.recombine(amplitude_of.astype(jnp.float32), phase_of.astype(jnp.float32)), "clip"
+  )
 
 
 def panel(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -86,7 +97,8 @@ def panel(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     first, second: uint8 `[H, W, 3]`, of the example's "images".
 
   Returns:
-    uint8 `[4, H, W, 3]`: first; second; phase of the first, amplitude of the second; and the reverse.
+    uint8 `[4, H, W, 3]`: first; second; phase of the first, amplitude of the second; and the
+    reverse.
   """
   both = np.stack([first, second])
   return np.concatenate([both, swapped(both, both[::-1])])
@@ -108,7 +120,9 @@ def pairs_within(labels: np.ndarray) -> np.ndarray:
 
 
 def pairs_across(count: int, outside_count: int) -> np.ndarray:
-  """int `[count, 2]`: each of `count` images with one of `outside_count` others, in random order and in turns."""
+  """int `[count, 2]`: each of `count` images with one of `outside_count` others, in random order
+  and in turns.
+  """
   return np.stack([np.arange(count), np.resize(_permutation(outside_count), count)], axis=1)
 
 
@@ -124,8 +138,10 @@ def _score_within(task: Task, pairs: np.ndarray) -> dict:
   rates = {"phase": predictions == labels[phase], "amplitude": predictions == labels[amplitude]}
   rates["neither"] = ~(rates["phase"] | rates["amplitude"])
   return {name: _percent(chosen) for name, chosen in rates.items()} | {
-      "confidence": _percent(confidence), "pairs": len(pairs),
-      "examples": _examples(task, pairs[:EXAMPLES], images, labels[pairs[:EXAMPLES]].tolist())}
+    "confidence": _percent(confidence),
+    "pairs": len(pairs),
+    "examples": _examples(task, pairs[:EXAMPLES], images, labels[pairs[:EXAMPLES]].tolist()),
+  }
 
 
 def _score_outside(task: Task, outside: ArrayData) -> dict:
@@ -133,34 +149,67 @@ def _score_outside(task: Task, outside: ArrayData) -> dict:
   pairs = pairs_across(len(labels), len(outside.labels))
   inside, other = pairs.T
   result = {}
-  for role, sources in (("phase", (images, inside, outside.images, other)),
-                        ("amplitude", (outside.images, other, images, inside))):
+  for role, sources in (
+    ("phase", (images, inside, outside.images, other)),
+    ("amplitude", (outside.images, other, images, inside)),
+  ):
     predictions, confidence = _predict_swapped(task, *sources)
     result[role] = {"label": _percent(predictions == labels), "confidence": _percent(confidence)}
-  examples = _examples(task, pairs[:EXAMPLES], outside.images, [[label, None] for label in labels[:EXAMPLES].tolist()])
-  return result | {"pairs": len(pairs), "examples": [
-      example | {"second": to_text(outside.images[position])} for example, position in zip(examples, other.tolist())]}
+  examples = _examples(
+    task, pairs[:EXAMPLES], outside.images, [[label, None] for label in labels[:EXAMPLES].tolist()]
+  )
+  return result | {
+    "pairs": len(pairs),
+    "examples": [
+      example | {"second": to_text(outside.images[position])}
+      for example, position in zip(examples, other.tolist())
+    ],
+  }
 
 
-def _predict_swapped(task: Task, phase_of: np.ndarray, phase_at: np.ndarray, amplitude_of: np.ndarray,
-                     amplitude_at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Predicted classes and confidences, `[P]` each, of `phase_of[phase_at]` with the other's amplitude."""
+def _predict_swapped(
+  task: Task,
+  phase_of: np.ndarray,
+  phase_at: np.ndarray,
+  amplitude_of: np.ndarray,
+  amplitude_at: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+  """Predicted classes and confidences, `[P]` each, of `phase_of[phase_at]` with the other's
+  amplitude.
+  """
   size = max(1, _CHUNK_BYTES // phase_of[0].nbytes)
-  logits = np.concatenate([
-      task.logits(np.asarray(swapped(phase_of[phase_at[start:start + size]],
-                                     amplitude_of[amplitude_at[start:start + size]])))
-      for start in range(0, len(phase_at), size)])
+  logits = np.concatenate(
+    [
+      task.logits(
+        np.asarray(
+          swapped(
+            phase_of[phase_at[start : start + size]],
+            amplitude_of[amplitude_at[start : start + size]],
+          )
+        )
+      )
+      for start in range(0, len(phase_at), size)
+    ]
+  )
   return logits.argmax(1), max_softmax(logits)
 
 
-def _examples(task: Task, pairs: np.ndarray, second_of: np.ndarray, labels: list[list]) -> list[dict]:
+def _examples(
+  task: Task, pairs: np.ndarray, second_of: np.ndarray, labels: list[list]
+) -> list[dict]:
   """What the network says to the panels of some pairs; see `summarise`."""
   images = [panel(task.test.images[first], second_of[second]) for first, second in pairs]
   logits = task.logits(np.concatenate(images))
-  predictions, confidences = logits.argmax(1).reshape(-1, 4), 100 * max_softmax(logits).reshape(-1, 4)
-  return [{"images": pair, "labels": label, "predictions": prediction, "confidences": confidence}
-          for pair, label, prediction, confidence
-          in zip(pairs.tolist(), labels, predictions.tolist(), confidences.tolist())]
+  predictions, confidences = (
+    logits.argmax(1).reshape(-1, 4),
+    100 * max_softmax(logits).reshape(-1, 4),
+  )
+  return [
+    {"images": pair, "labels": label, "predictions": prediction, "confidences": confidence}
+    for pair, label, prediction, confidence in zip(
+      pairs.tolist(), labels, predictions.tolist(), confidences.tolist()
+    )
+  ]
 
 
 def _percent(values: np.ndarray) -> float:

@@ -11,7 +11,9 @@ LARGEST = 96
 
 
 def shrink(image: np.ndarray) -> np.ndarray:
-  """The image itself if it is small, else a copy at `LARGEST` pixels; uint8 `[H, W, 3]` → uint8 `[h, w, 3]`."""
+  """The image itself if it is small, else a copy at `LARGEST` pixels; uint8 `[H, W, 3]` → uint8
+  `[h, w, 3]`.
+  """
   height, width = image.shape[:2]
   scale = LARGEST / max(height, width)
   if scale >= 1:

@@ -1,13 +1,16 @@
-"""Out-of-distribution detection from one score per image. A higher score means in-distribution, which is positive.
+"""Out-of-distribution detection from one score per image. A higher score means in-distribution,
+which is positive.
 
-All but `roc` are in percent, higher is better, and defined for ties, equal scores and single images.
+All but `roc` are in percent, higher is better, and defined for ties, equal scores and single
+images.
 """
 
 import numpy as np
 
 
 def ood_metrics(in_scores: np.ndarray, out_scores: np.ndarray) -> dict[str, float]:
-  """How well a score separates in-distribution from out-of-distribution images. Ties count as half, as they should.
+  """How well a score separates in-distribution from out-of-distribution images. Ties count as half,
+  as they should.
 
   Args:
     in_scores: float `[N]`, of in-distribution images; higher means more in-distribution.
@@ -16,10 +19,11 @@ def ood_metrics(in_scores: np.ndarray, out_scores: np.ndarray) -> dict[str, floa
   Returns:
     In percent, higher is better:
       auroc: area under the receiver operating characteristic.
-      tnr95: share of out-of-distribution images rejected at the threshold that accepts at least 95 % of the
-        in-distribution ones and rejects the most.
+      tnr95: share of out-of-distribution images rejected at the threshold that accepts at least 95
+        % of the in-distribution ones and rejects the most.
       dtacc: detection accuracy, the largest over thresholds of ½ (accepted in + rejected out).
-      aupr_in, aupr_out: average precision with in-, respectively out-of-distribution, as the positive class.
+      aupr_in, aupr_out: average precision with in-, respectively out-of-distribution, as the
+        positive class.
 
   Raises:
     ValueError: a score is missing or not finite.
@@ -29,26 +33,28 @@ def ood_metrics(in_scores: np.ndarray, out_scores: np.ndarray) -> dict[str, floa
   inside, scores = _pooled(*_checked(in_scores, out_scores))
   false_accepts, accepts, _ = metrics.roc_curve(inside, scores, drop_intermediate=False)
   return {
-      "auroc": 100 * float(metrics.roc_auc_score(inside, scores)),
-      "tnr95": 100 * float(1 - false_accepts[accepts >= 0.95].min()),
-      "dtacc": 100 * float(np.max(accepts + 1 - false_accepts) / 2),
-      "aupr_in": 100 * float(metrics.average_precision_score(inside, scores)),
-      "aupr_out": 100 * float(metrics.average_precision_score(1 - inside, -scores)),
+    "auroc": 100 * float(metrics.roc_auc_score(inside, scores)),
+    "tnr95": 100 * float(1 - false_accepts[accepts >= 0.95].min()),
+    "dtacc": 100 * float(np.max(accepts + 1 - false_accepts) / 2),
+    "aupr_in": 100 * float(metrics.average_precision_score(inside, scores)),
+    "aupr_out": 100 * float(metrics.average_precision_score(1 - inside, -scores)),
   }
 
 
 def oscr(in_scores: np.ndarray, in_correct: np.ndarray, out_scores: np.ndarray) -> float:
   """Open-set classification rate: both at once, to name the class and to reject what has none.
 
-  At a threshold, the correct classification rate is the share of in-distribution images that are accepted (score at
-  or above it) and classified correctly; the false positive rate is the share of out-of-distribution images that are
-  accepted. This is the area under the former against the latter, thresholds joined by straight lines: the mean over
-  pairs of an image inside and one outside of [correct] · ([inside > outside] + ½ [inside = outside]). It is the AUROC
-  where all are correct, the accuracy where the two are separated, and at most either.
+  At a threshold, the correct classification rate is the share of in-distribution images that are
+  accepted (score at or above it) and classified correctly; the false positive rate is the share of
+  out-of-distribution images that are accepted. This is the area under the former against the
+  latter, thresholds joined by straight lines: the mean over pairs of an image inside and one
+  outside of [correct] · ([inside > outside] + ½ [inside = outside]). It is the AUROC where all are
+  correct, the accuracy where the two are separated, and at most either.
 
   The curve is that of Dhamija et al., Reducing Network Agnostophobia, NeurIPS 2018
-  (https://arxiv.org/abs/1811.04110); its area is reported by ARPL (https://github.com/iCGY96/ARPL) and others. The
-  code that circulates for it takes tied images in the order of its sorting; here ties count as half.
+  (https://arxiv.org/abs/1811.04110); its area is reported by ARPL (https://github.com/iCGY96/ARPL)
+  and others. The code that circulates for it takes tied images in the order of its sorting; here
+  ties count as half.
 
   Args:
     in_scores: float `[N]`, of in-distribution images; higher means more in-distribution.
@@ -61,8 +67,10 @@ def oscr(in_scores: np.ndarray, in_correct: np.ndarray, out_scores: np.ndarray) 
   in_scores, out_scores = _checked(in_scores, out_scores)
   in_correct = np.asarray(in_correct)
   if in_correct.shape != in_scores.shape or in_correct.dtype != bool:
-    raise ValueError(f"in_correct must be bool {list(in_scores.shape)}, got {in_correct.dtype} "
-                     f"{list(in_correct.shape)}")
+    raise ValueError(
+      f"in_correct must be bool {list(in_scores.shape)}, got {in_correct.dtype} "
+      f"{list(in_correct.shape)}"
+    )
   ordered = np.sort(out_scores)
   below, up_to = (np.searchsorted(ordered, in_scores, side=side) for side in ("left", "right"))
   return 100 * float(np.sum((below + up_to)[in_correct])) / (2 * len(in_scores) * len(out_scores))
@@ -73,11 +81,12 @@ def roc(in_scores: np.ndarray, out_scores: np.ndarray, points: int = 200) -> dic
 
   Args:
     in_scores, out_scores: as `ood_metrics`.
-    points: at most so many, 2 or more, spread evenly along the curve. Those that are kept are exact.
+    points: at most so many, 2 or more, spread evenly along the curve. Those that are kept are
+      exact.
 
   Returns:
-    "fpr" and "tpr": accepted shares of the out-, respectively in-distribution images, fractions float64
-    `[≤ points]`, from (0, 0) to (1, 1).
+    "fpr" and "tpr": accepted shares of the out-, respectively in-distribution images, fractions
+    float64 `[≤ points]`, from (0, 0) to (1, 1).
 
   Raises:
     ValueError: as `ood_metrics`.
@@ -93,10 +102,14 @@ def roc(in_scores: np.ndarray, out_scores: np.ndarray, points: int = 200) -> dic
 def _checked(in_scores: np.ndarray, out_scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   in_scores, out_scores = np.asarray(in_scores, np.float64), np.asarray(out_scores, np.float64)
   if in_scores.ndim != 1 or out_scores.ndim != 1 or not len(in_scores) or not len(out_scores):
-    raise ValueError(f"scores must be [N] and [M] with N, M > 0, got {in_scores.shape} and {out_scores.shape}")
+    raise ValueError(
+      f"scores must be [N] and [M] with N, M > 0, got {in_scores.shape} and {out_scores.shape}"
+    )
   scores = np.concatenate([in_scores, out_scores])
   if not np.isfinite(scores).all():
-    raise ValueError(f"scores must be finite; {int(np.sum(~np.isfinite(scores)))} of {len(scores)} are not")
+    raise ValueError(
+      f"scores must be finite; {int(np.sum(~np.isfinite(scores)))} of {len(scores)} are not"
+    )
   return in_scores, out_scores
 
 

@@ -1,7 +1,5 @@
 """Networks, one file per family; `zoo` names them."""
 
-from apr_jax.models.zoo import NETWORKS
-from apr_jax.models.zoo import Classifier
-from apr_jax.models.zoo import make
+from apr_jax.models.zoo import NETWORKS, Classifier, make
 
-__all__ = ["Classifier", "NETWORKS", "make"]
+__all__ = ["NETWORKS", "Classifier", "make"]

@@ -1,7 +1,8 @@
-"""The all-convolutional network for 32-pixel images (https://arxiv.org/abs/1412.6806), as APR and AugMix train it.
+"""The all-convolutional network for 32-pixel images (https://arxiv.org/abs/1412.6806), as APR and
+AugMix train it.
 
-The released code pads the two 1×1 convolutions, which grows the map from 6 to 8 to 10 pixels, and then averages
-over 8×8 windows, of which only the top left one fits. Its checkpoints need both.
+The released code pads the two 1×1 convolutions, which grows the map from 6 to 8 to 10 pixels, and
+then averages over 8×8 windows, of which only the top left one fits. Its checkpoints need both.
 """
 
 from typing import Any
@@ -18,7 +19,8 @@ _WINDOW = 8  # of the average pool, in pixels
 
 
 class AllConv(nn.Module):
-  """Three convolutions of width 96 and three of 192, each followed by max pooling and dropout; then three of 192.
+  """Three convolutions of width 96 and three of 192, each followed by max pooling and dropout; then
+  three of 192.
 
   All have biases, batch normalisation and the activation x·sigmoid(1.702 x).
   """
@@ -38,11 +40,15 @@ class AllConv(nn.Module):
       UserError: the images have another size.
     """
     if images.shape[1:3] != (SIZE, SIZE):
-      raise UserError(f"allconv takes images of {SIZE}×{SIZE} pixels, got {images.shape[1]}×{images.shape[2]}; "
-                      f"set data.image_size={SIZE}, or choose another model.name")
+      raise UserError(
+        f"allconv takes images of {SIZE}×{SIZE} pixels, got {images.shape[1]}×{images.shape[2]}; "
+        f"set data.image_size={SIZE}, or choose another model.name"
+      )
 
     def layer(x, number, features, kernel=3, padding=1):
-      x = conv(features, kernel, name=f"conv{number}", dtype=self.dtype, padding=padding, use_bias=True)(x)
+      x = conv(
+        features, kernel, name=f"conv{number}", dtype=self.dtype, padding=padding, use_bias=True
+      )(x)
       x = BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name=f"bn{number}")(x, train)
       return x * nn.sigmoid(1.702 * x)
 

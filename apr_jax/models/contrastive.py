@@ -1,10 +1,12 @@
 """A network that learns by contrast: a projection for the loss, and a linear probe that classifies.
 
-The projection head is SimCLR's: two layers, 128 numbers, of length 1; it is of no use after training. The probe is a
-linear layer on the features that leaves them alone: its gradient ends there.
+The projection head is SimCLR's: two layers, 128 numbers, of length 1; it is of no use after
+training. The probe is a linear layer on the features that leaves them alone: its gradient ends
+there.
 
-References: Chen et al., SimCLR, 2020 (https://arxiv.org/abs/2002.05709); Khosla et al., Supervised Contrastive
-Learning, 2020 (https://arxiv.org/abs/2004.11362); CSI (https://arxiv.org/abs/2007.08176) and its released code.
+References: Chen et al., SimCLR, 2020 (https://arxiv.org/abs/2002.05709); Khosla et al., Supervised
+Contrastive Learning, 2020 (https://arxiv.org/abs/2004.11362); CSI
+(https://arxiv.org/abs/2007.08176) and its released code.
 """
 
 from collections.abc import Mapping
@@ -21,9 +23,9 @@ _PROJECTION = ("projection1", "projection2")
 
 class Contrastive(nn.Module):
   """Attributes:
-    network: normalised images → features `[B, F]`; one of the zoo's with `num_classes` 0.
-    num_classes: number of logits.
-    dimensions: of the projection.
+  network: normalised images → features `[B, F]`; one of the zoo's with `num_classes` 0.
+  num_classes: number of logits.
+  dimensions: of the projection.
   """
 
   network: nn.Module
@@ -32,13 +34,16 @@ class Contrastive(nn.Module):
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array:
-    """Normalised images float `[B, H, W, 3]` → float32 logits `[B, num_classes]`; in training `[B, num_classes + D]`.
+    """Normalised images float `[B, H, W, 3]` → float32 logits `[B, num_classes]`; in training `[B,
+    num_classes + D]`.
 
-    In training the logits are followed by the projection, whose length is 1, and their gradient ends at the features.
+    In training the logits are followed by the projection, whose length is 1, and their gradient
+    ends at the features.
     """
     features = self.network(images, train)
     linear = lambda size, name: nn.Dense(
-        size, kernel_init=torch_uniform, bias_init=torch_bias(features.shape[-1]), name=name)
+      size, kernel_init=torch_uniform, bias_init=torch_bias(features.shape[-1]), name=name
+    )
     logits = linear(self.num_classes, "fc")(jax.lax.stop_gradient(features) if train else features)
     if not train and not self.is_initializing():
       return logits
@@ -53,11 +58,14 @@ def as_plain(variables: Mapping[str, Any]) -> Mapping[str, Any]:
   """The variables of the same classifier without projection, which has the same logits.
 
   Args:
-    variables: "params" and "batch_stats" of a `zoo.Classifier`; those of a network without projection are returned
+    variables: "params" and "batch_stats" of a `zoo.Classifier`; those of a network without
+    projection are returned
       as they are.
   """
   params = variables["params"]["network"]
   if _PROJECTION[0] not in params:
     return variables
-  return {"params": {"network": {**params["network"], "fc": params["fc"]}},
-          "batch_stats": variables["batch_stats"].get("network", {})}
+  return {
+    "params": {"network": {**params["network"], "fc": params["fc"]}},
+    "batch_stats": variables["batch_stats"].get("network", {}),
+  }

@@ -1,7 +1,7 @@
 """Densely connected networks for 32-pixel images (https://arxiv.org/abs/1608.06993).
 
-APR's paper names DenseNet-BC (k = 12, depth 100); its released code trains depth 40 without bottlenecks and without
-compression. The zoo has both.
+APR's paper names DenseNet-BC (k = 12, depth 100); its released code trains depth 40 without
+bottlenecks and without compression. The zoo has both.
 """
 
 import math
@@ -37,10 +37,12 @@ class DenseBlock(nn.Module):
 
 
 class DenseNet(nn.Module):
-  """Three stages of dense blocks, with BN, ReLU, a 1×1 convolution and 2×2 average pooling between them.
+  """Three stages of dense blocks, with BN, ReLU, a 1×1 convolution and 2×2 average pooling between
+  them.
 
   Attributes:
-    depth: number of layers; a stage has (depth − 4) / 3 of them, half as many blocks with bottlenecks.
+    depth: number of layers; a stage has (depth − 4) / 3 of them, half as many blocks with
+    bottlenecks.
     growth: channels that a block adds.
     bottleneck: see `DenseBlock`.
     compression: factor on the number of channels between two stages.
@@ -66,7 +68,12 @@ class DenseNet(nn.Module):
         x = conv(features, 1, name=f"transition{stage - 1}_conv", dtype=self.dtype)(x)
         x = nn.avg_pool(x, (2, 2), (2, 2))
       for block in range((self.depth - 4) // (6 if self.bottleneck else 3)):
-        x = DenseBlock(self.growth, self.bottleneck, self.dtype, self.axis_name,
-                       name=f"stage{stage}_block{block + 1}")(x, train)
+        x = DenseBlock(
+          self.growth,
+          self.bottleneck,
+          self.dtype,
+          self.axis_name,
+          name=f"stage{stage}_block{block + 1}",
+        )(x, train)
     x = nn.relu(norm("bn")(x, train))
     return head(mark_last_map(self, x), self.num_classes)

@@ -1,6 +1,8 @@
-"""The layers the networks share, with the padding, initialisation and statistics of their PyTorch originals.
+"""The layers the networks share, with the padding, initialisation and statistics of their PyTorch
+originals.
 
-Images are float `[B, H, W, C]`. Parameters and statistics are float32; `dtype` is that of the arithmetic.
+Images are float `[B, H, W, C]`. Parameters and statistics are float32; `dtype` is that of the
+arithmetic.
 """
 
 from typing import Any
@@ -21,16 +23,37 @@ def torch_bias(fan_in: int) -> nn.initializers.Initializer:
   return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
-def conv(features: int, kernel: int, stride: int = 1, *, name: str, dtype: Any, padding: int | None = None,
-         use_bias: bool = False, groups: int = 1, kernel_init=he_normal, bias_init=nn.initializers.zeros) -> nn.Conv:
+def conv(
+  features: int,
+  kernel: int,
+  stride: int = 1,
+  *,
+  name: str,
+  dtype: Any,
+  padding: int | None = None,
+  use_bias: bool = False,
+  groups: int = 1,
+  kernel_init=he_normal,
+  bias_init=nn.initializers.zeros,
+) -> nn.Conv:
   """A square convolution padded by `padding` on every side (default `kernel // 2`).
 
-  The padding is explicit because Flax's "SAME" pads an even image only at the bottom and right when striding.
+  The padding is explicit because Flax's "SAME" pads an even image only at the bottom and right when
+  striding.
   """
   padding = kernel // 2 if padding is None else padding
-  return nn.Conv(features, (kernel, kernel), strides=stride, padding=((padding, padding), (padding, padding)),
-                 feature_group_count=groups, use_bias=use_bias, dtype=dtype, kernel_init=kernel_init,
-                 bias_init=bias_init, name=name)
+  return nn.Conv(
+    features,
+    (kernel, kernel),
+    strides=stride,
+    padding=((padding, padding), (padding, padding)),
+    feature_group_count=groups,
+    use_bias=use_bias,
+    dtype=dtype,
+    kernel_init=kernel_init,
+    bias_init=bias_init,
+    name=name,
+  )
 
 
 class BatchNorm(nn.Module):
@@ -39,7 +62,8 @@ class BatchNorm(nn.Module):
   Unlike `flax.linen.BatchNorm`, the running variance is the unbiased estimate of the batch's.
 
   Attributes:
-    axis_name: name of the mapped axis over which training statistics are averaged; None keeps them per device.
+    axis_name: name of the mapped axis over which training statistics are averaged; None keeps them
+    per device.
     momentum: weight of the new batch in the running statistics (PyTorch's sense).
     epsilon: added to the variance.
   """
@@ -83,11 +107,13 @@ def global_average_pool(x: jax.Array) -> jax.Array:
 
 
 def mark_last_map(module: nn.Module, x: jax.Array, margin: int = 0) -> jax.Array:
-  """Lets `apply` read the network's last feature map, and differentiate with respect to it, as Grad-CAM does.
+  """Lets `apply` read the network's last feature map, and differentiate with respect to it, as
+  Grad-CAM does.
 
-  With `mutable=["intermediates"]` the map is among the intermediates, as "last_map"; what `apply` gets as
-  "perturbations", a tree of the same structure, is added to it. Otherwise this is nothing: no variable is made, and
-  the program is the same. (Flax's own `perturb` would make variables, of the batch's shape, in `init`.)
+  With `mutable=["intermediates"]` the map is among the intermediates, as "last_map"; what `apply`
+  gets as "perturbations", a tree of the same structure, is added to it. Otherwise this is nothing:
+  no variable is made, and the program is the same. (Flax's own `perturb` would make variables, of
+  the batch's shape, in `init`.)
 
   Args:
     module: the network that calls.
@@ -97,16 +123,21 @@ def mark_last_map(module: nn.Module, x: jax.Array, margin: int = 0) -> jax.Array
   Returns:
     x.
   """
-  inside = x[:, margin:x.shape[1] - margin, margin:x.shape[2] - margin]
-  module.sow("intermediates", "last_map", inside, init_fn=lambda: None, reduce_fn=lambda _, new: new)
+  inside = x[:, margin : x.shape[1] - margin, margin : x.shape[2] - margin]
+  module.sow(
+    "intermediates", "last_map", inside, init_fn=lambda: None, reduce_fn=lambda _, new: new
+  )
   perturbation = module.get_variable("perturbations", "last_map")
   if perturbation is None:
     return x
   return x + jnp.pad(perturbation, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
 
 
-def head(x: jax.Array, num_classes: int, *, kernel_init=torch_uniform, bias_init=nn.initializers.zeros) -> jax.Array:
-  """The end of every network: the mean over height and width, then the calling module's linear layer "fc".
+def head(
+  x: jax.Array, num_classes: int, *, kernel_init=torch_uniform, bias_init=nn.initializers.zeros
+) -> jax.Array:
+  """The end of every network: the mean over height and width, then the calling module's linear
+  layer "fc".
 
   Args:
     x: the last feature map, `[B, H, W, C]`.

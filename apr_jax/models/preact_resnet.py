@@ -1,8 +1,9 @@
 """Pre-activation residual networks for 32-pixel images (https://arxiv.org/abs/1603.05027).
 
-The released APR code trains one against attacks, that of Fast FGSM training (https://arxiv.org/abs/2001.03994). Its
-shortcut convolution takes the block's input as it is, without BN and ReLU, unlike He et al.; BN and ReLU go before
-the pool. PyTorch's default initialisation.
+The released APR code trains one against attacks, that of Fast FGSM training
+(https://arxiv.org/abs/2001.03994). Its shortcut convolution takes the block's input as it is,
+without BN and ReLU, unlike He et al.; BN and ReLU go before the pool. PyTorch's default
+initialisation.
 """
 
 from collections.abc import Sequence
@@ -28,10 +29,13 @@ class PreActBlock(nn.Module):
     norm = lambda name: BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name=name)
     shortcut = x
     if self.stride != 1 or x.shape[-1] != self.features:
-      shortcut = conv(self.features, 1, self.stride, name="shortcut", dtype=self.dtype,
-                      kernel_init=torch_uniform)(x)
+      shortcut = conv(
+        self.features, 1, self.stride, name="shortcut", dtype=self.dtype, kernel_init=torch_uniform
+      )(x)
     x = nn.relu(norm("bn1")(x, train))
-    x = conv(self.features, 3, self.stride, name="conv1", dtype=self.dtype, kernel_init=torch_uniform)(x)
+    x = conv(
+      self.features, 3, self.stride, name="conv1", dtype=self.dtype, kernel_init=torch_uniform
+    )(x)
     x = nn.relu(norm("bn2")(x, train))
     x = conv(self.features, 3, name="conv2", dtype=self.dtype, kernel_init=torch_uniform)(x)
     return x + shortcut
@@ -52,7 +56,12 @@ class PreActResNet(nn.Module):
     for stage, size in enumerate(self.stage_sizes):
       for block in range(size):
         stride = 2 if stage > 0 and block == 0 else 1
-        x = PreActBlock(64 * 2**stage, stride, self.dtype, self.axis_name,
-                        name=f"stage{stage + 1}_block{block + 1}")(x, train)
+        x = PreActBlock(
+          64 * 2**stage,
+          stride,
+          self.dtype,
+          self.axis_name,
+          name=f"stage{stage + 1}_block{block + 1}",
+        )(x, train)
     x = nn.relu(BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name="bn")(x, train))
     return head(mark_last_map(self, x), self.num_classes, bias_init=torch_bias(x.shape[-1]))

@@ -1,4 +1,5 @@
-"""Residual networks for 32-pixel images (https://arxiv.org/abs/1512.03385): 3×3 stem without max pooling.
+"""Residual networks for 32-pixel images (https://arxiv.org/abs/1512.03385): 3×3 stem without max
+pooling.
 
 Post-activation blocks, with PyTorch's default initialisation, as in the released APR code.
 """
@@ -26,10 +27,18 @@ class BasicBlock(nn.Module):
     norm = lambda name: BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name=name)
     shortcut = x
     if self.stride != 1 or x.shape[-1] != self.features:
-      shortcut = conv(self.features, 1, self.stride, name="shortcut_conv", dtype=self.dtype,
-                      kernel_init=torch_uniform)(x)
+      shortcut = conv(
+        self.features,
+        1,
+        self.stride,
+        name="shortcut_conv",
+        dtype=self.dtype,
+        kernel_init=torch_uniform,
+      )(x)
       shortcut = norm("shortcut_bn")(shortcut, train)
-    x = conv(self.features, 3, self.stride, name="conv1", dtype=self.dtype, kernel_init=torch_uniform)(x)
+    x = conv(
+      self.features, 3, self.stride, name="conv1", dtype=self.dtype, kernel_init=torch_uniform
+    )(x)
     x = nn.relu(norm("bn1")(x, train))
     x = conv(self.features, 3, name="conv2", dtype=self.dtype, kernel_init=torch_uniform)(x)
     x = norm("bn2")(x, train)
@@ -52,6 +61,11 @@ class ResNet(nn.Module):
     for stage, size in enumerate(self.stage_sizes):
       for block in range(size):
         stride = 2 if stage > 0 and block == 0 else 1
-        x = BasicBlock(64 * 2**stage, stride, self.dtype, self.axis_name,
-                       name=f"stage{stage + 1}_block{block + 1}")(x, train)
+        x = BasicBlock(
+          64 * 2**stage,
+          stride,
+          self.dtype,
+          self.axis_name,
+          name=f"stage{stage + 1}_block{block + 1}",
+        )(x, train)
     return head(mark_last_map(self, x), self.num_classes, bias_init=torch_bias(x.shape[-1]))

@@ -1,7 +1,9 @@
-"""Residual networks for ImageNet (https://arxiv.org/abs/1512.03385), v1.5: the 3×3 convolution of a block strides.
+"""Residual networks for ImageNet (https://arxiv.org/abs/1512.03385), v1.5: the 3×3 convolution of a
+block strides.
 
-Architecture and initialisation are torchvision's. With `max_blur_pool` the networks are those of Zhang 2019
-(https://arxiv.org/abs/1904.11486), which blur wherever they downsample after the stem's convolution.
+Architecture and initialisation are torchvision's. With `max_blur_pool` the networks are those of
+Zhang 2019 (https://arxiv.org/abs/1904.11486), which blur wherever they downsample after the stem's
+convolution.
 """
 
 from collections.abc import Sequence
@@ -17,20 +19,26 @@ BLUR = (1 / 8, 3 / 8, 3 / 8, 1 / 8)  # the filter along one axis, Zhang's releas
 
 
 def blur_pool(x: jax.Array) -> jax.Array:
-  """Binomial 4×4 blur with reflected borders, at every second pixel: `[B, H, W, C]` → `[B, ⌈H/2⌉, ⌈W/2⌉, C]`."""
+  """Binomial 4×4 blur with reflected borders, at every second pixel: `[B, H, W, C]` → `[B, ⌈H/2⌉,
+  ⌈W/2⌉, C]`.
+  """
   for axis in (1, 2):
     size = x.shape[axis]
     padded = jnp.pad(x, [(1, 2) if a == axis else (0, 0) for a in range(4)], mode="reflect")
-    # A sum of four slices: as a convolution it would have one group per channel, which is slow to differentiate.
-    x = sum(weight * jax.lax.slice_in_dim(padded, tap, tap + size, 2, axis) for tap, weight in enumerate(BLUR))
+    # A sum of four slices: as a convolution it would have one group per channel, which is slow to
+    # differentiate.
+    x = sum(
+      weight * jax.lax.slice_in_dim(padded, tap, tap + size, 2, axis)
+      for tap, weight in enumerate(BLUR)
+    )
   return x
 
 
 class Bottleneck(nn.Module):
   """1×1, 3×3 and 1×1 convolution, each followed by BN; added to the shortcut, then ReLU.
 
-  The output has 4 · `width` channels. With `max_blur_pool` a striding block blurs and subsamples instead, after its
-  3×3 convolution and before the one of the shortcut.
+  The output has 4 · `width` channels. With `max_blur_pool` a striding block blurs and subsamples
+  instead, after its 3×3 convolution and before the one of the shortcut.
   """
 
   width: int
@@ -56,11 +64,13 @@ class Bottleneck(nn.Module):
 
 
 class ImageNetResNet(nn.Module):
-  """7×7 stem with max pooling, then four stages of bottleneck blocks, of width 256, 512, 1024 and 2048.
+  """7×7 stem with max pooling, then four stages of bottleneck blocks, of width 256, 512, 1024 and
+  2048.
 
   Attributes:
     stage_sizes: number of blocks.
-    max_blur_pool: downsample by blurring; see `blur_pool` and `Bottleneck`. The stem's convolution strides as ever.
+    max_blur_pool: downsample by blurring; see `blur_pool` and `Bottleneck`. The stem's convolution
+      strides as ever.
   """
 
   num_classes: int
@@ -81,6 +91,12 @@ class ImageNetResNet(nn.Module):
     for stage, size in enumerate(self.stage_sizes):
       for block in range(size):
         stride = 2 if stage > 0 and block == 0 else 1
-        x = Bottleneck(64 * 2**stage, stride, self.max_blur_pool, self.dtype, self.axis_name,
-                       name=f"stage{stage + 1}_block{block + 1}")(x, train)
+        x = Bottleneck(
+          64 * 2**stage,
+          stride,
+          self.max_blur_pool,
+          self.dtype,
+          self.axis_name,
+          name=f"stage{stage + 1}_block{block + 1}",
+        )(x, train)
     return head(mark_last_map(self, x), self.num_classes, bias_init=torch_bias(x.shape[-1]))

@@ -1,7 +1,7 @@
 """ResNeXt for 32-pixel images (https://arxiv.org/abs/1611.05431), as APR and AugMix train it.
 
-The released code calls it 32x4 and passes cardinality 4 and base width 32: four groups of 32 channels in the first
-stage, not 32 groups of four.
+The released code calls it 32x4 and passes cardinality 4 and base width 32: four groups of 32
+channels in the first stage, not 32 groups of four.
 """
 
 from typing import Any
@@ -65,6 +65,13 @@ class ResNeXt(nn.Module):
       width = self.cardinality * self.base_width * 2**stage
       for block in range((self.depth - 2) // 9):
         stride = 2 if stage > 0 and block == 0 else 1
-        x = ResNeXtBlock(256 * 2**stage, width, self.cardinality, stride, self.dtype, self.axis_name,
-                         name=f"stage{stage + 1}_block{block + 1}")(x, train)
+        x = ResNeXtBlock(
+          256 * 2**stage,
+          width,
+          self.cardinality,
+          stride,
+          self.dtype,
+          self.axis_name,
+          name=f"stage{stage + 1}_block{block + 1}",
+        )(x, train)
     return head(mark_last_map(self, x), self.num_classes, kernel_init=_kaiming_normal)

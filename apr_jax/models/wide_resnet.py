@@ -1,7 +1,8 @@
-"""Wide residual networks for 32-pixel images (https://arxiv.org/abs/1605.07146), as APR and AugMix train them.
+"""Wide residual networks for 32-pixel images (https://arxiv.org/abs/1605.07146), as APR and AugMix
+train them.
 
-Pre-activation blocks without dropout. In a block whose width changes, the shortcut convolution takes the activated
-input; elsewhere the shortcut is the input itself.
+Pre-activation blocks without dropout. In a block whose width changes, the shortcut convolution
+takes the activated input; elsewhere the shortcut is the input itself.
 """
 
 from typing import Any
@@ -35,7 +36,9 @@ class WideBlock(nn.Module):
 
 
 class WideResNet(nn.Module):
-  """WRN-`depth`-`widen`: three stages of (depth − 4) / 6 blocks, of width 16, 32 and 64 times `widen`."""
+  """WRN-`depth`-`widen`: three stages of (depth − 4) / 6 blocks, of width 16, 32 and 64 times
+  `widen`.
+  """
 
   num_classes: int
   depth: int
@@ -50,7 +53,12 @@ class WideResNet(nn.Module):
     for stage in range(3):
       for block in range((self.depth - 4) // 6):
         stride = 2 if stage > 0 and block == 0 else 1
-        x = WideBlock(16 * 2**stage * self.widen, stride, self.dtype, self.axis_name,
-                      name=f"stage{stage + 1}_block{block + 1}")(x, train)
+        x = WideBlock(
+          16 * 2**stage * self.widen,
+          stride,
+          self.dtype,
+          self.axis_name,
+          name=f"stage{stage + 1}_block{block + 1}",
+        )(x, train)
     x = nn.relu(BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name="bn")(x, train))
     return head(mark_last_map(self, x), self.num_classes)

@@ -1,7 +1,7 @@
 """Networks by name, each behind its input normalisation.
 
-To add a network: write its module in a file of its own, taking `num_classes`, `dtype` and `axis_name`, ending in
-`layers.head` of `layers.mark_last_map`, and add a line to `NETWORKS`.
+To add a network: write its module in a file of its own, taking `num_classes`, `dtype` and
+`axis_name`, ending in `layers.head` of `layers.mark_last_map`, and add a line to `NETWORKS`.
 """
 
 import contextlib
@@ -24,17 +24,21 @@ from apr_jax.models.resnext import ResNeXt
 from apr_jax.models.wide_resnet import WideResNet
 
 NETWORKS = {
-    "allconv": AllConv,
-    "densenet_40_12": functools.partial(DenseNet, depth=40, growth=12),
-    "densenet_bc_100_12": functools.partial(DenseNet, depth=100, growth=12, bottleneck=True, compression=0.5),
-    "preact_resnet18": functools.partial(PreActResNet, stage_sizes=(2, 2, 2, 2)),
-    "resnet18_cifar": functools.partial(ResNet, stage_sizes=(2, 2, 2, 2)),
-    "resnet50": functools.partial(ImageNetResNet, stage_sizes=(3, 4, 6, 3)),
-    "resnet50_max_blur": functools.partial(ImageNetResNet, stage_sizes=(3, 4, 6, 3), max_blur_pool=True),
-    "resnext29_32x4": functools.partial(ResNeXt, depth=29, cardinality=4, base_width=32),
-    "wide_resnet_10_1": functools.partial(WideResNet, depth=10, widen=1),
-    "wide_resnet_28_10": functools.partial(WideResNet, depth=28, widen=10),
-    "wide_resnet_40_2": functools.partial(WideResNet, depth=40, widen=2),
+  "allconv": AllConv,
+  "densenet_40_12": functools.partial(DenseNet, depth=40, growth=12),
+  "densenet_bc_100_12": functools.partial(
+    DenseNet, depth=100, growth=12, bottleneck=True, compression=0.5
+  ),
+  "preact_resnet18": functools.partial(PreActResNet, stage_sizes=(2, 2, 2, 2)),
+  "resnet18_cifar": functools.partial(ResNet, stage_sizes=(2, 2, 2, 2)),
+  "resnet50": functools.partial(ImageNetResNet, stage_sizes=(3, 4, 6, 3)),
+  "resnet50_max_blur": functools.partial(
+    ImageNetResNet, stage_sizes=(3, 4, 6, 3), max_blur_pool=True
+  ),
+  "resnext29_32x4": functools.partial(ResNeXt, depth=29, cardinality=4, base_width=32),
+  "wide_resnet_10_1": functools.partial(WideResNet, depth=10, widen=1),
+  "wide_resnet_28_10": functools.partial(WideResNet, depth=28, widen=10),
+  "wide_resnet_40_2": functools.partial(WideResNet, depth=40, widen=2),
 }
 
 
@@ -44,8 +48,8 @@ class Classifier(nn.Module):
   Attributes:
     network: takes normalised images.
     mean, std: per channel, in units of [0, 1].
-    precision: of its products, as `jax.default_matmul_precision` names it; None leaves it to JAX, which on GPU and
-      TPU multiplies float32 numbers with the mantissas of shorter ones.
+    precision: of its products, as `jax.default_matmul_precision` names it; None leaves it to JAX,
+      which on GPU and TPU multiplies float32 numbers with the mantissas of shorter ones.
   """
 
   network: nn.Module
@@ -54,29 +58,45 @@ class Classifier(nn.Module):
   precision: str | None = None
 
   def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
-    """Float images `[B, H, W, 3]`, in [0, 1] up to what an augmentation adds → logits float32 `[B, num_classes]`."""
-    with jax.default_matmul_precision(self.precision) if self.precision else contextlib.nullcontext():
+    """Float images `[B, H, W, 3]`, in [0, 1] up to what an augmentation adds → logits float32 `[B,
+    num_classes]`.
+    """
+    with (
+      jax.default_matmul_precision(self.precision) if self.precision else contextlib.nullcontext()
+    ):
       return self.network((images - jnp.asarray(self.mean)) / jnp.asarray(self.std), train)
 
 
-def make(name: str, num_classes: int, *, mean: Sequence[float], std: Sequence[float], dtype: Any = jnp.float32,
-         axis_name: str | None = None, contrastive: bool = False) -> Classifier:
+def make(
+  name: str,
+  num_classes: int,
+  *,
+  mean: Sequence[float],
+  std: Sequence[float],
+  dtype: Any = jnp.float32,
+  axis_name: str | None = None,
+  contrastive: bool = False,
+) -> Classifier:
   """The named network with its input normalisation.
 
   Args:
     name: a key of `NETWORKS`.
-    num_classes: number of logits; 0 leaves the linear layer out: the features `[B, C]` come instead.
+    num_classes: number of logits; 0 leaves the linear layer out: the features `[B, C]` come
+      instead.
     mean, std: of the training images per channel, in units of [0, 1].
-    dtype: of the convolutions; parameters, statistics and logits are float32. Where it is float32 too, all products
-      are computed in it.
-    axis_name: mapped axis over which batch statistics are averaged in training; None keeps them per device.
-    contrastive: give the network a projection, which training sees beside the logits; see `contrastive.Contrastive`.
+    dtype: of the convolutions; parameters, statistics and logits are float32. Where it is float32
+      too, all products are computed in it.
+    axis_name: mapped axis over which batch statistics are averaged in training; None keeps them per
+      device.
+    contrastive: give the network a projection, which training sees beside the logits; see
+      `contrastive.Contrastive`.
 
   Raises:
     UserError: the name is unknown.
   """
   network = lookup(NETWORKS, name, "model.name")(
-      num_classes=0 if contrastive else num_classes, dtype=dtype, axis_name=axis_name)
+    num_classes=0 if contrastive else num_classes, dtype=dtype, axis_name=axis_name
+  )
   if contrastive:
     network = Contrastive(network, num_classes)
   return Classifier(network, tuple(mean), tuple(std), "highest" if dtype == jnp.float32 else None)

@@ -11,7 +11,8 @@ import numpy as np
 
 from apr_jax.evaluation.thumbnails import shrink, to_png
 
-# Dark text on white, one column of at most 62rem; wide tables scroll inside their frame, pictures shrink.
+# Dark text on white, one column of at most 62rem; wide tables scroll inside their frame, pictures
+# shrink.
 _STYLE = """
 :root { color-scheme: light; font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff }
 body { max-width: 62rem; margin: 0 auto; padding: 1rem }
@@ -35,14 +36,22 @@ _TILE = 72  # screen pixels a small image is shown at, about
 def page(title: str, sections: Sequence[str]) -> str:
   """A whole document."""
   title = html.escape(title)
-  return (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
-          f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
-          f"<style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n" + "\n".join(sections) + "\n</body></html>\n")
+  return (
+    f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
+    f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
+    f"<style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n"
+    + "\n".join(sections)
+    + "\n</body></html>\n"
+  )
 
 
 def section(title: str, *blocks: str) -> str:
   """A titled part of the page; empty without blocks."""
-  return f"<section><h2>{html.escape(title)}</h2>\n" + "\n".join(blocks) + "</section>" if any(blocks) else ""
+  return (
+    f"<section><h2>{html.escape(title)}</h2>\n" + "\n".join(blocks) + "</section>"
+    if any(blocks)
+    else ""
+  )
 
 
 def paragraph(text: str) -> str:
@@ -52,17 +61,26 @@ def paragraph(text: str) -> str:
 
 def details(summary: str, text: str) -> str:
   """Preformatted text that is shown on a click."""
-  return f"<details><summary>{html.escape(summary)}</summary><pre>{html.escape(text)}</pre></details>"
+  return (
+    f"<details><summary>{html.escape(summary)}</summary><pre>{html.escape(text)}</pre></details>"
+  )
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str | float | None]], caption: str = "") -> str:
+def table(
+  header: Sequence[str], rows: Sequence[Sequence[str | float | None]], caption: str = ""
+) -> str:
   """A table: the first column names the rows, numbers get two decimals, None is a dash."""
   return _table(header, [[_cell(value) for value in row] for row in rows], caption)
 
 
-def heat_table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[float]]], largest: float,
-               caption: str = "") -> str:
-  """A table whose cells are the darker the larger their number; it reads the same in shades of grey.
+def heat_table(
+  header: Sequence[str],
+  rows: Sequence[tuple[str, Sequence[float]]],
+  largest: float,
+  caption: str = "",
+) -> str:
+  """A table whose cells are the darker the larger their number; it reads the same in shades of
+  grey.
 
   Args:
     header: of the column of names, and of each column of numbers.
@@ -77,16 +95,18 @@ def heat_table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[float]]
 def vector_picture(svg: bytes, description: str, caption: str = "") -> str:
   """A figure of SVG, which stays sharp at every size."""
   below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
-  return f'<figure>{_image("image/svg+xml", svg, description)}{below}</figure>'
+  return f"<figure>{_image('image/svg+xml', svg, description)}{below}</figure>"
 
 
-def picture_table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[tuple[np.ndarray, str]]]],
-                  caption: str) -> str:
+def picture_table(
+  header: Sequence[str], rows: Sequence[tuple[str, Sequence[tuple[np.ndarray, str]]]], caption: str
+) -> str:
   """A table of pictures.
 
   Args:
     header: of the column of names, and of each column of pictures; may be empty.
-    rows: name, and pictures uint8 `[H, W, 3]`, each with a text below it ("" for none). They are shown small.
+    rows: name, and pictures uint8 `[H, W, 3]`, each with a text below it ("" for none). They are
+      shown small.
     caption: above the table.
   """
   titles = header[1:]
@@ -96,8 +116,10 @@ def picture_table(header: Sequence[str], rows: Sequence[tuple[str, Sequence[tupl
     described = ", ".join(filter(None, (name, column, text)))
     return f"<td>{_pixels(image, described)}{html.escape(text)}</td>"
 
-  cells = [[_cell(name), *(cell(index, name, image, text) for index, (image, text) in enumerate(pictures))]
-           for name, pictures in rows]
+  cells = [
+    [_cell(name), *(cell(index, name, image, text) for index, (image, text) in enumerate(pictures))]
+    for name, pictures in rows
+  ]
   return _table(header, cells, caption)
 
 
@@ -107,7 +129,9 @@ def side_by_side(*figures: str) -> str:
 
 
 def _pixels(image: np.ndarray, description: str) -> str:
-  """An image, shrunk if it is large; the pixels of a small one are squares of several screen pixels."""
+  """An image, shrunk if it is large; the pixels of a small one are squares of several screen
+  pixels.
+  """
   image = shrink(image)
   scale = max(1, _TILE // image.shape[1])
   size = f'class="pixels" width="{scale * image.shape[1]}" height="{scale * image.shape[0]}"'
@@ -115,8 +139,10 @@ def _pixels(image: np.ndarray, description: str) -> str:
 
 
 def _image(kind: str, data: bytes, description: str, attributes: str = "") -> str:
-  return (f'<img alt="{html.escape(description)}" {attributes} '
-          f'src="data:{kind};base64,{base64.b64encode(data).decode()}">')
+  return (
+    f'<img alt="{html.escape(description)}" {attributes} '
+    f'src="data:{kind};base64,{base64.b64encode(data).decode()}">'
+  )
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
@@ -128,8 +154,13 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -
 
 
 def _cell(value: str | float | None) -> str:
-  text = "–" if value is None else html.escape(value) if isinstance(value, str) else (
-      str(value) if isinstance(value, int) else f"{value:.2f}")
+  text = (
+    "–"
+    if value is None
+    else html.escape(value)
+    if isinstance(value, str)
+    else (str(value) if isinstance(value, int) else f"{value:.2f}")
+  )
   return f"<td>{text}</td>"
 
 

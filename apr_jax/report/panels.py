@@ -1,4 +1,5 @@
-"""The sections that show images: what the network is trained on, what the corruptions do, and what it looks at.
+"""The sections that show images: what the network is trained on, what the corruptions do, and what
+it looks at.
 
 To add one: write a function of the network, the task and the results, and add a line to `PANELS`.
 """
@@ -26,7 +27,9 @@ Panel = Callable[[LoadedClassifier, Task, dict], list[str]]
 
 
 def augmentation(classifier: LoadedClassifier, task: Task, results: dict) -> list[str]:
-  """Test images, and below each the views that training would make of it; nothing for a network trained elsewhere."""
+  """Test images, and below each the views that training would make of it; nothing for a network
+  trained elsewhere.
+  """
   del results
   config = classifier.config
   if config.get("imported_from"):
@@ -36,9 +39,18 @@ def augmentation(classifier: LoadedClassifier, task: Task, results: dict) -> lis
     caption = _augmentation_caption(config)
   except (AttributeError, KeyError) as error:
     key = one_line(error).strip("\"'")
-    raise UserError(f"the run's configuration is one of an earlier version, without the key {key}") from error
-  names = ["image", *(f"view {number}" if len(rows) > 2 else "as trained" for number in range(1, len(rows)))]
-  return [html.picture_table((), [(name, [(image, "") for image in row]) for name, row in zip(names, rows)], caption)]
+    raise UserError(
+      f"the run's configuration is one of an earlier version, without the key {key}"
+    ) from error
+  names = [
+    "image",
+    *(f"view {number}" if len(rows) > 2 else "as trained" for number in range(1, len(rows))),
+  ]
+  return [
+    html.picture_table(
+      (), [(name, [(image, "") for image in row]) for name, row in zip(names, rows)], caption
+    )
+  ]
 
 
 def corrupted(classifier: LoadedClassifier, task: Task, results: dict) -> list[str]:
@@ -48,13 +60,24 @@ def corrupted(classifier: LoadedClassifier, task: Task, results: dict) -> list[s
     return []
   images = _a_few(task.test)
   scored = [*results["corruptions"]["by_corruption"]]
-  shown = scored if max(images.shape[1:3]) <= _SLOW_FROM else [name for name in scored if name in _LOOKED_AT]
+  shown = (
+    scored
+    if max(images.shape[1:3]) <= _SLOW_FROM
+    else [name for name in scored if name in _LOOKED_AT]
+  )
   rows = [("clean", [(images[0], "")])]
-  rows += [(_title(name), [(_under(images, name, severity)[0], "") for severity in _SEVERITIES]) for name in shown]
+  rows += [
+    (_title(name), [(_under(images, name, severity)[0], "") for severity in _SEVERITIES])
+    for name in shown
+  ]
   which = "each corruption" if shown == scored else f"{len(shown)} of the {len(scored)} corruptions"
-  return [html.picture_table(
-      ["", *(f"severity {severity}" for severity in _SEVERITIES)], rows,
-      f"A test image, and the same under {which}, made by apr_jax.corruptions.")]
+  return [
+    html.picture_table(
+      ["", *(f"severity {severity}" for severity in _SEVERITIES)],
+      rows,
+      f"A test image, and the same under {which}, made by apr_jax.corruptions.",
+    )
+  ]
 
 
 def swapped(classifier: LoadedClassifier, task: Task, results: dict) -> list[str]:
@@ -66,12 +89,21 @@ def swapped(classifier: LoadedClassifier, task: Task, results: dict) -> list[str
   second = lambda example: test[example["images"][1]]
   blocks = [_swap_table(test, section["in_distribution"]["examples"], second, "two test images")]
   for name, result in section["out_of_distribution"].items():
-    examples = [example for example in result["examples"] if "second" in example]  # earlier versions kept none
+    # earlier versions kept none
+    examples = [example for example in result["examples"] if "second" in example]
     if examples:
-      blocks.append(_swap_table(test, examples, lambda example: thumbnails.from_text(example["second"]),
-                                f"a test image and one of {name}"))
+      blocks.append(
+        _swap_table(
+          test,
+          examples,
+          lambda example: thumbnails.from_text(example["second"]),
+          f"a test image and one of {name}",
+        )
+      )
     else:
-      blocks.append(html.paragraph(f"No pairs with {name}: results of earlier versions do not hold its images."))
+      blocks.append(
+        html.paragraph(f"No pairs with {name}: results of earlier versions do not hold its images.")
+      )
   return blocks
 
 
@@ -80,30 +112,44 @@ def grad_cam(classifier: LoadedClassifier, task: Task, results: dict) -> list[st
   if "corruptions" not in results:
     return []
   images = _a_few(task.test)
-  batches = {"clean": images} | {_title(name): _under(images, name, _LOOKED_AT_SEVERITY) for name in _LOOKED_AT}
+  batches = {"clean": images} | {
+    _title(name): _under(images, name, _LOOKED_AT_SEVERITY) for name in _LOOKED_AT
+  }
   together = np.concatenate([*batches.values()])
   logits = task.logits(together)
-  answers = [_answer(*pair) for pair in zip(logits.argmax(1).tolist(), (100 * max_softmax(logits)).tolist())]
+  answers = [
+    _answer(*pair) for pair in zip(logits.argmax(1).tolist(), (100 * max_softmax(logits)).tolist())
+  ]
   maps = overlay(together, classifier.grad_cam(together))
   rows = []
   for index, (title, batch) in enumerate(batches.items()):
     places = range(index * len(images), (index + 1) * len(images))
     rows.append((title, [(image, "") for image in batch]))
     rows.append(("Grad-CAM", [(maps[place], answers[place]) for place in places]))
-  return [html.picture_table(
-      (), rows, f"Grad-CAM of the predicted class on the last feature map: the brighter, the more it speaks for the "
+  return [
+    html.picture_table(
+      (),
+      rows,
+      f"Grad-CAM of the predicted class on the last feature map: the brighter, the more it speaks for the "
       f"class, which stands below with its confidence. Clean images, and the same at severity {_LOOKED_AT_SEVERITY}, "
-      f"made by apr_jax.corruptions.")]
+      f"made by apr_jax.corruptions.",
+    )
+  ]
 
 
 PANELS: Mapping[str, Panel] = {
-    "Training augmentation": augmentation, "Corruptions by eye": corrupted, "Amplitude and phase by eye": swapped,
-    "Where the network looks": grad_cam}
+  "Training augmentation": augmentation,
+  "Corruptions by eye": corrupted,
+  "Amplitude and phase by eye": swapped,
+  "Where the network looks": grad_cam,
+}
 """{title: what stands below it; nothing is a panel that is not shown}."""
 
 
 def draw(title: str, classifier: LoadedClassifier, task: Task, results: dict) -> str:
-  """The section of a panel. Where it lacks something, such as clean images, it says so: the rest stays a report."""
+  """The section of a panel. Where it lacks something, such as clean images, it says so: the rest
+  stays a report.
+  """
   try:
     return html.section(title, *PANELS[title](classifier, task, results))
   except UserError as error:
@@ -111,7 +157,8 @@ def draw(title: str, classifier: LoadedClassifier, task: Task, results: dict) ->
 
 
 def overlay(images: np.ndarray, maps: np.ndarray) -> np.ndarray:
-  """Images in grey under a map in orange, uint8 `[N, H, W, 3]` and float `[N, H, W]` in [0, 1] → uint8.
+  """Images in grey under a map in orange, uint8 `[N, H, W, 3]` and float `[N, H, W]` in [0, 1] →
+  uint8.
 
   The brightness grows with the map, so that it can be read without colour.
   """
@@ -126,16 +173,22 @@ def _augmentation_caption(config) -> str:
   sentences = ["Test images, and what the augmentation of the training step makes of them."]
   coins = samples.batch_coins(config.augment)
   if coins:
-    sentences.append(f"One coin switches {' and '.join(coins)} on or off for a whole batch; shown is on.")
+    sentences.append(
+      f"One coin switches {' and '.join(coins)} on or off for a whole batch; shown is on."
+    )
   if config.data.get("stream", False):
-    sentences.append("The random resized crops, in which this run reads its training images, are not shown.")
+    sentences.append(
+      "The random resized crops, in which this run reads its training images, are not shown."
+    )
   if config.get("adversary", {}).get("steps", 0):
     sentences.append("The adversarial attacks of this training are not shown.")
   return " ".join(sentences)
 
 
 def _a_few(test: ArrayData) -> np.ndarray:
-  """The images that are corrupted, uint8 `[n, H, W, 3]`: always the same, so that one program serves all panels."""
+  """The images that are corrupted, uint8 `[n, H, W, 3]`: always the same, so that one program
+  serves all panels.
+  """
   return test.images[samples.one_per_class(test.labels)]
 
 
@@ -143,19 +196,35 @@ def _under(images: np.ndarray, name: str, severity: int) -> np.ndarray:
   return next(regenerate(images, name, severity))
 
 
-def _swap_table(test: np.ndarray, examples: list[dict], second_of: Callable[[dict], np.ndarray], title: str) -> str:
+def _swap_table(
+  test: np.ndarray, examples: list[dict], second_of: Callable[[dict], np.ndarray], title: str
+) -> str:
   rows = []
   # Exchanged small, large images show what it does to them as well.
-  small = "" if max(test.shape[1:3]) <= thumbnails.LARGEST else (
-      f", of the images at full size; the pictures are exchanged at {thumbnails.LARGEST} pixels")
+  small = (
+    ""
+    if max(test.shape[1:3]) <= thumbnails.LARGEST
+    else (
+      f", of the images at full size; the pictures are exchanged at {thumbnails.LARGEST} pixels"
+    )
+  )
   for number, example in enumerate(examples, 1):
-    pictures = swap_suite.panel(*(thumbnails.shrink(image) for image in (test[example["images"][0]],
-                                                                         second_of(example))))
+    pictures = swap_suite.panel(
+      *(thumbnails.shrink(image) for image in (test[example["images"][0]], second_of(example)))
+    )
     texts = [_answer(*pair) for pair in zip(example["predictions"], example["confidences"])]
     rows.append((f"pair {number}", list(zip(pictures, texts))))
   return html.picture_table(
-      ["", "first", "second", "phase of first, amplitude of second", "phase of second, amplitude of first"], rows,
-      f"Pairs of {title}; below each picture the predicted class and the confidence{small}")
+    [
+      "",
+      "first",
+      "second",
+      "phase of first, amplitude of second",
+      "phase of second, amplitude of first",
+    ],
+    rows,
+    f"Pairs of {title}; below each picture the predicted class and the confidence{small}",
+  )
 
 
 def _answer(prediction: int, confidence: float) -> str:

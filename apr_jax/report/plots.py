@@ -1,7 +1,7 @@
 """The charts of the report, as SVG.
 
-Series differ by colour (Okabe and Ito's, which colour-blind readers tell apart), and by line style and marker, or by
-hatching, so that a grey print shows them too.
+Series differ by colour (Okabe and Ito's, which colour-blind readers tell apart), and by line style
+and marker, or by hatching, so that a grey print shows them too.
 """
 
 import io
@@ -12,16 +12,25 @@ import numpy as np
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _LINES = ("-", "--", "-.", ":")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")  # not as many as colours: the two repeat apart
+# not as many as colours: the two repeat apart
+_HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
 _LEGEND_COLUMNS = 2
 
 Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 """{legend: (x, y)}."""
 
 
-def lines(series: Series, x_label: str, y_label: str, *, x_limits: tuple[float, float] | None = None,
-          y_limits: tuple[float, float] | None = None, diagonal: bool = False, markers: bool = False,
-          square: bool = False) -> bytes:
+def lines(
+  series: Series,
+  x_label: str,
+  y_label: str,
+  *,
+  x_limits: tuple[float, float] | None = None,
+  y_limits: tuple[float, float] | None = None,
+  diagonal: bool = False,
+  markers: bool = False,
+  square: bool = False,
+) -> bytes:
   """Lines in one frame.
 
   Args:
@@ -36,8 +45,16 @@ def lines(series: Series, x_label: str, y_label: str, *, x_limits: tuple[float, 
   if diagonal:
     axes.plot((0, 1), (0, 1), color="#888888", linewidth=1, zorder=0)
   for index, (name, (x, y)) in enumerate(series.items()):
-    axes.plot(x, y, label=name, color=_of(_COLOURS, index), linestyle=_of(_LINES, index), linewidth=1.8,
-              marker=_of(_MARKERS, index) if markers else None, markersize=4.5)
+    axes.plot(
+      x,
+      y,
+      label=name,
+      color=_of(_COLOURS, index),
+      linestyle=_of(_LINES, index),
+      linewidth=1.8,
+      marker=_of(_MARKERS, index) if markers else None,
+      markersize=4.5,
+    )
   axes.set(xlabel=x_label, ylabel=y_label)
   if x_limits:
     axes.set_xlim(x_limits)
@@ -61,20 +78,30 @@ def bars(names: Sequence[str], values: Mapping[str, Sequence[float]], x_label: s
   figure, axes = _figure(5.6, 0.8 + legend + len(names) * (0.12 + 0.17 * len(values)))
   places, height = np.arange(len(names)), 0.8 / len(values)
   for index, (name, lengths) in enumerate(values.items()):
-    axes.barh(places + (index - (len(values) - 1) / 2) * height, lengths, height, label=name,
-              facecolor=_of(_COLOURS, index), edgecolor="white", linewidth=0.5, hatch=_of(_HATCHES, index))
+    axes.barh(
+      places + (index - (len(values) - 1) / 2) * height,
+      lengths,
+      height,
+      label=name,
+      facecolor=_of(_COLOURS, index),
+      edgecolor="white",
+      linewidth=0.5,
+      hatch=_of(_HATCHES, index),
+    )
   axes.set_yticks(places, [name.replace("_", " ") for name in names])
   axes.invert_yaxis()
   axes.set(xlabel=x_label, xlim=(0, None))
   axes.grid(color="#dddddd", linewidth=0.6, axis="x")
   axes.set_axisbelow(True)
   if len(values) > 1:
-    figure.legend(loc="outside upper left", ncols=_LEGEND_COLUMNS, fontsize=8.5)  # above the bars, not on them
+    # above the bars, not on them
+    figure.legend(loc="outside upper left", ncols=_LEGEND_COLUMNS, fontsize=8.5)
   return _svg(figure)
 
 
 def square_map(values: np.ndarray, label: str, axis_label: str) -> bytes:
-  """A map with its centre at zero and the fixed scale 0 to 1, in shades that grow lighter with the value.
+  """A map with its centre at zero and the fixed scale 0 to 1, in shades that grow lighter with the
+  value.
 
   Args:
     values: float `[h, w]` in [0, 1].
@@ -82,16 +109,28 @@ def square_map(values: np.ndarray, label: str, axis_label: str) -> bytes:
     axis_label: of both axes.
   """
   figure, axes = _figure(4.8, 4.2)
-  reach = [half for length in reversed(values.shape) for half in (-(length // 2) - 0.5, (length - 1) // 2 + 0.5)]
-  picture = axes.imshow(values, cmap="cividis", vmin=0, vmax=1, interpolation="nearest",
-                        extent=(reach[0], reach[1], reach[3], reach[2]))
+  reach = [
+    half
+    for length in reversed(values.shape)
+    for half in (-(length // 2) - 0.5, (length - 1) // 2 + 0.5)
+  ]
+  picture = axes.imshow(
+    values,
+    cmap="cividis",
+    vmin=0,
+    vmax=1,
+    interpolation="nearest",
+    extent=(reach[0], reach[1], reach[3], reach[2]),
+  )
   axes.set(xlabel=f"horizontal {axis_label}", ylabel=f"vertical {axis_label}")
   figure.colorbar(picture, ax=axes, label=label)
   return _svg(figure)
 
 
 def _figure(width: float, height: float):
-  """A figure of that many inches with one frame; matplotlib is slow to import, and only needed here."""
+  """A figure of that many inches with one frame; matplotlib is slow to import, and only needed
+  here.
+  """
   from matplotlib.figure import Figure
 
   figure = Figure(figsize=(width, height), layout="constrained")

@@ -1,6 +1,7 @@
 """The sections that need nothing but `results.json`, of one run or of several side by side.
 
-To add one: write a function of the runs and add a line to `SECTIONS`. A run without the suite is left out of it.
+To add one: write a function of the runs and add a line to `SECTIONS`. A run without the suite is
+left out of it.
 """
 
 import math
@@ -14,17 +15,34 @@ from apr_jax.report import html, plots
 Runs = Mapping[str, dict]
 """{title of the run: its results.json}."""
 
-_OOD_COLUMNS = {"auroc": "AUROC", "tnr95": "TNR at 95 % TPR", "dtacc": "detection accuracy", "aupr_in": "AUPR in",
-                "aupr_out": "AUPR out", "oscr": "OSCR"}
-_CALIBRATION_COLUMNS = {"ece": "ECE", "rms": "RMS error", "ece_equal_mass": "ECE, equal mass",
-                        "rms_equal_mass": "RMS, equal mass", "nll": "NLL (nats)", "brier": "Brier"}
+_OOD_COLUMNS = {
+  "auroc": "AUROC",
+  "tnr95": "TNR at 95 % TPR",
+  "dtacc": "detection accuracy",
+  "aupr_in": "AUPR in",
+  "aupr_out": "AUPR out",
+  "oscr": "OSCR",
+}
+_CALIBRATION_COLUMNS = {
+  "ece": "ECE",
+  "rms": "RMS error",
+  "ece_equal_mass": "ECE, equal mass",
+  "rms_equal_mass": "RMS, equal mass",
+  "nll": "NLL (nats)",
+  "brier": "Brier",
+}
 _UNIT = (-0.02, 1.02)  # limits of axes from 0 to 1: what lies on the edge is not cut
 
 
 def clean(runs: Runs) -> str:
   """The error on the test images as they are."""
-  rows = [[name, section["error"], section.get("examples")] for name, section in _sections(runs, "clean").items()]
-  return html.section("Clean images", html.table(["run", "error %", "images"], rows)) if rows else ""
+  rows = [
+    [name, section["error"], section.get("examples")]
+    for name, section in _sections(runs, "clean").items()
+  ]
+  return (
+    html.section("Clean images", html.table(["run", "error %", "images"], rows)) if rows else ""
+  )
 
 
 def corruptions(runs: Runs) -> str:
@@ -38,37 +56,69 @@ def extra_corruptions(runs: Runs) -> str:
 
 
 def ood(runs: Runs) -> str:
-  """A table of all sets and scores, the protocols' means, what is missing, and the ROC curves of the headline score."""
+  """A table of all sets and scores, the protocols' means, what is missing, and the ROC curves of
+  the headline score.
+  """
   sections = _sections(runs, "ood")
   if not sections:
     return ""
   blocks = []
   for name, section in sections.items():
     headline = section.get("score", "headline")
-    rows = [[title, score, *(scores.get(column) for column in _OOD_COLUMNS), result.get("examples")]
-            for title, result in scored_sets(section).items()
-            for score, scores in _by_score(headline, result).items()]
+    rows = [
+      [title, score, *(scores.get(column) for column in _OOD_COLUMNS), result.get("examples")]
+      for title, result in scored_sets(section).items()
+      for score, scores in _by_score(headline, result).items()
+    ]
     empty = [None] * len(_OOD_COLUMNS)
     rows.append(["mean of all sets", headline, section.get("mean_auroc"), *empty])
     protocols = section.get("protocols", [])
-    rows += [[f"mean: {protocol['name']}", headline, protocol["mean_auroc"], *empty] for protocol in protocols]
-    blocks.append(html.table(["set", "score", *_OOD_COLUMNS.values(), "images"], rows,
-                             f"{_prefix(runs, name)}all in %, higher is better; no mean where a set is missing"))
-    blocks += [html.paragraph(f"{_prefix(runs, name)}{sentence}") for sentence in incomplete_ood(section)]
+    rows += [
+      [f"mean: {protocol['name']}", headline, protocol["mean_auroc"], *empty]
+      for protocol in protocols
+    ]
+    blocks.append(
+      html.table(
+        ["set", "score", *_OOD_COLUMNS.values(), "images"],
+        rows,
+        f"{_prefix(runs, name)}all in %, higher is better; no mean where a set is missing",
+      )
+    )
+    blocks += [
+      html.paragraph(f"{_prefix(runs, name)}{sentence}") for sentence in incomplete_ood(section)
+    ]
     for protocol in protocols:
-      blocks += [html.paragraph(f"{protocol['name']}: {title} is missing: {where}.")
-                 for title, where in protocol["missing"].items()]
+      blocks += [
+        html.paragraph(f"{protocol['name']}: {title} is missing: {where}.")
+        for title, where in protocol["missing"].items()
+      ]
   titles = dict.fromkeys(title for section in sections.values() for title in scored_sets(section))
   curves = []
   for title in titles:
-    shown = {name: section[title]["roc"] for name, section in sections.items() if "roc" in section.get(title, {})}
+    shown = {
+      name: section[title]["roc"]
+      for name, section in sections.items()
+      if "roc" in section.get(title, {})
+    }
     if not shown:  # results of earlier versions have none
       continue
-    picture = plots.lines({name: (roc["fpr"], roc["tpr"]) for name, roc in shown.items()},
-                          "accepted out-of-distribution images", "accepted in-distribution images",
-                          x_limits=_UNIT, y_limits=_UNIT, diagonal=True, square=True)
-    curves.append(html.vector_picture(picture, f"ROC curve against {title}", f"ROC against {title}; grey is chance."))
-  return html.section("Out-of-distribution detection", *blocks, html.side_by_side(*curves) if curves else "")
+    picture = plots.lines(
+      {name: (roc["fpr"], roc["tpr"]) for name, roc in shown.items()},
+      "accepted out-of-distribution images",
+      "accepted in-distribution images",
+      x_limits=_UNIT,
+      y_limits=_UNIT,
+      diagonal=True,
+      square=True,
+    )
+    curves.append(
+      html.vector_picture(
+        picture, f"ROC curve against {title}", f"ROC against {title}; grey is chance."
+      )
+    )
+  return html.section(
+    "Out-of-distribution detection", *blocks, html.side_by_side(*curves) if curves else ""
+  )
 
 
 def incomplete_ood(section: dict) -> list[str]:
@@ -78,7 +128,9 @@ def incomplete_ood(section: dict) -> list[str]:
     if protocol["missing"]:
       mean = protocol["mean_over_present"]
       over = "" if mean is None else f"; mean AUROC over those {mean:.2f} %"
-      sentences.append(f"{protocol['name']}: incomplete, {protocol['present']} of {len(protocol['sets'])} sets{over}.")
+      sentences.append(
+        f"{protocol['name']}: incomplete, {protocol['present']} of {len(protocol['sets'])} sets{over}."
+      )
   return sentences
 
 
@@ -92,42 +144,87 @@ def calibration(runs: Runs) -> str:
     fitted = section["temperature"]
     temperature = f"{fitted['value']:.2f}" + (" (a bound)" if fitted.get("at_bound") else "")
     if fitted.get("at_bound"):
-      notes.append(f"{_prefix(runs, name)}The temperature stands at a bound of its search: the fitted images have no "
-                   f"best one, as when all of them are classified correctly.")
-    for images, scores in (("clean", section["clean"]), ("corrupted", section["corruptions"]["mean"])):
+      notes.append(
+        f"{_prefix(runs, name)}The temperature stands at a bound of its search: the fitted images have no "
+        f"best one, as when all of them are classified correctly."
+      )
+    for images, scores in (
+      ("clean", section["clean"]),
+      ("corrupted", section["corruptions"]["mean"]),
+    ):
       half = scores.get("scored_half", {})
-      variants = {"all images": scores, "scored half, before": half.get("before"),
-                  f"scored half, temperature {temperature}": half.get("after")}
-      rows += [[f"{_prefix(runs, name)}{images}", which, *(_three(found.get(score)) for score in _CALIBRATION_COLUMNS)]
-               for which, found in variants.items() if found]
+      variants = {
+        "all images": scores,
+        "scored half, before": half.get("before"),
+        f"scored half, temperature {temperature}": half.get("after"),
+      }
+      rows += [
+        [
+          f"{_prefix(runs, name)}{images}",
+          which,
+          *(_three(found.get(score)) for score in _CALIBRATION_COLUMNS),
+        ]
+        for which, found in variants.items()
+        if found
+      ]
     if not section["corruptions"]["mean"].get("scored_half", {}).get("after"):
-      notes.append(f"{_prefix(runs, name)}No scores with the temperature on corrupted images: their order is not that "
-                   f"of the clean ones, so that half of the scored images would be copies of fitted ones.")
+      notes.append(
+        f"{_prefix(runs, name)}No scores with the temperature on corrupted images: their order is not that "
+        f"of the clean ones, so that half of the scored images would be copies of fitted ones."
+      )
     bins = {"clean": section["clean"]["reliability"]} | {
-        f"severity {severity}": section["corruptions"]["reliability"][severity - 1] for severity in (1, 3, 5)}
-    picture = plots.lines({title: _filled(found) for title, found in bins.items()}, "confidence", "accuracy",
-                          x_limits=_UNIT, y_limits=_UNIT, diagonal=True, markers=True, square=True)
-    diagrams.append(html.vector_picture(
-        picture, f"{_prefix(runs, name)}reliability diagram",
+      f"severity {severity}": section["corruptions"]["reliability"][severity - 1]
+      for severity in (1, 3, 5)
+    }
+    picture = plots.lines(
+      {title: _filled(found) for title, found in bins.items()},
+      "confidence",
+      "accuracy",
+      x_limits=_UNIT,
+      y_limits=_UNIT,
+      diagonal=True,
+      markers=True,
+      square=True,
+    )
+    diagrams.append(
+      html.vector_picture(
+        picture,
+        f"{_prefix(runs, name)}reliability diagram",
         f"{_prefix(runs, name)}accuracy of the predictions of each confidence, without temperature; below the grey "
-        f"line the network is overconfident. Corruptions are pooled."))
+        f"line the network is overconfident. Corruptions are pooled.",
+      )
+    )
   section = next(iter(sections.values()))
-  note = (f"{section['bins']} bins of confidence. The temperature is fitted on one half of the clean test images and "
-          f"scored on the other.")
-  return html.section("Calibration", html.paragraph(note), *map(html.paragraph, notes), html.table(
-      ["images", "scored", *_CALIBRATION_COLUMNS.values()], rows, "lower is better; corrupted: mean over all sets"),
-      html.side_by_side(*diagrams))
+  note = (
+    f"{section['bins']} bins of confidence. The temperature is fitted on one half of the clean test images and "
+    f"scored on the other."
+  )
+  return html.section(
+    "Calibration",
+    html.paragraph(note),
+    *map(html.paragraph, notes),
+    html.table(
+      ["images", "scored", *_CALIBRATION_COLUMNS.values()],
+      rows,
+      "lower is better; corrupted: mean over all sets",
+    ),
+    html.side_by_side(*diagrams),
+  )
 
 
 def fourier(runs: Runs) -> str:
   """The heat maps."""
   sections = _sections(runs, "fourier")
-  maps = [html.vector_picture(
+  maps = [
+    html.vector_picture(
       plots.square_map(fourier_map(runs[name]) / 100, "error", "frequency (cycles per image)"),
       f"{_prefix(runs, name)}Fourier heat map",
       f"{_prefix(runs, name)}error under each Fourier basis image of norm {section['norm']:.3g} per channel, "
       f"{section['examples']} images; mean {section['mean_error']:.1f} %, clean {section['clean_error']:.1f} %. Low "
-      f"frequencies are in the centre.") for name, section in sections.items()]
+      f"frequencies are in the centre.",
+    )
+    for name, section in sections.items()
+  ]
   return html.section("Sensitivity to each frequency", html.side_by_side(*maps)) if maps else ""
 
 
@@ -139,46 +236,110 @@ def swap(runs: Runs) -> str:
   inside, outside = [], []
   for name, section in sections.items():
     rates = section["in_distribution"]
-    inside.append([name, *(rates[key] for key in ("phase", "amplitude", "neither", "confidence")), rates["pairs"]])
-    outside += [[name, other, *(rates[role][key] for role in ("phase", "amplitude") for key in ("label", "confidence")),
-                 rates["pairs"]] for other, rates in section["out_of_distribution"].items()]
-  blocks = [html.table(
-      ["run", "label of the phase", "label of the amplitude", "neither", "confidence", "pairs"], inside,
-      "Two test images of different classes: whose label is predicted, in %")]
+    inside.append(
+      [
+        name,
+        *(rates[key] for key in ("phase", "amplitude", "neither", "confidence")),
+        rates["pairs"],
+      ]
+    )
+    outside += [
+      [
+        name,
+        other,
+        *(rates[role][key] for role in ("phase", "amplitude") for key in ("label", "confidence")),
+        rates["pairs"],
+      ]
+      for other, rates in section["out_of_distribution"].items()
+    ]
+  blocks = [
+    html.table(
+      ["run", "label of the phase", "label of the amplitude", "neither", "confidence", "pairs"],
+      inside,
+      "Two test images of different classes: whose label is predicted, in %",
+    )
+  ]
   if outside:
-    blocks.append(html.table(
-        ["run", "other image from", "test image gives phase", "confidence", "it gives amplitude", "confidence",
-         "pairs"], outside, "A test image and an out-of-distribution image: the test image's label is predicted, in %"))
-  blocks += [html.paragraph(f"{name}: {other} is missing: {why}.") for name, section in sections.items()
-             for other, why in section.get("missing", {}).items()]
+    blocks.append(
+      html.table(
+        [
+          "run",
+          "other image from",
+          "test image gives phase",
+          "confidence",
+          "it gives amplitude",
+          "confidence",
+          "pairs",
+        ],
+        outside,
+        "A test image and an out-of-distribution image: the test image's label is predicted, in %",
+      )
+    )
+  blocks += [
+    html.paragraph(f"{name}: {other} is missing: {why}.")
+    for name, section in sections.items()
+    for other, why in section.get("missing", {}).items()
+  ]
   return html.section("Amplitude and phase", *blocks)
 
 
 SECTIONS: tuple[Callable[[Runs], str], ...] = (
-    clean, corruptions, extra_corruptions, ood, calibration, fourier, swap)
+  clean,
+  corruptions,
+  extra_corruptions,
+  ood,
+  calibration,
+  fourier,
+  swap,
+)
 
 
 def _corruption_section(runs: Runs, suite: str, title: str) -> str:
   """The error of each corruption and severity as a map, and the means over severities as bars."""
-  sections = {name: section for name, section in _sections(runs, suite).items() if section.get("by_corruption")}
+  sections = {
+    name: section
+    for name, section in _sections(runs, suite).items()
+    if section.get("by_corruption")
+  }
   if not sections:
     return ""
-  largest = max(max(errors) for section in sections.values() for errors in section["by_corruption"].values())
+  largest = max(
+    max(errors) for section in sections.values() for errors in section["by_corruption"].values()
+  )
   largest = 10 * math.ceil(largest / 10) or 10
   header = ["corruption", *(f"severity {severity}" for severity in SEVERITIES), "mean"]
-  maps = [html.heat_table(
-      header, [(corruption.replace("_", " "), [*errors, _mean(errors)])
-               for corruption, errors in section["by_corruption"].items()], largest,
+  maps = [
+    html.heat_table(
+      header,
+      [
+        (corruption.replace("_", " "), [*errors, _mean(errors)])
+        for corruption, errors in section["by_corruption"].items()
+      ],
+      largest,
       f"{_prefix(runs, name)}error in %, {section['examples']} images per set, source: {section['source']}; white is "
-      f"0, the darkest shade {largest} %") for name, section in sections.items()]
-  means = {name: {corruption: _mean(errors) for corruption, errors in section["by_corruption"].items()}
-           for name, section in sections.items()}
-  chart = plots.bars([*next(iter(means.values()))], {name: [*values.values()] for name, values in means.items()},
-                     "error, mean over severities (%)")
+      f"0, the darkest shade {largest} %",
+    )
+    for name, section in sections.items()
+  ]
+  means = {
+    name: {corruption: _mean(errors) for corruption, errors in section["by_corruption"].items()}
+    for name, section in sections.items()
+  }
+  chart = plots.bars(
+    [*next(iter(means.values()))],
+    {name: [*values.values()] for name, values in means.items()},
+    "error, mean over severities (%)",
+  )
   regenerated = any(section["source"] == "regenerated" for section in sections.values())
   note = "Corruptions regenerated from the test images are not comparable with published scores."
-  return html.section(title, html.paragraph(note) if regenerated else "", *maps, html.vector_picture(
-      chart, f"{title}: mean error of each", "Mean over the five severities; shorter is better."))
+  return html.section(
+    title,
+    html.paragraph(note) if regenerated else "",
+    *maps,
+    html.vector_picture(
+      chart, f"{title}: mean error of each", "Mean over the five severities; shorter is better."
+    ),
+  )
 
 
 def _sections(runs: Runs, suite: str) -> dict[str, dict]:
@@ -192,14 +353,18 @@ def _prefix(runs: Runs, name: str) -> str:
 
 def _by_score(headline: str, result: dict) -> dict[str, dict]:
   """{name of the score: its metrics}, the headline first."""
-  return {headline: result} | {name: scores for name, scores in result.items()
-                               if isinstance(scores, dict) and name != "roc"}
+  return {headline: result} | {
+    name: scores for name, scores in result.items() if isinstance(scores, dict) and name != "roc"
+  }
 
 
 def _filled(bins: dict) -> tuple[list[float], list[float]]:
   """Confidence and accuracy of the bins that hold images."""
-  filled = [(confidence, accuracy) for count, confidence, accuracy
-            in zip(bins["count"], bins["confidence"], bins["accuracy"]) if count]
+  filled = [
+    (confidence, accuracy)
+    for count, confidence, accuracy in zip(bins["count"], bins["confidence"], bins["accuracy"])
+    if count
+  ]
   return [confidence for confidence, _ in filled], [accuracy for _, accuracy in filled]
 
 

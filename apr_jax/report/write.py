@@ -19,8 +19,14 @@ from apr_jax.training.workdir import write_text
 REPORT = "report.html"
 
 
-def write_report(folder: pathlib.Path, workdir: pathlib.Path, results: dict, classifier: LoadedClassifier,
-                 task: Task, original: Mapping[str, Any] | None = None) -> None:
+def write_report(
+  folder: pathlib.Path,
+  workdir: pathlib.Path,
+  results: dict,
+  classifier: LoadedClassifier,
+  task: Task,
+  original: Mapping[str, Any] | None = None,
+) -> None:
   """Writes `folder/report.html`.
 
   Args:
@@ -29,50 +35,79 @@ def write_report(folder: pathlib.Path, workdir: pathlib.Path, results: dict, cla
     results: as in `results.json`.
     classifier: the network.
     task: what it was evaluated on.
-    original: the nested values of the configuration file of the run's name, for what the run changes in it; None if
-      it is not there: then no difference to published numbers is shown.
+    original: the nested values of the configuration file of the run's name, for what the run
+      changes in it; None if it is not there: then no difference to published numbers is shown.
   """
   scores = Scores(workdir, results)
   runs = {scores.title: results}
-  write_text(folder / REPORT, html.page(f"{scores.title}: evaluation", [
-      _headline(table.make_rows([table.entry_of(scores, original)]), runs), *(section(runs) for section in SECTIONS),
-      *(panels.draw(title, classifier, task, results) for title in panels.PANELS),
-      training.curves(workdir), _about(runs)]))
+  write_text(
+    folder / REPORT,
+    html.page(
+      f"{scores.title}: evaluation",
+      [
+        _headline(table.make_rows([table.entry_of(scores, original)]), runs),
+        *(section(runs) for section in SECTIONS),
+        *(panels.draw(title, classifier, task, results) for title in panels.PANELS),
+        training.curves(workdir),
+        _about(runs),
+      ],
+    ),
+  )
 
 
 def comparison_page(all_scores: Sequence[Scores], rows: Sequence[table.Row]) -> str:
   """The page of several runs, side by side; `rows` is their table."""
   runs = dict(zip(_titles(all_scores), (scores.results for scores in all_scores)))
-  return html.page(f"Comparison of {len(runs)} runs", [
-      _headline(rows, runs), *(section(runs) for section in SECTIONS), _about(runs)])
+  return html.page(
+    f"Comparison of {len(runs)} runs",
+    [_headline(rows, runs), *(section(runs) for section in SECTIONS), _about(runs)],
+  )
 
 
 def _titles(all_scores: Sequence[Scores]) -> list[str]:
-  """The experiments' names, and behind those that appear several times what tells the runs apart."""
+  """The experiments' names, and behind those that appear several times what tells the runs
+  apart.
+  """
   titles = []
   for scores in all_scores:
     alike = [other for other in all_scores if other.title == scores.title]
     networks = {other.config["model"]["name"] for other in alike}
     seeds = {other.config["seed"] for other in alike}
     differing = ([scores.config["model"]["name"]] if len(networks) > 1 else []) + (
-        [f"seed {scores.config['seed']}"] if len(seeds) > 1 else [])
+      [f"seed {scores.config['seed']}"] if len(seeds) > 1 else []
+    )
     titles.append(f"{scores.title} ({', '.join(differing)})" if differing else scores.title)
-  return [title if titles.count(title) == 1 else f"{title} ({scores.folder})"
-          for title, scores in zip(titles, all_scores)]
+  return [
+    title if titles.count(title) == 1 else f"{title} ({scores.folder})"
+    for title, scores in zip(titles, all_scores)
+  ]
 
 
 def _headline(rows: Sequence[table.Row], runs: Runs) -> str:
-  """The scores beside the published ones; of a single run below each other. Its notes are text, which is long."""
+  """The scores beside the published ones; of a single run below each other. Its notes are text,
+  which is long.
+  """
   header, *lines = (line[:-1] for line in table.to_lines(rows))
   if len(lines) == 1:
     header, *lines = zip(header, lines[0])
-  notes = [html.paragraph(f"{row.label}, {row.network}: {'; '.join(row.notes)}.") for row in rows if row.notes]
-  notes += [html.paragraph(f"{f'{name}: ' if len(runs) > 1 else ''}out-of-distribution scores of {sentence}")
-            for name, results in runs.items() for sentence in incomplete_ood(results.get("ood", {}))]
+  notes = [
+    html.paragraph(f"{row.label}, {row.network}: {'; '.join(row.notes)}.")
+    for row in rows
+    if row.notes
+  ]
+  notes += [
+    html.paragraph(
+      f"{f'{name}: ' if len(runs) > 1 else ''}out-of-distribution scores of {sentence}"
+    )
+    for name, results in runs.items()
+    for sentence in incomplete_ood(results.get("ood", {}))
+  ]
   return html.section("Scores", html.table(header, lines), *notes)
 
 
 def _about(runs: Runs) -> str:
   """What the results depend on."""
-  return html.section("Configuration and versions", *(
-      html.details(name, json.dumps(results["meta"], indent=2)) for name, results in runs.items()))
+  return html.section(
+    "Configuration and versions",
+    *(html.details(name, json.dumps(results["meta"], indent=2)) for name, results in runs.items()),
+  )

@@ -1,9 +1,10 @@
 """Trains and evaluates one run of a sweep; started by `apr_jax.sweep`, in a process of its own:
 
-    python -m apr_jax.sweeping.one_run --config FILE --set KEY=VALUE ... --workdir DIR --suites clean,ood
+    python -m apr_jax.sweeping.one_run --config FILE --set KEY=VALUE ... --workdir DIR --suites
+    clean,ood
 
-That is `train.py`, then `evaluate.py`. Standard input is a pipe that the sweep holds open: at its end the sweep has
-died, and this process saves its state and stops too.
+That is `train.py`, then `evaluate.py`. Standard input is a pipe that the sweep holds open: at its
+end the sweep has died, and this process saves its state and stops too.
 """
 
 import os
@@ -36,11 +37,17 @@ def complete(config: ml_collections.ConfigDict, workdir: str, suites: Sequence[s
     Interrupted: SIGTERM or SIGINT arrived in training.
   """
   loop.train(config, workdir)
-  results = runner.evaluate(workdir, suites=tuple(suites),
-                            ood_sets=config.evaluation.ood_sets, batch_size=config.evaluation.batch_size)
+  results = runner.evaluate(
+    workdir,
+    suites=tuple(suites),
+    ood_sets=config.evaluation.ood_sets,
+    batch_size=config.evaluation.batch_size,
+  )
   print("\n".join(runner.summary_lines(results)), flush=True)
-  write_json(pathlib.Path(workdir) / plan.DONE,
-             {"config": plan.json_config(config), "step": checkpoint.latest_step(workdir)})
+  write_json(
+    pathlib.Path(workdir) / plan.DONE,
+    {"config": plan.json_config(config), "step": checkpoint.latest_step(workdir)},
+  )
 
 
 def _main() -> None:

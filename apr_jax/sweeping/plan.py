@@ -1,4 +1,6 @@
-"""The runs of a sweep: configurations × networks × seeds, each with its folder, and whether it is done."""
+"""The runs of a sweep: configurations × networks × seeds, each with its folder, and whether it is
+done.
+"""
 
 import dataclasses
 import glob
@@ -18,7 +20,9 @@ from apr_jax.training import checkpoint
 from apr_jax.training.workdir import CHANGE_NOTHING
 
 DONE = "sweep.json"
-"""What `one_run` writes when a run is trained and evaluated: {"config": as it was asked for, "step": the last}."""
+"""What `one_run` writes when a run is trained and evaluated: {"config": as it was asked for,
+"step": the last}.
+"""
 
 _BY_FLAG = {"model.name": "--models", "seed": "--seeds", "name": None}
 
@@ -31,7 +35,8 @@ class Run:
     file: its configuration file.
     overrides: "KEY=VALUE" each, network and seed among them.
     config: the configuration that they give.
-    changes: what the sweep changes in the file, apart from network and seed: "epochs=1"; "" for nothing.
+    changes: what the sweep changes in the file, apart from network and seed: "epochs=1"; "" for
+      nothing.
     folder: of the run.
   """
 
@@ -42,31 +47,49 @@ class Run:
   folder: pathlib.Path
 
   def finished(self, suites: Sequence[str]) -> Scores | None:
-    """The scores of a run that is trained to its last step and evaluated there on these suites, else None.
+    """The scores of a run that is trained to its last step and evaluated there on these suites,
+    else None.
 
-    They must be those that an evaluation would give now: of all images, and of corruptions from the same source.
+    They must be those that an evaluation would give now: of all images, and of corruptions from the
+    same source.
     """
     wanted, settings = self.config.to_dict(), self.config.data
     try:
       mark = json.loads((self.folder / DONE).read_text(encoding="utf-8"))
       scores = read_scores(self.folder)
       meta = scores.results["meta"]
-      whole = mark["step"] == meta["step"] == checkpoint.latest_step(self.folder) and scores.limit is None
-      # The mark says that the training has ended; the results, which evaluate.py rewrites, what was scored.
+      whole = (
+        mark["step"] == meta["step"] == checkpoint.latest_step(self.folder) and scores.limit is None
+      )
+      # The mark says that the training has ended; the results, which evaluate.py rewrites, what was
+      # scored.
       same = not deviations(mark["config"], wanted, CHANGE_NOTHING) and not deviations(
-          scores.config, wanted, CHANGE_NOTHING)
+        scores.config, wanted, CHANGE_NOTHING
+      )
       same &= meta["corruptions"] == corruption_sources.describe(settings.name, settings.data_dir)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # a UserError is a ValueError
+    except (
+      OSError,
+      ValueError,
+      KeyError,
+      TypeError,
+      AttributeError,
+    ):  # a UserError is a ValueError
       return None
     return scores if whole and same and set(suites) <= scores.results.keys() else None
 
 
-def make_plan(patterns: Sequence[str], networks: Sequence[str], seeds: Sequence[str], overrides: Sequence[str],
-              workdir: str) -> list[Run]:
+def make_plan(
+  patterns: Sequence[str],
+  networks: Sequence[str],
+  seeds: Sequence[str],
+  overrides: Sequence[str],
+  workdir: str,
+) -> list[Run]:
   """All runs of a sweep, seeds innermost.
 
   Args:
-    patterns: configuration files, with * and ? as in a shell. "base.py" and "*_base.py" are no experiments.
+    patterns: configuration files, with * and ? as in a shell. "base.py" and "*_base.py" are no
+    experiments.
     networks: names in the zoo; none = each configuration's own.
     seeds: whole numbers, as strings.
     overrides: "KEY=VALUE" each, for all runs.
@@ -78,15 +101,19 @@ def make_plan(patterns: Sequence[str], networks: Sequence[str], seeds: Sequence[
   for network in networks:
     lookup(models.NETWORKS, network, "network in --models")
   if not seeds or not all(seed.strip().isdecimal() for seed in seeds):
-    raise UserError(f"--seeds takes whole numbers from 0 on, separated by commas, got {','.join(seeds)!r}")
+    raise UserError(
+      f"--seeds takes whole numbers from 0 on, separated by commas, got {','.join(seeds)!r}"
+    )
   for override in overrides:
     _check_override(override)
   runs, files = [], {}
   for file in _files(patterns):
     original = cli.load_config(file)
     if files.setdefault(original.name, file) != file:
-      raise UserError(f"{files[original.name]} and {file} are both called {original.name}, which names the folders "
-                      f"of their runs; rename one of them")
+      raise UserError(
+        f"{files[original.name]} and {file} are both called {original.name}, which names the folders "
+        f"of their runs; rename one of them"
+      )
     for network in dict.fromkeys(networks or [original.model.name]):
       for seed in dict.fromkeys(int(seed) for seed in seeds):
         own = (*overrides, f"model.name={network}", f"seed={seed}")
@@ -109,8 +136,10 @@ def _files(patterns: Sequence[str]) -> list[str]:
   for pattern in patterns:
     found = [file for file in sorted(glob.glob(pattern)) if not _is_base(pathlib.Path(file).stem)]
     if not found:
-      raise UserError(f"no configuration matches {pattern!r} in --configs; give files, such as "
-                      f"'configs/cifar10_*.py' (base files are no experiments)")
+      raise UserError(
+        f"no configuration matches {pattern!r} in --configs; give files, such as "
+        f"'configs/cifar10_*.py' (base files are no experiments)"
+      )
     files += map(os.path.normpath, found)
   return list(dict.fromkeys(files))
 
@@ -131,5 +160,7 @@ def _check_override(override: str) -> None:
   if not equals or not key:
     raise UserError(f"--set takes KEY=VALUE, such as --set epochs=100, got {override!r}")
   if key in _BY_FLAG:
-    raise UserError(f"--set {key} would give all runs the same one; "
-                    + (f"use {_BY_FLAG[key]}" if _BY_FLAG[key] else "the configuration file names them"))
+    raise UserError(
+      f"--set {key} would give all runs the same one; "
+      + (f"use {_BY_FLAG[key]}" if _BY_FLAG[key] else "the configuration file names them")
+    )

@@ -23,8 +23,10 @@ class Stopped(Exception):
   """SIGINT or SIGTERM arrived; the run of the moment has stopped too."""
 
   def __init__(self, number: int):
-    super().__init__(f"stopped by {signal.Signals(number).name}; what is finished is saved: the same command goes "
-                     f"on")
+    super().__init__(
+      f"stopped by {signal.Signals(number).name}; what is finished is saved: the same command goes "
+      f"on"
+    )
     self.exit_code = 128 + number
 
 
@@ -42,13 +44,17 @@ def only_sweep(workdir: pathlib.Path) -> Iterator[int]:
     workdir.mkdir(parents=True, exist_ok=True)
     lock = (workdir / _LOCK).open("ab")
   except OSError as error:
-    raise UserError(f"the folder {workdir} cannot be written: {one_line(error)}; use another --workdir") from error
+    raise UserError(
+      f"the folder {workdir} cannot be written: {one_line(error)}; use another --workdir"
+    ) from error
   with lock:
     try:
       fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-      raise UserError(f"another sweep, or a run of one that was killed, is still at work in {workdir}; wait until "
-                      f"it has stopped, or use another --workdir") from error
+      raise UserError(
+        f"another sweep, or a run of one that was killed, is still at work in {workdir}; wait until "
+        f"it has stopped, or use another --workdir"
+      ) from error
     yield lock.fileno()
 
 
@@ -82,8 +88,13 @@ def execute(run: Run, suites: Sequence[str], lock: int) -> str | None:
   Raises:
     Stopped: by a signal; the process has saved its state and is gone.
   """
-  command = [*COMMAND, f"--config={run.file}", *(f"--set={override}" for override in run.overrides),
-             f"--workdir={run.folder}", f"--suites={','.join(suites)}"]
+  command = [
+    *COMMAND,
+    f"--config={run.file}",
+    *(f"--set={override}" for override in run.overrides),
+    f"--workdir={run.folder}",
+    f"--suites={','.join(suites)}",
+  ]
   try:
     run.folder.mkdir(parents=True, exist_ok=True)
     log = (run.folder / LOG).open("ab")
@@ -92,7 +103,9 @@ def execute(run: Run, suites: Sequence[str], lock: int) -> str | None:
   with log:
     start = log.tell()
     try:
-      process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[lock])
+      process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[lock]
+      )
     except OSError as error:
       return f"its process cannot be started: {one_line(error)}"
     with process:
@@ -116,7 +129,7 @@ def _wait(process: subprocess.Popen, log: pathlib.Path, start: int) -> int:
     try:
       return process.wait(_LOOK_EVERY if terminal else None)
     except subprocess.TimeoutExpired:
-      line = _last_line(log, start)[:shutil.get_terminal_size().columns - 1]
+      line = _last_line(log, start)[: shutil.get_terminal_size().columns - 1]
       print(f"\r\033[K{line}", end="", flush=True)  # over the line before
     finally:
       if terminal and process.returncode is not None:
@@ -134,7 +147,9 @@ def _stop(process: subprocess.Popen) -> None:
 
 
 def _last_line(log: pathlib.Path, start: int) -> str:
-  """The last line that is not empty of what was written from byte `start` on, at most 300 characters."""
+  """The last line that is not empty of what was written from byte `start` on, at most 300
+  characters.
+  """
   with log.open("rb") as file:
     size = file.seek(0, os.SEEK_END)
     file.seek(max(start, size - 4096))

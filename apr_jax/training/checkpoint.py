@@ -1,8 +1,8 @@
 """Checkpoints of a run, in `WORKDIR/checkpoints`, written by Orbax in the background.
 
-A checkpoint has two parts: "model" (params, batch_stats), which is all that evaluation needs, and "training" (step,
-key_data, opt_state), which a run needs to continue. Orbax writes under a temporary name and renames when all is on
-disk, so a killed run leaves whole checkpoints only.
+A checkpoint has two parts: "model" (params, batch_stats), which is all that evaluation needs, and
+"training" (step, key_data, opt_state), which a run needs to continue. Orbax writes under a
+temporary name and renames when all is on disk, so a killed run leaves whole checkpoints only.
 """
 
 import pathlib
@@ -30,7 +30,9 @@ class Checkpoints:
   def __init__(self, workdir: str | pathlib.Path, keep: int = 1):
     # Orbax wants an absolute path, and fails in a background thread if it does not get one.
     self._folder = pathlib.Path(workdir).absolute() / FOLDER
-    options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=False, enable_async_checkpointing=True)
+    options = ocp.CheckpointManagerOptions(
+      max_to_keep=keep, create=False, enable_async_checkpointing=True
+    )
     self._folder.mkdir(parents=True, exist_ok=True)
     self._manager = ocp.CheckpointManager(self._folder, options=options)
 
@@ -46,15 +48,20 @@ class Checkpoints:
 
   def save(self, step: int, state: TrainState) -> None:
     """Writes the state in the background; returns when it is safe to donate it."""
-    items = {name: ocp.args.StandardSave(tree) for name, tree in parallel.as_global(_items(state)).items()}
+    items = {
+      name: ocp.args.StandardSave(tree) for name, tree in parallel.as_global(_items(state)).items()
+    }
     self._manager.save(step, args=ocp.args.Composite(**items))
 
   def save_variables(self, step: int, variables: dict[str, Any]) -> None:
-    """Writes a checkpoint that has the part "model" alone, of replicated params and batch_stats, in the background.
+    """Writes a checkpoint that has the part "model" alone, of replicated params and batch_stats, in
+    the background.
 
     It can be evaluated; a run cannot continue from it.
     """
-    self._manager.save(step, args=ocp.args.Composite(model=ocp.args.StandardSave(parallel.as_global(variables))))
+    self._manager.save(
+      step, args=ocp.args.Composite(model=ocp.args.StandardSave(parallel.as_global(variables)))
+    )
 
   def restore(self, create: Callable[[], TrainState]) -> TrainState:
     """The newest checkpoint, replicated on all devices.
@@ -81,12 +88,17 @@ class Checkpoints:
 
   def _restore(self, abstract: dict[str, Any]) -> dict[str, Any]:
     step = self.latest_step()
-    items = {name: ocp.args.StandardRestore(tree) for name, tree in parallel.as_replicated(abstract).items()}
+    items = {
+      name: ocp.args.StandardRestore(tree)
+      for name, tree in parallel.as_replicated(abstract).items()
+    }
     try:
       return dict(self._manager.restore(step, args=ocp.args.Composite(**items)))
     except (ValueError, KeyError, OSError) as error:
-      raise UserError(f"the checkpoint {self._folder / str(step)} cannot be read: {one_line(error)}; "
-                      f"delete that folder to use the one before it, if any") from error
+      raise UserError(
+        f"the checkpoint {self._folder / str(step)} cannot be read: {one_line(error)}; "
+        f"delete that folder to use the one before it, if any"
+      ) from error
 
 
 def exists(workdir: str | pathlib.Path) -> bool:
@@ -95,12 +107,20 @@ def exists(workdir: str | pathlib.Path) -> bool:
 
 
 def latest_step(workdir: str | pathlib.Path) -> int | None:
-  """The step of the newest whole checkpoint of a workdir, or None; reads names alone and writes nothing."""
+  """The step of the newest whole checkpoint of a workdir, or None; reads names alone and writes
+  nothing.
+  """
   folder = pathlib.Path(workdir) / FOLDER
-  steps = [int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()] if folder.is_dir() else []
+  steps = (
+    [int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()]
+    if folder.is_dir()
+    else []
+  )
   return max(steps, default=None)
 
 
 def _items(state: TrainState) -> dict[str, Any]:
-  return {"model": state.variables,
-          "training": {"step": state.step, "key_data": state.key_data, "opt_state": state.opt_state}}
+  return {
+    "model": state.variables,
+    "training": {"step": state.step, "key_data": state.key_data, "opt_state": state.opt_state},
+  }

@@ -1,13 +1,14 @@
-"""What a run writes down: `metrics.jsonl`, TensorBoard events, and lines or a progress bar for the reader.
+"""What a run writes down: `metrics.jsonl`, TensorBoard events, and lines or a progress bar for the
+reader.
 
 `metrics.jsonl` has one line per logged window of training steps and one per evaluation:
 
     {"kind": "train", "step", "epoch", "loss", "accuracy", "learning_rate", "images_per_second"}
     {"kind": "eval", "step", "epoch", "clean_error"}
 
-`step` counts finished steps, `epoch` is a fraction, accuracies and errors are in percent. Runs on a stream also have
-"input_wait", the percentage of the window's time in which the devices had nothing to do for want of images.
-TensorBoard also shows images, which `metrics.jsonl` does not hold.
+`step` counts finished steps, `epoch` is a fraction, accuracies and errors are in percent. Runs on a
+stream also have "input_wait", the percentage of the window's time in which the devices had nothing
+to do for want of images. TensorBoard also shows images, which `metrics.jsonl` does not hold.
 """
 
 import json
@@ -25,7 +26,9 @@ METRICS = "metrics.jsonl"
 
 
 def _tensorboardx() -> types.ModuleType:
-  """tensorboardX without PyTorch, which it would import if it is there: seconds, for tensors that no run has."""
+  """tensorboardX without PyTorch, which it would import if it is there: seconds, for tensors that
+  no run has.
+  """
   absent = object()
   torch = sys.modules.get("torch", absent)
   sys.modules["torch"] = None  # importing it raises ImportError
@@ -42,7 +45,8 @@ def _tensorboardx() -> types.ModuleType:
 class Logs:
   """The logs of one workdir, from `step` on; a context manager that flushes and closes them.
 
-  A run that continues from a checkpoint repeats the steps after it: their earlier lines are dropped.
+  A run that continues from a checkpoint repeats the steps after it: their earlier lines are
+  dropped.
 
   Args:
     workdir: folder of the run.
@@ -50,11 +54,20 @@ class Logs:
     total_steps: of the run.
     batch_size: images per step, for images/s.
     quiet: write the files only.
-    primary: whether this process is the one of the run that writes and prints; the others do neither.
+    primary: whether this process is the one of the run that writes and prints; the others do
+      neither.
   """
 
-  def __init__(self, workdir: pathlib.Path, step: int, total_steps: int, batch_size: int, *, quiet: bool = False,
-               primary: bool = True):
+  def __init__(
+    self,
+    workdir: pathlib.Path,
+    step: int,
+    total_steps: int,
+    batch_size: int,
+    *,
+    quiet: bool = False,
+    primary: bool = True,
+  ):
     self._file = self._tensorboard = self._bar = self._input_wait = self._stopped = None
     self._total_steps, self._batch_size = total_steps, batch_size
     self._quiet = quiet or not primary
@@ -63,7 +76,9 @@ class Logs:
       self._file = (workdir / METRICS).open("a", encoding="utf-8")
       self._tensorboard = _tensorboardx().SummaryWriter(str(workdir), purge_step=step + 1)
     if not self._quiet and sys.stderr.isatty():
-      self._bar = tqdm.tqdm(total=total_steps * batch_size, initial=step * batch_size, unit="img", unit_scale=True)
+      self._bar = tqdm.tqdm(
+        total=total_steps * batch_size, initial=step * batch_size, unit="img", unit_scale=True
+      )
     self.restart_clock(step)
 
   def __enter__(self) -> "Logs":
@@ -97,22 +112,31 @@ class Logs:
   def train(self, step: int, epoch: float, values: dict[str, float]) -> None:
     """Logs a window of training steps that ends at `step`."""
     seconds = time.perf_counter() - self._since
-    rate = (step - self._since_step) * self._batch_size / seconds if step > self._since_step else 0.0
+    rate = (
+      (step - self._since_step) * self._batch_size / seconds if step > self._since_step else 0.0
+    )
     waited = {} if self._input_wait is None else {"input_wait": 100 * self._input_wait / seconds}
     self._write("train", step, epoch, values | {"images_per_second": rate} | waited)
     if self._bar is not None:
       self._bar.update(step * self._batch_size - self._bar.n)
-      self._bar.set_postfix_str(f"epoch {epoch:.1f}, loss {values['loss']:.3f}, accuracy {values['accuracy']:.1f} %")
+      self._bar.set_postfix_str(
+        f"epoch {epoch:.1f}, loss {values['loss']:.3f}, accuracy {values['accuracy']:.1f} %"
+      )
     left = (self._total_steps - step) * self._batch_size
     remaining = f", {left / rate:.0f} s left" if rate else ""
-    self.say(f"step {step}/{self._total_steps}, epoch {epoch:.1f}: loss {values['loss']:.3f}, "
-             f"accuracy {values['accuracy']:.1f} %, {rate:.0f} images/s{remaining}", unless_bar=True)
+    self.say(
+      f"step {step}/{self._total_steps}, epoch {epoch:.1f}: loss {values['loss']:.3f}, "
+      f"accuracy {values['accuracy']:.1f} %, {rate:.0f} images/s{remaining}",
+      unless_bar=True,
+    )
     self.restart_clock(step)
 
   def evaluation(self, step: int, epoch: float, values: dict[str, float]) -> None:
     """Logs an evaluation after `step`."""
     self._write("eval", step, epoch, values)
-    self.say(f"step {step}/{self._total_steps}, epoch {epoch:.1f}: clean error {values['clean_error']:.2f} %")
+    self.say(
+      f"step {step}/{self._total_steps}, epoch {epoch:.1f}: clean error {values['clean_error']:.2f} %"
+    )
 
   def image(self, step: int, name: str, pixels: np.ndarray) -> None:
     """Shows an image uint8 `[H, W, 3]` in TensorBoard."""
@@ -139,15 +163,17 @@ class Logs:
 
 
 def read_metrics(path: pathlib.Path) -> list[dict]:
-  """The lines of a `metrics.jsonl`, [] without the file. Half of a killed run's last line, or one not of ours, is left
-  out.
+  """The lines of a `metrics.jsonl`, [] without the file. Half of a killed run's last line, or one
+  not of ours, is left out.
   """
   return [values for _, values in _lines(path)]
 
 
 def _drop_after(path: pathlib.Path, step: int) -> None:
   if path.exists():
-    write_text(path, "".join(line + "\n" for line, values in _lines(path) if values["step"] <= step))
+    write_text(
+      path, "".join(line + "\n" for line, values in _lines(path) if values["step"] <= step)
+    )
 
 
 def _lines(path: pathlib.Path) -> list[tuple[str, dict]]:
@@ -162,6 +188,9 @@ def _values(line: str) -> dict | None:
     values = json.loads(line)
   except ValueError:
     return None
-  ours = isinstance(values, dict) and isinstance(values.get("kind"), str) and all(
-      isinstance(values.get(key), (int, float)) for key in ("step", "epoch"))
+  ours = (
+    isinstance(values, dict)
+    and isinstance(values.get("kind"), str)
+    and all(isinstance(values.get(key), (int, float)) for key in ("step", "epoch"))
+  )
   return values if ours else None

@@ -10,7 +10,8 @@ def step_decay(peak: float, settings, steps_per_epoch: int, total_steps: int) ->
   """Multiplies the rate by `factor` at each of `boundaries_epochs`."""
   del total_steps
   return optax.piecewise_constant_schedule(
-      peak, {round(epoch * steps_per_epoch): settings.factor for epoch in settings.boundaries_epochs})
+    peak, {round(epoch * steps_per_epoch): settings.factor for epoch in settings.boundaries_epochs}
+  )
 
 
 def cosine(peak: float, settings, steps_per_epoch: int, total_steps: int) -> optax.Schedule:
@@ -30,11 +31,14 @@ def constant(peak: float, settings, steps_per_epoch: int, total_steps: int) -> o
 SCHEDULES = {"step": step_decay, "cosine": cosine, "constant": constant}
 
 
-def make_schedule(settings, learning_rate: float, steps_per_epoch: int, total_steps: int) -> optax.Schedule:
+def make_schedule(
+  settings, learning_rate: float, steps_per_epoch: int, total_steps: int
+) -> optax.Schedule:
   """The learning rate as a function of the step.
 
   Args:
-    settings: `config.schedule`. During its `warmup_epochs` the rate rises linearly from zero to the schedule's.
+    settings: `config.schedule`. During its `warmup_epochs` the rate rises linearly from zero to the
+    schedule's.
     learning_rate: the peak.
     steps_per_epoch, total_steps: of the run.
 
@@ -43,7 +47,9 @@ def make_schedule(settings, learning_rate: float, steps_per_epoch: int, total_st
   """
   if settings.warmup_epochs < 0:
     raise UserError(f"schedule.warmup_epochs must not be negative, got {settings.warmup_epochs}")
-  schedule = lookup(SCHEDULES, settings.name, "schedule.name")(learning_rate, settings, steps_per_epoch, total_steps)
+  schedule = lookup(SCHEDULES, settings.name, "schedule.name")(
+    learning_rate, settings, steps_per_epoch, total_steps
+  )
   warmup = round(settings.warmup_epochs * steps_per_epoch)
   if not warmup:
     return schedule
@@ -52,21 +58,28 @@ def make_schedule(settings, learning_rate: float, steps_per_epoch: int, total_st
 
 
 def sgd(settings, schedule: optax.Schedule) -> optax.GradientTransformation:
-  """SGD the PyTorch way: weight decay on all parameters, added to the gradient before the momentum."""
-  return optax.chain(optax.add_decayed_weights(settings.weight_decay),
-                     optax.sgd(schedule, settings.momentum or None, settings.nesterov))
+  """SGD the PyTorch way: weight decay on all parameters, added to the gradient before the
+  momentum.
+  """
+  return optax.chain(
+    optax.add_decayed_weights(settings.weight_decay),
+    optax.sgd(schedule, settings.momentum or None, settings.nesterov),
+  )
 
 
 def lars(settings, schedule: optax.Schedule) -> optax.GradientTransformation:
   """SGD whose steps are in proportion to the parameters (https://arxiv.org/abs/1708.03888).
 
-  Of each array, the gradient with its weight decay is brought to a thousandth of the array's length before the
-  momentum; where either is zero it is left as it is. SimCLR and CSI train with it; as in CSI's released code no
-  parameter is left out. That code adds the lengths of gradient and weight decay, here it is the length of the sum.
+  Of each array, the gradient with its weight decay is brought to a thousandth of the array's length
+  before the momentum; where either is zero it is left as it is. SimCLR and CSI train with it; as in
+  CSI's released code no parameter is left out. That code adds the lengths of gradient and weight
+  decay, here it is the length of the sum.
   """
-  return optax.chain(optax.add_decayed_weights(settings.weight_decay),
-                     optax.scale_by_trust_ratio(trust_coefficient=1e-3),
-                     optax.sgd(schedule, settings.momentum or None, settings.nesterov))
+  return optax.chain(
+    optax.add_decayed_weights(settings.weight_decay),
+    optax.scale_by_trust_ratio(trust_coefficient=1e-3),
+    optax.sgd(schedule, settings.momentum or None, settings.nesterov),
+  )
 
 
 OPTIMIZERS = {"sgd": sgd, "lars": lars}

@@ -1,7 +1,8 @@
-"""Training steps over a data set that lives on the device: the host sends one number, the step's place.
+"""Training steps over a data set that lives on the device: the host sends one number, the step's
+place.
 
-On GPU and TPU many steps run per dispatch, in a `lax.scan`. On CPU a convolution inside a loop runs tens of times
-slower, so there each step is a dispatch.
+On GPU and TPU many steps run per dispatch, in a `lax.scan`. On CPU a convolution inside a loop runs
+tens of times slower, so there each step is a dispatch.
 """
 
 import functools
@@ -35,8 +36,14 @@ class ResidentSteps:
 
   input_wait = None
 
-  def __init__(self, step: Callable[..., tuple[TrainState, Sums]], data: ArrayData, batch_size: int,
-               key: jax.Array, per_dispatch: int | None = None):
+  def __init__(
+    self,
+    step: Callable[..., tuple[TrainState, Sums]],
+    data: ArrayData,
+    batch_size: int,
+    key: jax.Array,
+    per_dispatch: int | None = None,
+  ):
     parallel.check_batch_size(batch_size, jax.device_count())
     self.steps_per_epoch = resident.steps_per_epoch(len(data.images), batch_size)
     if per_dispatch is None:
@@ -45,19 +52,28 @@ class ResidentSteps:
     self._images, self._labels = parallel.replicate((data.images, data.labels))
     key = jax.random.wrap_key_data(parallel.to_host(jax.random.key_data(key)))
     self._permutation_of = jax.jit(
-        functools.partial(resident.epoch_permutation, key, num_examples=len(data.images)))
+      functools.partial(resident.epoch_permutation, key, num_examples=len(data.images))
+    )
     self._epoch, self._permutation = None, None
     self._compiled = set()
 
     def one(state, images, labels, permutation, shard):
       size = batch_size // jax.device_count()
-      batch = resident.batch_at(images, labels, permutation, state.step % self.steps_per_epoch,
-                                batch_size=batch_size, start=shard * size, size=size)
+      batch = resident.batch_at(
+        images,
+        labels,
+        permutation,
+        state.step % self.steps_per_epoch,
+        batch_size=batch_size,
+        start=shard * size,
+        size=size,
+      )
       return step(state, *batch, jax.random.fold_in(state.key, state.step), shard)
 
     def many(state, images, labels, permutation, shard):
       state, sums = jax.lax.scan(
-          lambda state, _: one(state, images, labels, permutation, shard), state, length=per_dispatch)
+        lambda state, _: one(state, images, labels, permutation, shard), state, length=per_dispatch
+      )
       return state, jax.tree.map(lambda x: x.sum(0), sums)
 
     self._one = parallel.parallel_step(one, num_inputs=3)
@@ -75,17 +91,23 @@ class ResidentSteps:
     Args:
       state: after `done` steps; donated.
       done: steps done.
-      target: steps after which the caller wants the state; at least one more, within the epoch or at its end.
+      target: steps after which the caller wants the state; at least one more, within the epoch or
+        at its end.
 
     Returns:
       the state, the number of steps done, and the sums over the steps of this dispatch.
     """
     epoch = done // self.steps_per_epoch
     if epoch != self._epoch:
-      self._epoch, self._permutation = epoch, parallel.replicate(np.asarray(self._permutation_of(epoch)))
+      self._epoch, self._permutation = (
+        epoch,
+        parallel.replicate(np.asarray(self._permutation_of(epoch))),
+      )
     several = self._runs_several(done, target)
     self._compiled.add(several)
-    state, sums = (self._many if several else self._one)(state, self._images, self._labels, self._permutation)
+    state, sums = (self._many if several else self._one)(
+      state, self._images, self._labels, self._permutation
+    )
     return state, done + (self._per_dispatch if several else 1), sums
 
   def compiles(self, done: int, target: int) -> bool:

@@ -13,12 +13,12 @@ from apr_jax.models import Classifier
 @flax.struct.dataclass
 class TrainState:
   """Attributes:
-    step: int32 `[]`, steps done.
-    key_data: uint32 `[2]`, the run's key as `jax.random.key_data` gives it: with several processes, a typed key
-      would make each step wait until the one that returns it has ended.
-    params: float32 tree.
-    batch_stats: float32 tree, running statistics of batch normalisation.
-    opt_state: the optimizer's.
+  step: int32 `[]`, steps done.
+  key_data: uint32 `[2]`, the run's key as `jax.random.key_data` gives it: with several processes,
+    a typed key would make each step wait until the one that returns it has ended.
+  params: float32 tree.
+  batch_stats: float32 tree, running statistics of batch normalisation.
+  opt_state: the optimizer's.
   """
 
   step: jax.Array
@@ -38,10 +38,16 @@ class TrainState:
     return {"params": self.params, "batch_stats": self.batch_stats}
 
 
-def create(seed: int, model: Classifier, image_size: tuple[int, int],
-           optimizer: optax.GradientTransformation) -> TrainState:
+def create(
+  seed: int, model: Classifier, image_size: tuple[int, int], optimizer: optax.GradientTransformation
+) -> TrainState:
   """The state before the first step, a function of the seed alone."""
   init_key, run_key = jax.random.split(jax.random.key(seed))
   variables = model.init(init_key, jnp.zeros((1, *image_size, 3)), train=False)
-  return TrainState(step=jnp.zeros((), jnp.int32), key_data=jax.random.key_data(run_key), params=variables["params"],
-                    batch_stats=variables.get("batch_stats", {}), opt_state=optimizer.init(variables["params"]))
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    key_data=jax.random.key_data(run_key),
+    params=variables["params"],
+    batch_stats=variables.get("batch_stats", {}),
+    opt_state=optimizer.init(variables["params"]),
+  )

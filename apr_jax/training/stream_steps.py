@@ -1,4 +1,6 @@
-"""Training steps over a stream: the next batches are read and sent to the devices while a step runs."""
+"""Training steps over a stream: the next batches are read and sent to the devices while a step
+runs.
+"""
 
 import collections
 import concurrent.futures
@@ -28,15 +30,22 @@ class StreamSteps:
 
   Attributes:
     steps_per_epoch: whole batches of the data set.
-    input_wait: seconds between the end of all dispatched steps and the arrival of the batch that the last dispatch
-      was waiting for; 0 or nearly so where it was there. The host learns of both ends a moment late.
+    input_wait: seconds between the end of all dispatched steps and the arrival of the batch that
+      the last dispatch was waiting for; 0 or nearly so where it was there. The host learns of both
+      ends a moment late.
 
   Raises:
     UserError: the batch does not fit the devices or the data set.
   """
 
-  def __init__(self, step: Callable[..., tuple[TrainState, Sums]], data: ImageStream, batch_size: int,
-               key: jax.Array, total_steps: int):
+  def __init__(
+    self,
+    step: Callable[..., tuple[TrainState, Sums]],
+    data: ImageStream,
+    batch_size: int,
+    key: jax.Array,
+    total_steps: int,
+  ):
     parallel.check_batch_size(batch_size, jax.device_count())
     self.steps_per_epoch = resident.steps_per_epoch(data.num_examples, batch_size)
     self.input_wait = 0.0
@@ -44,7 +53,8 @@ class StreamSteps:
     self._key = parallel.to_host(jax.random.key_data(key)).ravel().tolist()
     # One thread, so that the batches come in order.
     self._reader = concurrent.futures.ThreadPoolExecutor(1, "stream")
-    self._next = self._batches = None  # the step that the first batch in `_ahead` is for; the batches after it
+    # the step that the first batch in `_ahead` is for; the batches after it
+    self._next = self._batches = None
     self._ahead, self._running = collections.deque(), collections.deque()
 
     def one(state, images, labels, shard):
@@ -56,7 +66,8 @@ class StreamSteps:
     return self
 
   def __exit__(self, *_) -> None:
-    # At once: left to the garbage collector, the end of tf.data's threads would come at any time, and take its time.
+    # At once: left to the garbage collector, the end of tf.data's threads would come at any time,
+    # and take its time.
     if self._batches is not None:
       self._reader.submit(self._batches.close)
     self._reader.shutdown()
@@ -78,7 +89,8 @@ class StreamSteps:
     state, sums = self._step(state, images, labels)
     self._next = done + 1
     self._running.append(sums)
-    if len(self._running) > AHEAD:  # the host must not run ahead: each step that waits holds its batch
+    # the host must not run ahead: each step that waits holds its batch
+    if len(self._running) > AHEAD:
       jax.block_until_ready(self._running.popleft())
     return state, self._next, sums
 

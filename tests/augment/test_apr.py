@@ -11,28 +11,36 @@ from apr_jax.augment import apr, ops
 
 
 def recombine_float64(amplitude_of, phase_of, axes=(-3, -2, -1)):
-  first, second = (np.fft.fftn(np.asarray(x, np.float64), axes=axes) for x in (amplitude_of, phase_of))
+  first, second = (
+    np.fft.fftn(np.asarray(x, np.float64), axes=axes) for x in (amplitude_of, phase_of)
+  )
   return np.fft.ifftn(np.abs(first) * np.exp(1j * np.angle(second)), axes=axes).real
 
 
 @pytest.fixture(scope="module")
 def images(photographs):
-  """Without the images of which a bin cancels to rounding error: its phase is noise in any precision."""
+  """Without the images of which a bin cancels to rounding error: its phase is noise in any
+  precision.
+  """
   images = photographs / np.float32(255)
   images = images[np.abs(np.fft.fft2(images, axes=(1, 2))).min(axis=(1, 2, 3)) > 1e-3]
   assert len(images) >= 8
-  return images[:len(images) // 2 * 2]
+  return images[: len(images) // 2 * 2]
 
 
 @pytest.mark.parametrize("axes", [(-3, -2, -1), (-3, -2)])
 def test_swap_amplitudes_is_equation_5(images, axes):
   permutation = np.random.default_rng(0).permutation(len(images))
   result = jax.jit(apr.swap_amplitudes, static_argnums=3)(images, permutation, np.array(True), axes)
-  np.testing.assert_allclose(result, recombine_float64(images[permutation], images, axes), atol=1e-4)
+  np.testing.assert_allclose(
+    result, recombine_float64(images[permutation], images, axes), atol=1e-4
+  )
   chosen = np.arange(len(images)) % 3 == 0
   result = apr.swap_amplitudes(images, permutation, chosen, axes)
   np.testing.assert_array_equal(result[~chosen], images[~chosen])
-  np.testing.assert_allclose(result[chosen], recombine_float64(images[permutation], images, axes)[chosen], atol=1e-4)
+  np.testing.assert_allclose(
+    result[chosen], recombine_float64(images[permutation], images, axes)[chosen], atol=1e-4
+  )
 
 
 def test_apr_p_certain_gives_each_image_another_amplitude_of_the_batch(images):
@@ -60,7 +68,8 @@ def test_apr_p_throws_one_coin_per_batch_or_one_per_image(images):
     return np.asarray((results == images).all(axis=(2, 3, 4)))
 
   batches = untouched(per_image=False)
-  assert set(batches.sum(axis=1)) == {0, 4}  # the whole batch, up to the rounding of a fixed point's transform
+  # the whole batch, up to the rounding of a fixed point's transform
+  assert set(batches.sum(axis=1)) == {0, 4}
   assert abs(batches.all(axis=1).mean() - 0.4) < 3 * np.sqrt(0.24 / 400)
   single = untouched(per_image=True)
   assert {1, 2, 3} <= set(single.sum(axis=1))
@@ -68,9 +77,16 @@ def test_apr_p_throws_one_coin_per_batch_or_one_per_image(images):
 
 
 @pytest.mark.parametrize("overflow", ["clip", "wrap"])
-@pytest.mark.parametrize("values, clipped, wrapped", [
-    ([-300.2, -1.0, -0.7, 0.4, 0.6, 99.5, 254.6, 255.9, 256.0, 300.4],
-     [0, 0, 0, 0, 1, 100, 255, 255, 255, 255], [212, 255, 0, 0, 0, 99, 254, 255, 0, 44])])
+@pytest.mark.parametrize(
+  "values, clipped, wrapped",
+  [
+    (
+      [-300.2, -1.0, -0.7, 0.4, 0.6, 99.5, 254.6, 255.9, 256.0, 300.4],
+      [0, 0, 0, 0, 1, 100, 255, 255, 255, 255],
+      [212, 255, 0, 0, 0, 99, 254, 255, 0, 44],
+    )
+  ],
+)
 def test_to_uint8(overflow, values, clipped, wrapped):
   result = apr.to_uint8(jnp.array(values), overflow)
   assert result.dtype == jnp.uint8
@@ -87,7 +103,9 @@ def expected_apr_s(key, image, severity, overflow, axes):
   second = np.asarray(random_op(second_key, first, severity))
   pair = (second, first) if jax.random.bernoulli(reverse_key) else (first, second)
   value = recombine_float64(*pair, axes)
-  result = np.clip(np.rint(value), 0, 255) if overflow == "clip" else np.trunc(value).astype(int) % 256
+  result = (
+    np.clip(np.rint(value), 0, 255) if overflow == "clip" else np.trunc(value).astype(int) % 256
+  )
   return result.astype(np.uint8), "reversed" if pair[0] is second else "forward"
 
 
@@ -95,13 +113,16 @@ def expected_apr_s(key, image, severity, overflow, axes):
 @pytest.mark.parametrize("overflow", ["clip", "wrap"])
 def test_apr_s_is_equation_6(photographs, overflow, axes):
   key = jax.random.key(3)
-  result = jax.jit(lambda key, images: apr_jax.apr_s(key, images, 3, overflow, axes))(key, photographs)
+  result = jax.jit(lambda key, images: apr_jax.apr_s(key, images, 3, overflow, axes))(
+    key, photographs
+  )
   assert result.dtype == jnp.uint8
   kinds = set()
   for i, image in enumerate(photographs):
     expected, kind = expected_apr_s(jax.random.fold_in(key, i), image, 3, overflow, axes)
     kinds.add(kind)
-    # On the circle of 256 values: where the exact value is an integer, rounding decides the truncation.
+    # On the circle of 256 values: where the exact value is an integer, rounding decides the
+    # truncation.
     difference = (np.asarray(result[i], int) - expected + 128) % 256 - 128
     assert (np.abs(difference) <= 1).mean() > 0.999, kind
   assert kinds == {"one view", "forward", "reversed"}
@@ -131,16 +152,27 @@ def test_both_work_under_vmap_and_without_flax(images, photographs):
   mixed = jax.jit(jax.vmap(apr_jax.apr_p))(keys, batches)
   np.testing.assert_allclose(mixed[1], apr_jax.apr_p(keys[1], batches[1]), atol=1e-6)
   single = jax.jit(jax.vmap(apr_jax.apr_s))(keys, bytes_)
-  np.testing.assert_allclose(np.asarray(single[1], int), np.asarray(apr_jax.apr_s(keys[1], bytes_[1]), int), atol=1)
+  np.testing.assert_allclose(
+    np.asarray(single[1], int), np.asarray(apr_jax.apr_s(keys[1], bytes_[1]), int), atol=1
+  )
 
 
-@pytest.mark.parametrize("call, message", [
+@pytest.mark.parametrize(
+  "call, message",
+  [
     (lambda key: apr_jax.apr_p(key, np.zeros((2, 8, 8, 3), np.uint8)), "images must be float"),
     (lambda key: apr_jax.apr_p(key, np.zeros((8, 8, 3), np.float32)), r"got float32 \[8, 8, 3\]"),
     (lambda key: apr_jax.apr_s(key, np.zeros((2, 8, 8, 3), np.float32)), "images must be uint8"),
-    (lambda key: apr_jax.apr_s(key, np.zeros((2, 8, 8, 3), np.uint8), overflow="crop"), "clip, wrap, got 'crop'"),
-    (lambda key: apr_jax.apr_s(key, np.zeros((2, 8, 8, 3), np.uint8), severity=30), "at most 10, got 30"),
-])
+    (
+      lambda key: apr_jax.apr_s(key, np.zeros((2, 8, 8, 3), np.uint8), overflow="crop"),
+      "clip, wrap, got 'crop'",
+    ),
+    (
+      lambda key: apr_jax.apr_s(key, np.zeros((2, 8, 8, 3), np.uint8), severity=30),
+      "at most 10, got 30",
+    ),
+  ],
+)
 def test_wrong_input_is_refused(call, message):
   with pytest.raises(ValueError, match=message):
     call(jax.random.key(0))
@@ -151,10 +183,14 @@ def test_crop_and_flip_against_numpy(photographs):
   padded = np.pad(photographs, ((0, 0), (4, 4), (4, 4), (0, 0)), constant_values=128)
   offsets = set()
   for crop, image in zip(crops, padded):
-    found = [(y, x) for y in range(9) for x in range(9) if (image[y:y + 32, x:x + 32] == crop).all()]
+    found = [
+      (y, x) for y in range(9) for x in range(9) if (image[y : y + 32, x : x + 32] == crop).all()
+    ]
     assert len(found) == 1
     offsets.add(found[0])
   assert len(offsets) > 8
   flips = np.asarray(augment.random_flip(jax.random.key(0), photographs))
   mirrored = (flips == photographs[:, :, ::-1]).all(axis=(1, 2, 3))
-  assert (mirrored | (flips == photographs).all(axis=(1, 2, 3))).all() and 0 < mirrored.sum() < len(flips)
+  assert (mirrored | (flips == photographs).all(axis=(1, 2, 3))).all() and 0 < mirrored.sum() < len(
+    flips
+  )

@@ -11,7 +11,9 @@ views_of = jax.jit(augmix.augmix, static_argnames=("width", "depth", "severity")
 
 
 def expected_view(key, image, width, depth):
-  """Algorithm 1 step by step in float64, on normalised images as released, brought back to [0, 1]."""
+  """Algorithm 1 step by step in float64, on normalised images as released, brought back to [0,
+  1].
+  """
   mean, std = np.array([0.49, 0.48, 0.45]), np.array([0.2, 0.21, 0.19])
   normalise = lambda x: (np.asarray(x, np.float64) / 255 - mean) / std
   weights_key, share_key, chains_key = jax.random.split(key, 3)
@@ -46,7 +48,10 @@ def test_augmix_is_algorithm_1(photographs):
 
 
 def test_mixture_by_hand():
-  image, chains = np.full((2, 2, 3), 100, np.uint8), np.stack([np.full((2, 2, 3), v, np.uint8) for v in (0, 200)])
+  image, chains = (
+    np.full((2, 2, 3), 100, np.uint8),
+    np.stack([np.full((2, 2, 3), v, np.uint8) for v in (0, 200)]),
+  )
   result = augmix.mixture(image, chains, np.array([0.25, 0.75], np.float32), 0.4)
   np.testing.assert_allclose(result, (0.6 * 100 + 0.4 * 150) / 255, rtol=1e-6)
 

@@ -21,19 +21,21 @@ def enhanced(kind):
 
 # The released code's levels, from a magnitude in 0..9.
 PILLOW = {
-    "autocontrast": lambda image, m, sign: ImageOps.autocontrast(image),
-    "equalize": lambda image, m, sign: ImageOps.equalize(image),
-    "posterize": lambda image, m, sign: ImageOps.posterize(image, 4 - int(m * 4 / 10)),
-    "solarize": lambda image, m, sign: ImageOps.solarize(image, 256 - int(m * 256 / 10)),
-    "invert": lambda image, m, sign: ImageOps.invert(image),
-    "rotate": lambda image, m, sign: image.rotate(sign * int(m * 30 / 10), Image.Resampling.BILINEAR),
-    "shear_x": lambda image, m, sign: affine(image, 1, sign * m * 0.3 / 10, 0, 0, 1, 0),
-    "shear_y": lambda image, m, sign: affine(image, 1, 0, 0, sign * m * 0.3 / 10, 1, 0),
-    "translate_x": lambda image, m, sign: affine(image, 1, 0, sign * m, 0, 1, 0),
-    "translate_y": lambda image, m, sign: affine(image, 1, 0, 0, 0, 1, sign * m),
-    "color": enhanced(ImageEnhance.Color), "contrast": enhanced(ImageEnhance.Contrast),
-    "brightness": enhanced(ImageEnhance.Brightness), "sharpness": enhanced(ImageEnhance.Sharpness),
-    "identity": lambda image, m, sign: image,
+  "autocontrast": lambda image, m, sign: ImageOps.autocontrast(image),
+  "equalize": lambda image, m, sign: ImageOps.equalize(image),
+  "posterize": lambda image, m, sign: ImageOps.posterize(image, 4 - int(m * 4 / 10)),
+  "solarize": lambda image, m, sign: ImageOps.solarize(image, 256 - int(m * 256 / 10)),
+  "invert": lambda image, m, sign: ImageOps.invert(image),
+  "rotate": lambda image, m, sign: image.rotate(sign * int(m * 30 / 10), Image.Resampling.BILINEAR),
+  "shear_x": lambda image, m, sign: affine(image, 1, sign * m * 0.3 / 10, 0, 0, 1, 0),
+  "shear_y": lambda image, m, sign: affine(image, 1, 0, 0, sign * m * 0.3 / 10, 1, 0),
+  "translate_x": lambda image, m, sign: affine(image, 1, 0, sign * m, 0, 1, 0),
+  "translate_y": lambda image, m, sign: affine(image, 1, 0, 0, 0, 1, sign * m),
+  "color": enhanced(ImageEnhance.Color),
+  "contrast": enhanced(ImageEnhance.Contrast),
+  "brightness": enhanced(ImageEnhance.Brightness),
+  "sharpness": enhanced(ImageEnhance.Sharpness),
+  "identity": lambda image, m, sign: image,
 }
 apply = jax.jit(jax.vmap(autoaugment.apply, in_axes=(0, None, None, None)))
 augment = jax.jit(autoaugment.autoaugment, static_argnames="policy")
@@ -50,7 +52,9 @@ def test_operation_equals_pillow(name, photographs):
   for magnitude, sign in ((0, 1), (3, -1), (7, 1), (9, -1)):
     result = apply(images, autoaugment.OPS.index(name), magnitude, float(sign))
     assert result.dtype == jnp.uint8
-    expected = [np.asarray(PILLOW[name](Image.fromarray(image), magnitude, sign)) for image in images]
+    expected = [
+      np.asarray(PILLOW[name](Image.fromarray(image), magnitude, sign)) for image in images
+    ]
     assert agree(result, expected), (magnitude, sign)
 
 
@@ -70,7 +74,9 @@ def nearly(ours, theirs):
   return (np.abs(np.asarray(ours, int) - theirs) <= 3).mean() > 0.99
 
 
-@pytest.mark.parametrize("policy, least, most", [("cifar10", 20, 55), ("imagenet_disjoint", 15, 50)])
+@pytest.mark.parametrize(
+  "policy, least, most", [("cifar10", 20, 55), ("imagenet_disjoint", 15, 50)]
+)
 def test_policy_image_by_image(policy, least, most, photographs):
   key, images = jax.random.key(0), np.concatenate([photographs, photographs[::-1]])
   result = augment(key, images, policy)
@@ -92,11 +98,18 @@ def test_random_policies_image_by_image(photographs):
   assert result.dtype == jnp.uint8 and result.shape == images.shape
   names, applied = set(), 0
   for i, image in enumerate(images):
-    op_key, probability_key, magnitude_key, *slot_keys = jax.random.split(jax.random.fold_in(key, i), 5)
-    draws = (jax.random.randint(op_key, (2,), 0, 10), jax.random.uniform(probability_key, (2,)),
-             jax.random.randint(magnitude_key, (2,), 0, 10))
-    pair = [(autoaugment.OPS[int(op)], float(probability), int(magnitude))
-            for op, probability, magnitude in zip(*draws)]
+    op_key, probability_key, magnitude_key, *slot_keys = jax.random.split(
+      jax.random.fold_in(key, i), 5
+    )
+    draws = (
+      jax.random.randint(op_key, (2,), 0, 10),
+      jax.random.uniform(probability_key, (2,)),
+      jax.random.randint(magnitude_key, (2,), 0, 10),
+    )
+    pair = [
+      (autoaugment.OPS[int(op)], float(probability), int(magnitude))
+      for op, probability, magnitude in zip(*draws)
+    ]
     names |= {name for name, _, _ in pair}
     expected, count = in_pillow(image, slot_keys, pair)
     applied += count
@@ -131,13 +144,18 @@ def test_a_policy_has_25_pairs_of_known_operations(policy):
 
 @pytest.mark.parametrize("policy, left_out", [("cifar10", 16), ("imagenet", 9)])
 def test_the_disjoint_policies_leave_out_what_overlaps_and_nothing_else(policy, left_out):
-  slots = [(slot, other) for pair, others in zip(POLICIES[policy], POLICIES[f"{policy}_disjoint"])
-           for slot, other in zip(pair, others)]
+  slots = [
+    (slot, other)
+    for pair, others in zip(POLICIES[policy], POLICIES[f"{policy}_disjoint"])
+    for slot, other in zip(pair, others)
+  ]
   changed = [(slot, other) for slot, other in slots if slot != other]
   assert {slot[0] for slot, _ in changed} == {slot[0] for slot, _ in slots} & set(OVERLAPPING)
   assert all(other == ("identity", 0.0, 0) for _, other in changed) and len(changed) == left_out
 
 
 def test_an_unknown_policy_lists_the_known_ones(photographs):
-  with pytest.raises(UserError, match="unknown AutoAugment policy 'svhn'.*cifar10, cifar10_disjoint, imagenet"):
+  with pytest.raises(
+    UserError, match="unknown AutoAugment policy 'svhn'.*cifar10, cifar10_disjoint, imagenet"
+  ):
     autoaugment.autoaugment(jax.random.key(0), photographs, "svhn")

@@ -13,12 +13,15 @@ MEAN = (0.5, 0.25, 0.75)
 IMAGES = np.random.default_rng(0).uniform(0.8, 1, (40, 12, 10, 3)).astype(np.float32)
 
 
-@pytest.mark.parametrize("row, column, size, rows, columns", [
+@pytest.mark.parametrize(
+  "row, column, size, rows, columns",
+  [
     (6, 5, 4, slice(4, 8), slice(3, 7)),
     (0, 9, 4, slice(0, 2), slice(7, 10)),
     (11, 0, 16, slice(3, 12), slice(0, 8)),
     (6, 5, 5, slice(4, 8), slice(3, 7)),  # an odd side loses a pixel, as in the released code
-])
+  ],
+)
 def test_square_by_hand(row, column, size, rows, columns):
   expected = IMAGES[0].copy()
   expected[rows, columns] = MEAN
@@ -46,8 +49,13 @@ def test_every_image_loses_one_square_centred_anywhere():
 
 def test_depends_on_position_alone():
   key = jax.random.key(0)
-  draw = jax.jit(lambda key, positions: cutout.cutout(key, IMAGES[:9], 4, MEAN, positions=positions))
-  whole, backwards = draw(key, jnp.arange(9)) == IMAGES[:9], draw(key, jnp.arange(9)[::-1]) == IMAGES[:9]
+  draw = jax.jit(
+    lambda key, positions: cutout.cutout(key, IMAGES[:9], 4, MEAN, positions=positions)
+  )
+  whole, backwards = (
+    draw(key, jnp.arange(9)) == IMAGES[:9],
+    draw(key, jnp.arange(9)[::-1]) == IMAGES[:9],
+  )
   np.testing.assert_array_equal(backwards, whole[::-1])
   np.testing.assert_array_equal(cutout.cutout(key, IMAGES[:9], 4, MEAN) == IMAGES[:9], whole)
   assert ((draw(jax.random.key(1), jnp.arange(9)) == IMAGES[:9]) != whole).any()

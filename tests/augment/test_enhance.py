@@ -8,16 +8,24 @@ from PIL import Image, ImageEnhance
 
 from apr_jax.augment import enhance
 
-PAIRS = {"color": (enhance.color, ImageEnhance.Color), "contrast": (enhance.contrast, ImageEnhance.Contrast),
-         "brightness": (enhance.brightness, ImageEnhance.Brightness),
-         "sharpness": (enhance.sharpness, ImageEnhance.Sharpness)}
+PAIRS = {
+  "color": (enhance.color, ImageEnhance.Color),
+  "contrast": (enhance.contrast, ImageEnhance.Contrast),
+  "brightness": (enhance.brightness, ImageEnhance.Brightness),
+  "sharpness": (enhance.sharpness, ImageEnhance.Sharpness),
+}
 
 
 @pytest.fixture(scope="module")
 def images(photographs):
   random = np.random.default_rng(0)
-  return np.concatenate([photographs[::4], random.integers(0, 256, (2, 32, 32, 3), np.uint8),
-                         np.full((1, 32, 32, 3), 255, np.uint8)])
+  return np.concatenate(
+    [
+      photographs[::4],
+      random.integers(0, 256, (2, 32, 32, 3), np.uint8),
+      np.full((1, 32, 32, 3), 255, np.uint8),
+    ]
+  )
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -27,7 +35,9 @@ def test_equals_pillow_within_one_level(name, images):
   for factor in (0.0, 0.1, 0.64, 1.0, 1.36, 1.9):
     result = function(images, factor)
     assert result.dtype == jnp.uint8
-    expected = np.stack([np.asarray(theirs(Image.fromarray(image)).enhance(factor)) for image in images])
+    expected = np.stack(
+      [np.asarray(theirs(Image.fromarray(image)).enhance(factor)) for image in images]
+    )
     difference = np.abs(np.asarray(result, int) - expected)
     assert difference.max() <= 1 and (difference == 0).mean() > 0.999, factor
     if factor == 1:

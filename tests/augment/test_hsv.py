@@ -11,7 +11,9 @@ from apr_jax.augment import hsv
 
 @pytest.fixture(scope="module")
 def colors(photographs):
-  """Colors of photographs, of the cube's corners and edges, and greys; float32 `[N, 3]` in [0, 1]."""
+  """Colors of photographs, of the cube's corners and edges, and greys; float32 `[N, 3]` in [0,
+  1].
+  """
   levels = np.array([0, 85, 170, 255])
   cube = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(-1, 3)
   return (np.concatenate([photographs[:, ::4, ::4].reshape(-1, 3), cube]) / 255).astype(np.float32)

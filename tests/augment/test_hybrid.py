@@ -10,8 +10,10 @@ from apr_jax.augment import apr, hybrid, ops
 
 
 def low_float64(images):
-  """torchvision's gaussian_blur(x, 3, 0.5): weights e^(-x²/2σ²), the border mirrored about the outermost pixel."""
-  weights = np.exp(-0.5 * (np.array([-1.0, 0.0, 1.0]) / 0.5)**2)
+  """torchvision's gaussian_blur(x, 3, 0.5): weights e^(-x²/2σ²), the border mirrored about the
+  outermost pixel.
+  """
+  weights = np.exp(-0.5 * (np.array([-1.0, 0.0, 1.0]) / 0.5) ** 2)
   weights /= weights.sum()
   images = np.asarray(images, np.float64)
   for axis in (-3, -2):
@@ -33,18 +35,25 @@ def test_low_pass_is_the_gaussian_filter(images):
   result = jax.jit(hybrid.low_pass)(images)
   assert result.dtype == jnp.float32
   np.testing.assert_allclose(result, low_float64(images), atol=1e-6)
-  np.testing.assert_allclose(hybrid.low_pass(images[0, :5, :9]), low_float64(images[0, :5, :9]), atol=1e-6)
+  np.testing.assert_allclose(
+    hybrid.low_pass(images[0, :5, :9]), low_float64(images[0, :5, :9]), atol=1e-6
+  )
   assert np.abs(hybrid.low_pass(images) - images).max() > 0.05
 
 
 def test_low_pass_by_hand():
-  # One white pixel beside the corner of a dark image: mirrored, it counts twice for the pixels of the edge.
+  # One white pixel beside the corner of a dark image: mirrored, it counts twice for the pixels of
+  # the edge.
   side, centre = np.exp(-2) / (1 + 2 * np.exp(-2)), 1 / (1 + 2 * np.exp(-2))
   image = np.zeros((4, 4, 1), np.float32)
   image[1, 1] = 1
   result = np.asarray(hybrid.low_pass(image))[..., 0]
-  np.testing.assert_allclose(result[:3, 1], [2 * side * centre, centre**2, side * centre], rtol=1e-5)
-  np.testing.assert_allclose(result[0, :3], [4 * side**2, 2 * side * centre, 2 * side**2], rtol=1e-5)
+  np.testing.assert_allclose(
+    result[:3, 1], [2 * side * centre, centre**2, side * centre], rtol=1e-5
+  )
+  np.testing.assert_allclose(
+    result[0, :3], [4 * side**2, 2 * side * centre, 2 * side**2], rtol=1e-5
+  )
 
 
 @pytest.mark.parametrize("plus", [False, True])
@@ -55,7 +64,9 @@ def test_swap_high(images, plus):
   low = low_float64(images)
   high = (images - low)[permutation]
   if plus:
-    low = np.where(low_chosen.reshape(-1, 1, 1, 1), recombine_float64(low[low_permutation], low), low)
+    low = np.where(
+      low_chosen.reshape(-1, 1, 1, 1), recombine_float64(low[low_permutation], low), low
+    )
   expected = np.where(chosen.reshape(-1, 1, 1, 1), low + high, images)
   partners = (low_permutation, low_chosen) if plus else None
   result = jax.jit(hybrid.swap_high)(images, permutation, chosen, partners)
@@ -73,7 +84,9 @@ def test_ha_p_draws_its_partners_and_coins(images, plus, per_image):
   assert outer[1].shape == ((16,) if per_image else ())
   result = hybrid.ha_p(key, images, 0.6, plus, per_image=per_image)
   assert result.dtype == jnp.float32
-  np.testing.assert_allclose(result, hybrid.swap_high(images, *outer, inner if plus else None), atol=1e-4)
+  np.testing.assert_allclose(
+    result, hybrid.swap_high(images, *outer, inner if plus else None), atol=1e-4
+  )
   np.testing.assert_array_equal(hybrid.ha_p(key, images, 0.0, plus, per_image=per_image), images)
 
 
@@ -99,10 +112,14 @@ def expected_ha_s(key, image, plus):
     inner = jax.random.fold_in(key, 5)[None]
     low = np.asarray(_recombine_views(inner, np.rint(low).astype(np.uint8)[None]), np.float64)[0]
   value = low + high_of - low_float64(high_of)
-  return np.clip(np.rint(value), 0, 255).astype(np.uint8), "reversed" if low_of is second else "forward"
+  return np.clip(np.rint(value), 0, 255).astype(
+    np.uint8
+  ), "reversed" if low_of is second else "forward"
 
 
-_recombine_views = jax.jit(lambda keys, images: apr.recombine_views(keys, images, 3.0, "clip", (-3, -2, -1), 1.0))
+_recombine_views = jax.jit(
+  lambda keys, images: apr.recombine_views(keys, images, 3.0, "clip", (-3, -2, -1), 1.0)
+)
 
 
 @pytest.mark.parametrize("plus", [False, True])
@@ -125,18 +142,26 @@ def test_ha_s_image_by_image(photographs, plus):
 
 
 def test_wrapped_and_clipped_results_differ_by_whole_turns_only(photographs):
-  clipped, wrapped = (np.asarray(hybrid.ha_s(jax.random.key(1), photographs, 3, overflow), int)
-                      for overflow in ("clip", "wrap"))
+  clipped, wrapped = (
+    np.asarray(hybrid.ha_s(jax.random.key(1), photographs, 3, overflow), int)
+    for overflow in ("clip", "wrap")
+  )
   difference = np.abs(clipped - wrapped)
   assert (difference <= 1).mean() > 0.95 and difference.max() > 200
 
 
-@pytest.mark.parametrize("call, message", [
+@pytest.mark.parametrize(
+  "call, message",
+  [
     (lambda key: hybrid.ha_p(key, np.zeros((2, 8, 8, 3), np.uint8)), "images must be float"),
     (lambda key: hybrid.ha_s(key, np.zeros((2, 8, 8, 3), np.float32)), "images must be uint8"),
-    (lambda key: hybrid.ha_s(key, np.zeros((2, 8, 8, 3), np.uint8), overflow="crop"), "clip, wrap, got 'crop'"),
+    (
+      lambda key: hybrid.ha_s(key, np.zeros((2, 8, 8, 3), np.uint8), overflow="crop"),
+      "clip, wrap, got 'crop'",
+    ),
     (lambda key: hybrid.ha_s(key, np.zeros((2, 8, 8, 3), np.uint8), severity=0), "above 0.1"),
-])
+  ],
+)
 def test_wrong_input_is_refused(call, message):
   with pytest.raises(ValueError, match=message):
     call(jax.random.key(0))

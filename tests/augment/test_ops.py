@@ -10,26 +10,50 @@ from apr_jax.augment import ops, tables
 
 
 def affine(*matrix):
-  return lambda image: image.transform(image.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+  return lambda image: image.transform(
+    image.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
+  )
 
 
 LOOKUPS = {
-    "autocontrast": (ops.autocontrast, ImageOps.autocontrast),
-    "equalize": (ops.equalize, ImageOps.equalize),
-    **{f"posterize {bits}": (lambda x, bits=bits: ops.posterize(x, bits),
-                             lambda x, bits=bits: ImageOps.posterize(x, bits)) for bits in (1, 3, 4, 8)},
-    **{f"solarize {t}": (lambda x, t=t: ops.solarize(x, t), lambda x, t=t: ImageOps.solarize(x, t))
-       for t in (0, 1, 128, 180, 256)},
+  "autocontrast": (ops.autocontrast, ImageOps.autocontrast),
+  "equalize": (ops.equalize, ImageOps.equalize),
+  **{
+    f"posterize {bits}": (
+      lambda x, bits=bits: ops.posterize(x, bits),
+      lambda x, bits=bits: ImageOps.posterize(x, bits),
+    )
+    for bits in (1, 3, 4, 8)
+  },
+  **{
+    f"solarize {t}": (lambda x, t=t: ops.solarize(x, t), lambda x, t=t: ImageOps.solarize(x, t))
+    for t in (0, 1, 128, 180, 256)
+  },
 }
 WARPS = {
-    **{f"rotate {d}": (lambda x, d=d: ops.rotate(x, d), lambda x, d=d: x.rotate(d, Image.Resampling.BILINEAR))
-       for d in (0, 1, -3, 9, -8, 30, 45, 90, 180, -90, 200.5)},
-    **{f"shear_x {s}": (lambda x, s=s: ops.shear_x(x, s), affine(1, s, 0, 0, 1, 0)) for s in (0, 0.09, -0.05, 0.3)},
-    **{f"shear_y {s}": (lambda x, s=s: ops.shear_y(x, s), affine(1, 0, 0, s, 1, 0)) for s in (0, 0.09, -0.05, 0.3)},
-    **{f"translate_x {t}": (lambda x, t=t: ops.translate_x(x, t), affine(1, 0, t, 0, 1, 0))
-       for t in (0, 3, -2, 10, 1.25, 40)},
-    **{f"translate_y {t}": (lambda x, t=t: ops.translate_y(x, t), affine(1, 0, 0, 0, 1, t))
-       for t in (0, 3, -2, 10, 1.25, 40)},
+  **{
+    f"rotate {d}": (
+      lambda x, d=d: ops.rotate(x, d),
+      lambda x, d=d: x.rotate(d, Image.Resampling.BILINEAR),
+    )
+    for d in (0, 1, -3, 9, -8, 30, 45, 90, 180, -90, 200.5)
+  },
+  **{
+    f"shear_x {s}": (lambda x, s=s: ops.shear_x(x, s), affine(1, s, 0, 0, 1, 0))
+    for s in (0, 0.09, -0.05, 0.3)
+  },
+  **{
+    f"shear_y {s}": (lambda x, s=s: ops.shear_y(x, s), affine(1, 0, 0, s, 1, 0))
+    for s in (0, 0.09, -0.05, 0.3)
+  },
+  **{
+    f"translate_x {t}": (lambda x, t=t: ops.translate_x(x, t), affine(1, 0, t, 0, 1, 0))
+    for t in (0, 3, -2, 10, 1.25, 40)
+  },
+  **{
+    f"translate_y {t}": (lambda x, t=t: ops.translate_y(x, t), affine(1, 0, 0, 0, 1, t))
+    for t in (0, 3, -2, 10, 1.25, 40)
+  },
 }
 
 
@@ -43,7 +67,7 @@ def images(photographs):
   plain = [np.full((32, 32, 3), value, np.uint8) for value in (0, 7, 255)]
   two_valued = np.where(rng.random((32, 32, 3)) < 0.3, 40, 65).astype(np.uint8)
   narrow = rng.integers(100, 129, (6, 32, 32, 3)).astype(np.uint8)
-  skewed = (255 * rng.random((32, 32, 3))**6).astype(np.uint8)
+  skewed = (255 * rng.random((32, 32, 3)) ** 6).astype(np.uint8)
   return np.concatenate([photographs, [*plain, two_valued, skewed], narrow])
 
 
@@ -68,16 +92,20 @@ def test_warp_equals_pillow_within_one_level(name, images):
 
 
 @pytest.mark.parametrize("shape", [(224, 224), (20, 50), (51, 33)])
-@pytest.mark.parametrize("name", ["autocontrast", "equalize", "rotate -8", "shear_x 0.09", "translate_y -2"])
+@pytest.mark.parametrize(
+  "name", ["autocontrast", "equalize", "rotate -8", "shear_x 0.09", "translate_y -2"]
+)
 def test_other_sizes(name, shape, photograph):
   ours, theirs = (LOOKUPS | WARPS)[name]
-  image = photograph[:shape[0], :shape[1]]
+  image = photograph[: shape[0], : shape[1]]
   difference = np.abs(np.asarray(jax.jit(ours)(image), int) - pillow(theirs, [image])[0])
   assert (difference <= (0 if name in LOOKUPS else 1)).mean() >= 0.999
 
 
 def test_autocontrast_table_for_every_range():
-  """For every darkest and lightest value: the table, between them, is Pillow's integer arithmetic in doubles."""
+  """For every darkest and lightest value: the table, between them, is Pillow's integer arithmetic
+  in doubles.
+  """
   low, high = np.triu_indices(256, k=1)
   counts = np.zeros((len(low), 256), np.int32)
   counts[np.arange(len(low)), low] = 1
@@ -95,35 +123,55 @@ def test_autocontrast_table_for_every_range():
 def test_random_op_is_one_of_the_nine_at_a_level_in_range(photographs):
   """Each result equals some operation at some level that severity 3 allows, and all nine occur."""
   image = photographs[0]
-  candidates = {"autocontrast": [ops.autocontrast(image)], "equalize": [ops.equalize(image)],
-                "posterize": [ops.posterize(image, bits) for bits in (3, 4)],
-                "solarize": [ops.solarize(image, threshold) for threshold in range(256 - 76, 257)],
-                "rotate": [ops.rotate(image, degrees) for degrees in range(-8, 9)],
-                "translate_x": [ops.translate_x(image, pixels) for pixels in range(-3, 4)],
-                "translate_y": [ops.translate_y(image, pixels) for pixels in range(-3, 4)]}
-  results = np.asarray(jax.jit(jax.vmap(ops.random_op, in_axes=(0, None)))(jax.random.split(jax.random.key(0), 400), image))
-  tables_of_results = {name: {np.asarray(candidate).tobytes() for candidate in images}
-                       for name, images in candidates.items()}
+  candidates = {
+    "autocontrast": [ops.autocontrast(image)],
+    "equalize": [ops.equalize(image)],
+    "posterize": [ops.posterize(image, bits) for bits in (3, 4)],
+    "solarize": [ops.solarize(image, threshold) for threshold in range(256 - 76, 257)],
+    "rotate": [ops.rotate(image, degrees) for degrees in range(-8, 9)],
+    "translate_x": [ops.translate_x(image, pixels) for pixels in range(-3, 4)],
+    "translate_y": [ops.translate_y(image, pixels) for pixels in range(-3, 4)],
+  }
+  results = np.asarray(
+    jax.jit(jax.vmap(ops.random_op, in_axes=(0, None)))(
+      jax.random.split(jax.random.key(0), 400), image
+    )
+  )
+  tables_of_results = {
+    name: {np.asarray(candidate).tobytes() for candidate in images}
+    for name, images in candidates.items()
+  }
   sheared = shears(image)
-  seen = {name: 0 for name in candidates} | {"shear": 0}
+  seen = dict.fromkeys(candidates, 0) | {"shear": 0}
   for result in results:
     matches = [name for name, images in tables_of_results.items() if result.tobytes() in images]
     seen[matches[0] if matches else "shear"] += 1
     if not matches:  # factors are continuous: a near one gives nearly the same image
       assert np.abs(sheared - result).max(axis=(1, 2, 3)).min() <= 2
-  # Levels of zero (translations, rotations, solarize) give the image itself and match several: bounds are loose.
+  # Levels of zero (translations, rotations, solarize) give the image itself and match several:
+  # bounds are loose.
   assert all(count >= 15 for count in seen.values()), seen
   assert 50 <= seen["shear"] <= 130, seen
 
 
 def shears(image):
   factors = np.linspace(-0.09, 0.09, 721)
-  return np.concatenate([jax.jit(jax.vmap(shear, in_axes=(None, 0)))(image, factors).astype(int)
-                         for shear in (ops.shear_x, ops.shear_y)])
+  return np.concatenate(
+    [
+      jax.jit(jax.vmap(shear, in_axes=(None, 0)))(image, factors).astype(int)
+      for shear in (ops.shear_x, ops.shear_y)
+    ]
+  )
 
 
-@pytest.mark.parametrize("bad", [np.zeros((32, 32, 3), np.float32), np.zeros((32, 32), np.uint8),
-                                 np.zeros((32, 32, 1), np.uint8)])
+@pytest.mark.parametrize(
+  "bad",
+  [
+    np.zeros((32, 32, 3), np.float32),
+    np.zeros((32, 32), np.uint8),
+    np.zeros((32, 32, 1), np.uint8),
+  ],
+)
 def test_wrong_images_are_refused(bad):
   with pytest.raises(ValueError, match="uint8"):
     ops.rotate(bad, 3)

@@ -15,21 +15,39 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (BATCH, SIZE, SIZE, 3), dtype
 
 def settings(*, padding=0, fill=128, flip=False, apr_p=0.0, per_image=False, apr_s=0.0, **rivals):
   changed = base.get_config().augment
-  changed.update_from_flattened_dict({
-      "crop_padding": padding, "crop_fill": fill, "flip": flip, "apr_p.prob": apr_p, "apr_p.per_image": per_image,
-      "apr_s.prob": apr_s} | rivals)
+  changed.update_from_flattened_dict(
+    {
+      "crop_padding": padding,
+      "crop_fill": fill,
+      "flip": flip,
+      "apr_p.prob": apr_p,
+      "apr_p.per_image": per_image,
+      "apr_s.prob": apr_s,
+    }
+    | rivals
+  )
   return changed
 
 
 def augmenter(devices=1, **keywords):
-  """seed, images → views `[V, B, H, W, 3]` of the whole batch, made in `devices` shares and joined again."""
+  """seed, images → views `[V, B, H, W, 3]` of the whole batch, made in `devices` shares and joined
+  again.
+  """
   augment = jax.jit(make_augment(settings(**keywords), CLASSES))
 
   def whole(seed, images=IMAGES):
     size = len(images) // devices
     labels, places = jnp.zeros(size, jnp.int32), jnp.arange(size)
-    shares = [augment(jax.random.key(seed), images[shard * size:(shard + 1) * size], labels, shard * size + places,
-                      jnp.int32(shard))[0] for shard in range(devices)]
+    shares = [
+      augment(
+        jax.random.key(seed),
+        images[shard * size : (shard + 1) * size],
+        labels,
+        shard * size + places,
+        jnp.int32(shard),
+      )[0]
+      for shard in range(devices)
+    ]
     return np.concatenate(shares, axis=1)
 
   return whole
@@ -52,20 +70,34 @@ def test_a_uint8_image_keeps_its_256_levels():
   np.testing.assert_array_equal(np.rint(views[0] * 255).astype(np.uint8), IMAGES)
 
 
-@pytest.mark.parametrize("on, views", [
-    ({}, 1), ({"apr_p.prob": 0.3}, 2), ({"hybrid_p.prob": 0.3}, 2), ({"mixup.alpha": 1.0}, 1),
-    ({"augmix.width": 2}, 3), ({"simclr.views": 2}, 2), ({"simclr.views": 4}, 4)])
+@pytest.mark.parametrize(
+  "on, views",
+  [
+    ({}, 1),
+    ({"apr_p.prob": 0.3}, 2),
+    ({"hybrid_p.prob": 0.3}, 2),
+    ({"mixup.alpha": 1.0}, 1),
+    ({"augmix.width": 2}, 3),
+    ({"simclr.views": 2}, 2),
+    ({"simclr.views": 4}, 4),
+  ],
+)
 def test_number_of_views(on, views):
   augment = make_augment(settings(**on), CLASSES)
   made, targets = jax.eval_shape(
-      augment, jax.random.key(0), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0))
+    augment, jax.random.key(0), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0)
+  )
   assert (made.shape, made.dtype) == ((views, *IMAGES.shape), jnp.float32)
   assert (targets.shape, targets.dtype) == ((BATCH, CLASSES), jnp.float32)
 
 
 def test_crop_is_a_window_of_the_padded_image_and_reaches_every_place():
   padded = np.pad(IMAGES, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=77)
-  windows = {(top, left): padded[:, top:top + SIZE, left:left + SIZE] for top in range(3) for left in range(3)}
+  windows = {
+    (top, left): padded[:, top : top + SIZE, left : left + SIZE]
+    for top in range(3)
+    for left in range(3)
+  }
   augment = augmenter(padding=1, fill=77)
   seen = []
   for seed in range(6):
@@ -103,8 +135,12 @@ def everything_but_apr_p():
 
 
 def test_shares_of_devices_are_the_batch_of_one(everything_but_apr_p):
-  np.testing.assert_array_equal(augmenter(4, padding=2, flip=True, apr_s=0.7)(3), everything_but_apr_p(3))
-  np.testing.assert_array_equal(augmenter(2, padding=2, flip=True)(3), augmenter(1, padding=2, flip=True)(3))
+  np.testing.assert_array_equal(
+    augmenter(4, padding=2, flip=True, apr_s=0.7)(3), everything_but_apr_p(3)
+  )
+  np.testing.assert_array_equal(
+    augmenter(2, padding=2, flip=True)(3), augmenter(1, padding=2, flip=True)(3)
+  )
 
 
 def test_augmentation_depends_on_key_and_position(everything_but_apr_p):
@@ -124,7 +160,9 @@ def test_augmentation_depends_on_key_and_position(everything_but_apr_p):
 def test_apr_s_does_not_change_the_draws_of_crop_and_flip(everything_but_apr_p):
   # APR-S leaves 30 % of the images alone; those are cut and mirrored as without it.
   without = augmenter(padding=2, flip=True)
-  alike = sum((~unequal(without(seed)[0], everything_but_apr_p(seed)[0])).sum() for seed in range(3))
+  alike = sum(
+    (~unequal(without(seed)[0], everything_but_apr_p(seed)[0])).sum() for seed in range(3)
+  )
   assert 5 <= alike <= 28  # of 48
 
 
@@ -144,7 +182,8 @@ def test_coins_per_image_go_by_position():
   coins = {devices: augmenter(devices, apr_p=0.5, per_image=True) for devices in (1, 2, 4)}
   drawn = []
   for seed in range(4):
-    # Where the coin fails the copy is exact; an image that is its own partner still changes in the last bits.
+    # Where the coin fails the copy is exact; an image that is its own partner still changes in the
+    # last bits.
     chosen = {devices: unequal(*augment(seed)) for devices, augment in coins.items()}
     np.testing.assert_array_equal(chosen[1], chosen[2])
     np.testing.assert_array_equal(chosen[1], chosen[4])
@@ -161,12 +200,16 @@ def test_partners_of_apr_p_differ_between_devices():
 
 def test_the_mixed_view_has_the_phase_of_the_clean_one_and_an_amplitude_of_its_share():
   clean, mixed = augmenter(2, apr_p=1.0, flip=True, padding=1)(1)
-  clean_spectrum, mixed_spectrum = (np.fft.fftn(view.astype(np.float64), axes=(1, 2, 3)) for view in (clean, mixed))
+  clean_spectrum, mixed_spectrum = (
+    np.fft.fftn(view.astype(np.float64), axes=(1, 2, 3)) for view in (clean, mixed)
+  )
   strong = np.minimum(np.abs(clean_spectrum), np.abs(mixed_spectrum)) > 0.05
   assert strong.mean() > 0.9
   turn = np.angle(clean_spectrum[strong] * mixed_spectrum[strong].conj())
   assert np.abs(turn).max() < 1e-3
-  distance = np.abs(np.abs(mixed_spectrum)[:, None] - np.abs(clean_spectrum)[None]).max(axis=(2, 3, 4))
+  distance = np.abs(np.abs(mixed_spectrum)[:, None] - np.abs(clean_spectrum)[None]).max(
+    axis=(2, 3, 4)
+  )
   partners = distance.argmin(axis=1)
   assert distance.min(axis=1).max() < 1e-3
   assert sorted(partners[:8]) == list(range(8)) and sorted(partners[8:]) == list(range(8, 16))
@@ -174,26 +217,36 @@ def test_the_mixed_view_has_the_phase_of_the_clean_one_and_an_amplitude_of_its_s
 
 def test_apr_p_of_normalised_images_is_that_of_numpy():
   mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-  augment = jax.jit(make_augment(settings(apr_p=1.0, **{"apr_p.normalised": True}), CLASSES, mean, std))
-  views, _ = augment(jax.random.key(1), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0))
+  augment = jax.jit(
+    make_augment(settings(apr_p=1.0, **{"apr_p.normalised": True}), CLASSES, mean, std)
+  )
+  views, _ = augment(
+    jax.random.key(1), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0)
+  )
   clean, mixed = np.asarray(views, np.float64)
   np.testing.assert_allclose(clean, IMAGES / 255, rtol=1e-6)
   spectrum = np.fft.fftn((IMAGES / 255 - mean) / std, axes=(1, 2, 3))
-  # What the network sees once its first layer has normalised the view, for every partner there may be.
+  # What the network sees once its first layer has normalised the view, for every partner there may
+  # be.
   seen = (mixed - mean) / std
-  candidates = np.real(np.fft.ifftn(
-      np.abs(spectrum)[None] * np.exp(1j * np.angle(spectrum))[:, None], axes=(2, 3, 4)))
+  candidates = np.real(
+    np.fft.ifftn(np.abs(spectrum)[None] * np.exp(1j * np.angle(spectrum))[:, None], axes=(2, 3, 4))
+  )
   distance = np.abs(seen[:, None] - candidates).max(axis=(2, 3, 4))
   assert sorted(distance.argmin(axis=1)) == list(range(BATCH)) and distance.min(axis=1).max() < 1e-3
   plain = jax.jit(make_augment(settings(apr_p=1.0), CLASSES, mean, std))(
-      jax.random.key(1), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0))[0][1]
+    jax.random.key(1), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0)
+  )[0][1]
   assert np.abs(plain - mixed).max() > 0.01
 
 
 def test_apr_p_of_normalised_images_leaves_a_batch_alone_where_the_coin_fails():
-  augment = make_augment(settings(apr_p=1e-9, **{"apr_p.normalised": True}), CLASSES, (0.4,) * 3, (0.2,) * 3)
+  augment = make_augment(
+    settings(apr_p=1e-9, **{"apr_p.normalised": True}), CLASSES, (0.4,) * 3, (0.2,) * 3
+  )
   clean, view = jax.jit(augment)(
-      jax.random.key(1), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0))[0]
+    jax.random.key(1), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0)
+  )[0]
   np.testing.assert_allclose(view, clean, atol=1e-6)
 
 
@@ -205,7 +258,10 @@ def test_the_clean_view_of_apr_sp_is_that_of_apr_s(everything_but_apr_p):
 
 def targets_of(labels, **keywords):
   augment = jax.jit(make_augment(settings(**keywords), BATCH))
-  return [np.asarray(x) for x in augment(jax.random.key(1), IMAGES, labels, jnp.arange(BATCH), jnp.int32(0))]
+  return [
+    np.asarray(x)
+    for x in augment(jax.random.key(1), IMAGES, labels, jnp.arange(BATCH), jnp.int32(0))
+  ]
 
 
 def test_targets_are_one_hot_unless_images_are_mixed():
@@ -222,8 +278,16 @@ def test_targets_are_one_hot_unless_images_are_mixed():
 
 def test_cutout_blanks_with_the_mean_and_leaves_the_other_draws_alone():
   plain = make_augment(settings(padding=2, flip=True), CLASSES)
-  blanking = make_augment(settings(padding=2, flip=True, **{"cutout.size": 4}), CLASSES, (0.3, 0.2, 0.1))
-  arguments = jax.random.key(2), IMAGES, jnp.zeros(BATCH, jnp.int32), jnp.arange(BATCH), jnp.int32(0)
+  blanking = make_augment(
+    settings(padding=2, flip=True, **{"cutout.size": 4}), CLASSES, (0.3, 0.2, 0.1)
+  )
+  arguments = (
+    jax.random.key(2),
+    IMAGES,
+    jnp.zeros(BATCH, jnp.int32),
+    jnp.arange(BATCH),
+    jnp.int32(0),
+  )
   (whole,), (cut,) = (np.asarray(jax.jit(augment)(*arguments)[0]) for augment in (plain, blanking))
   blank = (cut == np.float32([0.3, 0.2, 0.1])).all(-1)
   assert ((blank.sum((1, 2)) >= 4) & (blank.sum((1, 2)) <= 16)).all()
@@ -231,7 +295,9 @@ def test_cutout_blanks_with_the_mean_and_leaves_the_other_draws_alone():
 
 
 def test_patch_uniform_adds_noise_to_squares_and_leaves_the_other_draws_alone():
-  whole, noisy = (augmenter(padding=2, flip=True, **on)(2)[0] for on in ({}, {"patch_uniform.size": 4}))
+  whole, noisy = (
+    augmenter(padding=2, flip=True, **on)(2)[0] for on in ({}, {"patch_uniform.size": 4})
+  )
   changed = (noisy != whole).any(-1)
   assert ((changed.sum((1, 2)) >= 1) & (changed.sum((1, 2)) <= 16)).all()
   assert noisy.min() >= 0 and noisy.max() <= 1 and np.abs(noisy - whole).max() > 0.3
@@ -239,8 +305,12 @@ def test_patch_uniform_adds_noise_to_squares_and_leaves_the_other_draws_alone():
 
 def test_all_keys_of_the_step_differ():
   key = jax.random.key(7)
-  others = [jax.random.fold_in(key, number) for number in (pipeline._CUTOUT_KEY, pipeline._PATCH_KEY)]
-  numbers = [np.asarray(jax.random.key_data(other)) for other in (*jax.random.split(key, 5), *others)]
+  others = [
+    jax.random.fold_in(key, number) for number in (pipeline._CUTOUT_KEY, pipeline._PATCH_KEY)
+  ]
+  numbers = [
+    np.asarray(jax.random.key_data(other)) for other in (*jax.random.split(key, 5), *others)
+  ]
   assert len({number.tobytes() for number in numbers}) == 7
 
 
@@ -266,14 +336,25 @@ def test_hybrid_p_plus_recombines_the_low_part_with_its_own_coin():
   assert kinds == {(False, False), (True, False), (True, True)}
 
 
-@pytest.mark.parametrize("on", [
-    {"hybrid_s.prob": 1.0}, {"autoaugment": "cifar10"}, {"random_autoaugment": True}, {"patch_uniform.size": 8},
-    {"augmix.width": 1, "augmix.depth": 1}, {"simclr.views": 2}])
+@pytest.mark.parametrize(
+  "on",
+  [
+    {"hybrid_s.prob": 1.0},
+    {"autoaugment": "cifar10"},
+    {"random_autoaugment": True},
+    {"patch_uniform.size": 8},
+    {"augmix.width": 1, "augmix.depth": 1},
+    {"simclr.views": 2},
+  ],
+)
 def test_single_rivals_go_by_position_and_not_by_device(on):
   augment = jax.jit(make_augment(settings(**on), CLASSES))
   same = np.repeat(IMAGES[:1], 8, axis=0)
   made = lambda first, shard: np.asarray(
-      augment(jax.random.key(0), same, jnp.zeros(8, jnp.int32), first + jnp.arange(8), jnp.int32(shard))[0])
+    augment(
+      jax.random.key(0), same, jnp.zeros(8, jnp.int32), first + jnp.arange(8), jnp.int32(shard)
+    )[0]
+  )
   here = made(8, 1)
   np.testing.assert_array_equal(here, made(8, 0))
   np.testing.assert_array_equal(here[:, 2:], made(10, 0)[:, :6])

@@ -12,8 +12,9 @@ LABELS = np.array([0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4], np.int32)
 
 def config_of(**changes):
   config = base.get_config()
-  config.update_from_flattened_dict({
-      "model.num_classes": 5, "augment.crop_padding": 0, "augment.flip": False, **changes})
+  config.update_from_flattened_dict(
+    {"model.num_classes": 5, "augment.crop_padding": 0, "augment.flip": False, **changes}
+  )
   return config
 
 
@@ -23,9 +24,14 @@ def test_without_augmentation_the_views_are_one_image_of_each_class():
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("changes", [
-    {"augment.apr_p.prob": 1e-6}, {"augment.hybrid_p.prob": 1e-6}, {"augment.cutmix.alpha": 1.0,
-                                                                    "augment.cutmix.prob": 1e-6}])
+@pytest.mark.parametrize(
+  "changes",
+  [
+    {"augment.apr_p.prob": 1e-6},
+    {"augment.hybrid_p.prob": 1e-6},
+    {"augment.cutmix.alpha": 1.0, "augment.cutmix.prob": 1e-6},
+  ],
+)
 def test_coins_of_a_batch_are_on(changes, seed):
   config = config_of(seed=seed, **changes)
   before = config.to_dict()
@@ -52,4 +58,6 @@ def test_grid():
   assert grid.shape == (8, 15, 3)
   for row in range(2):
     for column in range(3):
-      np.testing.assert_array_equal(grid[4 * row:4 * row + 4, 5 * column:5 * column + 5], rows[row, column])
+      np.testing.assert_array_equal(
+        grid[4 * row : 4 * row + 4, 5 * column : 5 * column + 5], rows[row, column]
+      )

@@ -1,4 +1,6 @@
-"""SimCLR's views: each operation against Pillow, colorsys or float64 NumPy, then their order on the same draws."""
+"""SimCLR's views: each operation against Pillow, colorsys or float64 NumPy, then their order on the
+same draws.
+"""
 
 import colorsys
 
@@ -35,7 +37,8 @@ def crop_of(image, box):
   """Pillow's bilinear enlargement of a part, on floats."""
   top, left, height, width = map(float, box)
   resize = lambda channel: Image.fromarray(channel.astype(np.float32)).resize(
-      image.shape[1::-1], Image.Resampling.BILINEAR, box=(left, top, left + width, top + height))
+    image.shape[1::-1], Image.Resampling.BILINEAR, box=(left, top, left + width, top + height)
+  )
   return np.stack([np.asarray(resize(image[..., channel])) for channel in range(3)], -1)
 
 
@@ -52,8 +55,16 @@ def test_contrast_is_about_the_mean_of_each_channel(image, factor):
     np.testing.assert_array_equal(result, np.float32(image))
 
 
-@pytest.mark.parametrize("turn, saturation, value", [
-    (0.0, 1.0, 1.0), (simclr.TURN, 1.0, 1.0), (-simclr.TURN, 0.6, 1.4), (0.05, 1.4, 0.6), (0.0, 0.0, 1.0)])
+@pytest.mark.parametrize(
+  "turn, saturation, value",
+  [
+    (0.0, 1.0, 1.0),
+    (simclr.TURN, 1.0, 1.0),
+    (-simclr.TURN, 0.6, 1.4),
+    (0.05, 1.4, 0.6),
+    (0.0, 0.0, 1.0),
+  ],
+)
 def test_colors_are_colorsyss(image, turn, saturation, value):
   result = jax.jit(simclr.adjust_colors)(jnp.float32(image), turn, saturation, value)
   np.testing.assert_allclose(result, colors_of(image, turn, saturation, value), atol=2e-5)
@@ -62,11 +73,15 @@ def test_colors_are_colorsyss(image, turn, saturation, value):
 def test_grey_is_pillows_within_rounding(photographs):
   grey = np.asarray(simclr.grey(jnp.float32(photographs[3] / 255)))
   assert (grey == grey[..., :1]).all()
-  assert np.abs(255 * grey[..., 0] - np.asarray(Image.fromarray(photographs[3]).convert("L"))).max() <= 0.51
+  assert (
+    np.abs(255 * grey[..., 0] - np.asarray(Image.fromarray(photographs[3]).convert("L"))).max()
+    <= 0.51
+  )
 
 
-@pytest.mark.parametrize("box", [
-    (0, 0, 32, 32), (0, 0, 9, 12), (22.5, 20.5, 9.5, 11.5), (3.5, 11, 20, 16), (31, 0, 1, 5)])
+@pytest.mark.parametrize(
+  "box", [(0, 0, 32, 32), (0, 0, 9, 12), (22.5, 20.5, 9.5, 11.5), (3.5, 11, 20, 16), (31, 0, 1, 5)]
+)
 def test_a_resized_crop_is_pillows(image, box):
   result = resized_crop(jnp.float32(image), jnp.float32(box))
   np.testing.assert_allclose(result, crop_of(image, box), atol=2e-6)
@@ -75,17 +90,22 @@ def test_a_resized_crop_is_pillows(image, box):
 def test_a_resized_crop_of_an_image_that_is_not_square(photograph):
   image, box = photograph[:20, :41] / 255, (2.5, 8, 15, 20)
   np.testing.assert_allclose(
-      resized_crop(jnp.float32(image), jnp.float32(box)), crop_of(image, box), atol=2e-6)
+    resized_crop(jnp.float32(image), jnp.float32(box)), crop_of(image, box), atol=2e-6
+  )
 
 
 def test_boxes_fit_and_have_the_areas_and_ratios_asked_for():
   keys = jax.random.split(jax.random.key(0), 4000)
-  draw = jax.jit(jax.vmap(simclr.random_box, in_axes=(0, None, None, None)), compiler_options=QUICKLY)
+  draw = jax.jit(
+    jax.vmap(simclr.random_box, in_axes=(0, None, None, None)), compiler_options=QUICKLY
+  )
   top, left, height, width = np.asarray(draw(keys, 32, 24, 0.25)).T
   assert (np.round(height) == height).all() and (np.round(width) == width).all()
   assert min(height.min(), width.min()) >= 10
   assert (2 * top == np.round(2 * top)).all() and (2 * top % 2).any()  # half pixels
-  assert top.min() == 0 and left.min() == 0 and (top + height).max() == 32 and (left + width).max() == 24
+  assert (
+    top.min() == 0 and left.min() == 0 and (top + height).max() == 32 and (left + width).max() == 24
+  )
   area, ratio = height * width / (32 * 24), width / height
   # Rounding moves a side by up to half a pixel.
   assert 0.22 < area.min() < 0.3 and area.max() <= 1
@@ -93,7 +113,8 @@ def test_boxes_fit_and_have_the_areas_and_ratios_asked_for():
   # Places are uniform over what is free.
   free = height < 28
   assert np.mean(top[free] / (32 - height[free])) == pytest.approx(0.5, abs=0.02)
-  # A flat image has room for small boxes alone; where none of ten draws fits, the box is the whole image.
+  # A flat image has room for small boxes alone; where none of ten draws fits, the box is the whole
+  # image.
   strip = np.asarray(draw(keys[:50], 2, 200, 0.9))
   np.testing.assert_array_equal(strip, np.broadcast_to([0, 0, 2, 200], strip.shape))
 
@@ -135,5 +156,7 @@ def test_views_differ_and_depend_on_position_alone(photographs):
   key, same = jax.random.key(0), np.repeat(photographs[:1, ::2, ::2], 8, axis=0)
   views = np.asarray(views_of(key, same, min_area=0.3))
   assert len({view.tobytes() for view in views.reshape(16, -1)}) == 16
-  part = np.asarray(views_of(key, same, min_area=0.3, positions=jnp.array([2, 3, 9, 1, 7, 20, 21, 22])))
+  part = np.asarray(
+    views_of(key, same, min_area=0.3, positions=jnp.array([2, 3, 9, 1, 7, 20, 21, 22]))
+  )
   np.testing.assert_allclose(part[:, [0, 1, 3, 4]], views[:, [2, 3, 1, 7]], atol=1e-6)

@@ -1,4 +1,6 @@
-"""`python -m apr_jax.compare`: several runs in one table, and folders without results in one line."""
+"""`python -m apr_jax.compare`: several runs in one table, and folders without results in one
+line.
+"""
 
 import pathlib
 import subprocess
@@ -13,14 +15,18 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def test_seeds_share_a_row_and_changes_do_not(write_results):
-  folders = [write_results("a", seed=0, clean=4.0), write_results("b", seed=1, clean=5.0),
-             write_results("c", seed=0, clean=20.0, epochs=5)]
+  folders = [
+    write_results("a", seed=0, clean=4.0),
+    write_results("b", seed=1, clean=5.0),
+    write_results("c", seed=0, clean=20.0, epochs=5),
+  ]
   table, origins = compare([str(folder) for folder in folders]).split("\n\n")
   together, apart = table.splitlines()[2:]
   assert together.startswith("| cifar10_apr_sp ") and "| 4.50 ± 0.71 " in together
   assert apart.startswith("| cifar10_apr_sp (epochs=5) |") and "| 20.00 " in apart
   assert origins.splitlines()[1] == (
-      f"- {folders[1]}: seed 1, step 78000, apr_jax 0.1, jax 0.10, flax 0.12, commit abc1234, cpu")
+    f"- {folders[1]}: seed 1, step 78000, apr_jax 0.1, jax 0.10, flax 0.12, commit abc1234, cpu"
+  )
 
 
 def test_two_runs_of_one_seed_stand_apart_and_one_folder_counts_once(write_results):
@@ -44,7 +50,17 @@ def test_no_folders_and_folders_without_results(tmp_path, write_results):
 
 @pytest.mark.slow
 def test_the_command(tmp_path, write_results):
-  command = [sys.executable, "-m", "apr_jax.compare", str(write_results("a", clean=4.0)), str(tmp_path)]
+  command = [
+    sys.executable,
+    "-m",
+    "apr_jax.compare",
+    str(write_results("a", clean=4.0)),
+    str(tmp_path),
+  ]
   result = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=200)
-  line, = result.stderr.splitlines()
-  assert result.returncode == 2 and line.startswith(f"error: {tmp_path} holds no results") and result.stdout == ""
+  (line,) = result.stderr.splitlines()
+  assert (
+    result.returncode == 2
+    and line.startswith(f"error: {tmp_path} holds no results")
+    and result.stdout == ""
+  )

@@ -16,8 +16,10 @@ def truncated(levels):
 
 @pytest.mark.parametrize("severity", (1, 3, 5))
 def test_gaussian_blur(severity, photographs):
-  sigma, = parameters.at("gaussian_blur", severity, 32)
-  expected = ndimage.gaussian_filter(photographs.astype(float), (0, sigma, sigma, 0), mode="nearest", truncate=4)
+  (sigma,) = parameters.at("gaussian_blur", severity, 32)
+  expected = ndimage.gaussian_filter(
+    photographs.astype(float), (0, sigma, sigma, 0), mode="nearest", truncate=4
+  )
   found = np.asarray(corrupt(KEY, photographs, "gaussian_blur", severity))
   assert np.abs(found - truncated(expected)).max() <= 1
   assert (found != truncated(expected)).mean() < 1e-3
@@ -26,7 +28,7 @@ def test_gaussian_blur(severity, photographs):
 def disk(radius, sigma):
   """The published kernel, with SciPy's filter in place of OpenCV's."""
   reach, width = (8, 1) if radius <= 8 else (int(radius), 2)
-  y, x = np.mgrid[-reach:reach + 1, -reach:reach + 1]
+  y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
   kernel = (x**2 + y**2 <= radius**2).astype(float)
   return ndimage.gaussian_filter(kernel / kernel.sum(), sigma, mode="mirror", radius=width)
 
@@ -55,17 +57,32 @@ def test_zoom_blur(severity, photographs):
     for factor in np.arange(1, stop, step):
       crop = int(np.ceil(32 / factor))
       first = (32 - crop) // 2
-      zoomed = ndimage.zoom(image[first:first + crop, first:first + crop], (factor, factor, 1), order=1)
+      zoomed = ndimage.zoom(
+        image[first : first + crop, first : first + crop], (factor, factor, 1), order=1
+      )
       trim = (len(zoomed) - 32) // 2
-      total, count = total + zoomed[trim:trim + 32, trim:trim + 32], count + 1
+      total, count = total + zoomed[trim : trim + 32, trim : trim + 32], count + 1
     found = np.asarray(corrupt(KEY, image[None].astype(np.uint8), "zoom_blur", severity))[0]
     assert np.abs(found - truncated(total / count)).max() <= 1
     assert (found != truncated(total / count)).mean() < 5e-3
 
 
 def test_the_published_zoom_ranges_are_as_long_as_in_the_generator():
-  rows = [parameters.at("zoom_blur", severity, size) for size in (32, 224) for severity in (1, 2, 3, 4, 5)]
-  assert [len(np.arange(1, stop, step)) for stop, step in rows] == [7, 12, 16, 21, 26, 12, 16, 11, 13, 11]
+  rows = [
+    parameters.at("zoom_blur", severity, size) for size in (32, 224) for severity in (1, 2, 3, 4, 5)
+  ]
+  assert [len(np.arange(1, stop, step)) for stop, step in rows] == [
+    7,
+    12,
+    16,
+    21,
+    26,
+    12,
+    16,
+    11,
+    13,
+    11,
+  ]
 
 
 @pytest.mark.parametrize("degrees", (-135.0, -77.0, -45.0, 0.0, 30.0))
@@ -73,7 +90,7 @@ def test_the_published_zoom_ranges_are_as_long_as_in_the_generator():
 def test_motion_blur_is_the_sum_of_shifted_images(degrees, radius, sigma, photographs):
   image = photographs[2].astype(float)
   steps = np.arange(2 * radius + 1)
-  weights = np.exp(-steps**2 / (2 * sigma**2))
+  weights = np.exp(-(steps**2) / (2 * sigma**2))
   expected = 0
   for step, weight in zip(steps, weights / weights.sum()):
     down = int(np.ceil(step * np.sin(np.deg2rad(degrees)) - 0.5))
@@ -90,7 +107,8 @@ def test_motion_blur_spreads_to_one_side():
   image[:, 16, 16] = 255
   spread = np.asarray(corrupt(KEY, image, "motion_blur", 5))[0, ..., 0]
   rows, columns = np.nonzero(spread)
-  # A pixel shows what lies in the direction of the trail, so the point appears on the other side of it.
+  # A pixel shows what lies in the direction of the trail, so the point appears on the other side of
+  # it.
   assert columns.max() == 16 and columns.min() < 12
   assert spread[16, 16] == spread.max()
 
@@ -118,14 +136,20 @@ def test_glass_walk_is_exactly_the_generators(reach):
 def test_glass_blur_has_the_statistics_of_the_loop(sigma, reach, scans, photographs):
   rng = np.random.default_rng(0)
   images = np.concatenate([photographs] * 2)
-  blurred = truncated(ndimage.gaussian_filter(images.astype(float), (0, sigma, sigma, 0), mode="nearest"))
+  blurred = truncated(
+    ndimage.gaussian_filter(images.astype(float), (0, sigma, sigma, 0), mode="nearest")
+  )
   expected = []
   for image in blurred.reshape(len(images), -1, 3):
     for _ in range(scans):
       image = image[walked(*rng.integers(-reach, reach, (2, 32, 32)), reach)]
-    expected.append(ndimage.gaussian_filter(image.reshape(32, 32, 3), (sigma, sigma, 0), mode="nearest"))
+    expected.append(
+      ndimage.gaussian_filter(image.reshape(32, 32, 3), (sigma, sigma, 0), mode="nearest")
+    )
   seeds = draws.image_seeds(KEY, np.arange(len(images)))
-  found = np.asarray(jax.jit(lambda x: blur.glass_blur(seeds, x, (sigma, reach, scans)))(images)).astype(float)
+  found = np.asarray(
+    jax.jit(lambda x: blur.glass_blur(seeds, x, (sigma, reach, scans)))(images)
+  ).astype(float)
   changes = [np.abs(corrupted - images) for corrupted in (found, truncated(np.stack(expected)))]
   np.testing.assert_allclose(changes[0].mean(), changes[1].mean(), rtol=0.04)
   np.testing.assert_allclose(changes[0].std(), changes[1].std(), rtol=0.04)

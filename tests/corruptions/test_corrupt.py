@@ -9,19 +9,56 @@ from apr_jax.corruptions import CORRUPTIONS, EXTRA_CORRUPTIONS, corrupt
 from apr_jax.errors import UserError
 
 NAMES = CORRUPTIONS + EXTRA_CORRUPTIONS
-DRAWN = tuple(name for name in NAMES if name not in (
-    "defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression", "gaussian_blur",
-    "saturate"))
+DRAWN = tuple(
+  name
+  for name in NAMES
+  if name
+  not in (
+    "defocus_blur",
+    "zoom_blur",
+    "brightness",
+    "contrast",
+    "pixelate",
+    "jpeg_compression",
+    "gaussian_blur",
+    "saturate",
+  )
+)
 # Corruptions whose published parameters grow in effect at every step.
-GROWING = ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "defocus_blur", "zoom_blur",
-           "brightness", "contrast", "pixelate", "jpeg_compression", "gaussian_blur")
+GROWING = (
+  "gaussian_noise",
+  "shot_noise",
+  "impulse_noise",
+  "speckle_noise",
+  "defocus_blur",
+  "zoom_blur",
+  "brightness",
+  "contrast",
+  "pixelate",
+  "jpeg_compression",
+  "gaussian_blur",
+)
 KEY = jax.random.key(7)
 
 
 def test_names_are_the_benchmarks_in_its_order():
   assert CORRUPTIONS == (
-      "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur",
-      "snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression")
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+  )
   assert EXTRA_CORRUPTIONS == ("speckle_noise", "gaussian_blur", "spatter", "saturate")
 
 
@@ -35,7 +72,9 @@ def test_the_same_again_under_jit_and_in_any_batch(name, photographs):
   # XLA may round a sum the other way once it is part of a larger program.
   inside = jax.jit(lambda key, batch, positions: corrupt(key, batch, name, 3, positions=positions))
   some = np.asarray(inside(KEY, images[[2, 0]], jnp.array([2, 0])))
-  assert (plain[[2, 0]] != some).mean() < 2e-3 and np.abs(plain[[2, 0]].astype(int) - some).mean() < 0.01
+  assert (plain[[2, 0]] != some).mean() < 2e-3 and np.abs(
+    plain[[2, 0]].astype(int) - some
+  ).mean() < 0.01
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -67,12 +106,16 @@ def test_imagenet_size(name, photograph):
 
 @pytest.mark.parametrize("name", GROWING)
 def test_severity_grows(name, photographs):
-  changes = [np.abs(np.asarray(corrupt(KEY, photographs, name, severity)).astype(int) - photographs).mean()
-             for severity in (1, 3, 5)]
+  changes = [
+    np.abs(np.asarray(corrupt(KEY, photographs, name, severity)).astype(int) - photographs).mean()
+    for severity in (1, 3, 5)
+  ]
   assert changes == sorted(changes) and changes[2] > 1.3 * changes[0]
 
 
-@pytest.mark.parametrize("images, severity, positions, said", [
+@pytest.mark.parametrize(
+  "images, severity, positions, said",
+  [
     (np.zeros((2, 32, 32, 3), np.float32), 1, None, "float32"),
     (np.zeros((32, 32, 3), np.uint8), 1, None, "[32, 32, 3]"),
     (np.zeros((2, 32, 32, 1), np.uint8), 1, None, "[2, 32, 32, 1]"),
@@ -84,7 +127,8 @@ def test_severity_grows(name, photographs):
     (np.zeros((2, 32, 32, 3), np.uint8), True, None, "True"),
     (np.zeros((2, 32, 32, 3), np.uint8), 1, np.arange(3), "int64 [3]"),
     (np.zeros((2, 32, 32, 3), np.uint8), 1, np.zeros(2, np.float32), "float32 [2]"),
-])
+  ],
+)
 def test_errors_are_one_line(images, severity, positions, said):
   with pytest.raises(UserError) as error:
     corrupt(KEY, images, "fog", severity, positions=positions)

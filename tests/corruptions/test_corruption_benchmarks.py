@@ -18,15 +18,29 @@ def load(monkeypatch):
   return lambda name: importlib.import_module(f"benchmarks.{name}")
 
 
-@pytest.mark.parametrize("name", ("gaussian_noise", "shot_noise", "glass_blur", "motion_blur", "fog",
-                                  "elastic_transform", "jpeg_compression"))
+@pytest.mark.parametrize(
+  "name",
+  (
+    "gaussian_noise",
+    "shot_noise",
+    "glass_blur",
+    "motion_blur",
+    "fog",
+    "elastic_transform",
+    "jpeg_compression",
+  ),
+)
 def test_baseline_does_what_ours_does(name, load, photographs):
   baseline = load("corruption_speed").BASELINE[name]
   images = np.concatenate([photographs] * 4)
   rng = np.random.default_rng(0)
-  theirs = np.stack([baseline(rng, image, parameters.at(name, 3, 32)) for image in images]).astype(float)
+  theirs = np.stack([baseline(rng, image, parameters.at(name, 3, 32)) for image in images]).astype(
+    float
+  )
   ours = np.asarray(corrupt(jax.random.key(0), images, name, 3)).astype(float)
-  np.testing.assert_allclose(np.abs(ours - images).mean(), np.abs(theirs - images).mean(), rtol=0.12)
+  np.testing.assert_allclose(
+    np.abs(ours - images).mean(), np.abs(theirs - images).mean(), rtol=0.12
+  )
   np.testing.assert_allclose((ours - images).std(), (theirs - images).std(), rtol=0.12)
 
 
@@ -53,20 +67,31 @@ def test_band_power_finds_a_wave_in_its_band(load):
   assert power.argmax() == 2 and power[[0, 1, 3]].max() < 1e-9 * power[2]
 
 
-def test_fidelity_fails_on_other_images_and_passes_on_our_own(load, photographs, tmp_path, monkeypatch, capsys):
+def test_fidelity_fails_on_other_images_and_passes_on_our_own(
+  load, photographs, tmp_path, monkeypatch, capsys
+):
   fidelity = load("corruption_fidelity")
   # Two corruptions stand for all: compiling every set would take minutes.
   names = ("contrast", "impulse_noise")
   monkeypatch.setattr(fidelity, "CORRUPTIONS", names)
   monkeypatch.setattr(fidelity, "EXTRA_CORRUPTIONS", ())
-  sets = {name: np.stack([np.asarray(corrupt(jax.random.key(99), photographs, name, severity))
-                          for severity in (1, 2, 3, 4, 5)]) for name in names}
+  sets = {
+    name: np.stack(
+      [
+        np.asarray(corrupt(jax.random.key(99), photographs, name, severity))
+        for severity in (1, 2, 3, 4, 5)
+      ]
+    )
+    for name in names
+  }
   path = tmp_path / "aligned.npz"
   np.savez(path, clean=photographs, **sets)
   monkeypatch.setattr(sys, "argv", ["corruption_fidelity", "--aligned", str(path), "--keys", "8"])
   assert fidelity.main() == 0
   assert capsys.readouterr().out.count("PASS") == 11
-  np.savez(path, clean=photographs, contrast=sets["contrast"][::-1], impulse_noise=sets["impulse_noise"])
+  np.savez(
+    path, clean=photographs, contrast=sets["contrast"][::-1], impulse_noise=sets["impulse_noise"]
+  )
   assert fidelity.main() == 1
   assert "FAIL: 4 bars" in capsys.readouterr().out
 

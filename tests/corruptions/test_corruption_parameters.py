@@ -13,17 +13,27 @@ def test_every_corruption_has_five_rows_of_equal_length_at_both_sizes():
     assert len({len(row) for row in small + large}) == 1
 
 
-@pytest.mark.parametrize("name, severity, size, row", [
-    ("gaussian_noise", 1, 32, (.04,)), ("gaussian_noise", 5, 224, (.38,)),
-    ("motion_blur", 4, 32, (8, 2.)), ("motion_blur", 2, 224, (15, 5.)),
-    ("jpeg_compression", 2, 32, (65,)), ("jpeg_compression", 5, 299, (7,)),
-    ("glass_blur", 3, 16, (.4, 1, 1)), ("glass_blur", 5, 224, (1.5, 4, 2)),
-    ("snow", 5, 32, (.3, .3, 1.25, .65, 14, 12., .8)),
-    ("elastic_transform", 2, 32, (1.6, 6.4, 2.24)), ("elastic_transform", 3, 224, (12.2, 2.44, 4.88)),
+@pytest.mark.parametrize(
+  "name, severity, size, row",
+  [
+    ("gaussian_noise", 1, 32, (0.04,)),
+    ("gaussian_noise", 5, 224, (0.38,)),
+    ("motion_blur", 4, 32, (8, 2.0)),
+    ("motion_blur", 2, 224, (15, 5.0)),
+    ("jpeg_compression", 2, 32, (65,)),
+    ("jpeg_compression", 5, 299, (7,)),
+    ("glass_blur", 3, 16, (0.4, 1, 1)),
+    ("glass_blur", 5, 224, (1.5, 4, 2)),
+    ("snow", 5, 32, (0.3, 0.3, 1.25, 0.65, 14, 12.0, 0.8)),
+    ("elastic_transform", 2, 32, (1.6, 6.4, 2.24)),
+    ("elastic_transform", 3, 224, (12.2, 2.44, 4.88)),
     # Half-way: the mean of both rows, counts rounded.
-    ("gaussian_noise", 1, 128, (.06,)), ("jpeg_compression", 1, 128, (52,)),
-    ("glass_blur", 5, 128, (.95, 2, 2)), ("zoom_blur", 5, 128, (1.285, .02)),
-])
+    ("gaussian_noise", 1, 128, (0.06,)),
+    ("jpeg_compression", 1, 128, (52,)),
+    ("glass_blur", 5, 128, (0.95, 2, 2)),
+    ("zoom_blur", 5, 128, (1.285, 0.02)),
+  ],
+)
 def test_rows(name, severity, size, row):
   found = parameters.at(name, severity, size)
   assert found == pytest.approx(row)

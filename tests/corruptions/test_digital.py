@@ -1,4 +1,6 @@
-"""Colour against colorsys, resizing against Pillow, the elastic transform against its own geometry and SciPy."""
+"""Colour against colorsys, resizing against Pillow, the elastic transform against its own geometry
+and SciPy.
+"""
 
 import colorsys
 
@@ -15,7 +17,10 @@ KEY = jax.random.key(5)
 
 def by_hsv(image, change):
   """Every pixel through colorsys; `change` maps (h, s, v) to (h, s, v)."""
-  pixels = [colorsys.hsv_to_rgb(*change(*colorsys.rgb_to_hsv(*pixel))) for pixel in image.reshape(-1, 3) / 255]
+  pixels = [
+    colorsys.hsv_to_rgb(*change(*colorsys.rgb_to_hsv(*pixel)))
+    for pixel in image.reshape(-1, 3) / 255
+  ]
   return np.floor(np.array(pixels).reshape(image.shape) * 255 + 1e-3)
 
 
@@ -23,14 +28,22 @@ def by_hsv(image, change):
 def colours(photographs):
   """Photographs with pure, grey and black pixels among them; uint8 [2, 32, 32, 3]."""
   images = photographs[[1, 10]].copy()
-  images[0, 0, :8] = [[0, 0, 0], [255, 255, 255], [128, 128, 128], [255, 0, 0], [0, 255, 0], [0, 0, 255],
-                      [1, 0, 0], [1, 1, 1]]
+  images[0, 0, :8] = [
+    [0, 0, 0],
+    [255, 255, 255],
+    [128, 128, 128],
+    [255, 0, 0],
+    [0, 255, 0],
+    [0, 0, 255],
+    [1, 0, 0],
+    [1, 1, 1],
+  ]
   return images
 
 
 @pytest.mark.parametrize("severity", (1, 5))
 def test_brightness(severity, colours):
-  shift, = parameters.at("brightness", severity, 32)
+  (shift,) = parameters.at("brightness", severity, 32)
   found = np.asarray(corrupt(KEY, colours, "brightness", severity))
   for image, result in zip(colours, found):
     expected = by_hsv(image, lambda h, s, v: (h, s, min(v + shift, 1)))
@@ -48,7 +61,7 @@ def test_saturate(severity, colours):
 
 @pytest.mark.parametrize("severity", (1, 5))
 def test_contrast(severity, photographs):
-  factor, = parameters.at("contrast", severity, 32)
+  (factor,) = parameters.at("contrast", severity, 32)
   mean = photographs.mean((1, 2), keepdims=True)
   expected = np.floor((photographs - mean) * factor + mean + 1e-3)
   found = np.asarray(corrupt(KEY, photographs, "contrast", severity))
@@ -66,8 +79,10 @@ def test_pixelate_is_pillows(severity, photographs):
 
 def test_pixelate_off_the_square(photograph):
   image = photograph[:60, :100]
-  factor, = parameters.at("pixelate", 5, 60)
-  reduced = Image.fromarray(image).resize((int(100 * factor), int(60 * factor)), Image.Resampling.BOX)
+  (factor,) = parameters.at("pixelate", 5, 60)
+  reduced = Image.fromarray(image).resize(
+    (int(100 * factor), int(60 * factor)), Image.Resampling.BOX
+  )
   expected = np.asarray(reduced.resize((100, 60), Image.Resampling.BOX))
   np.testing.assert_array_equal(corrupt(KEY, image[None], "pixelate", 5)[0], expected)
 
@@ -97,16 +112,24 @@ def test_affine_places_without_a_move_are_the_pixels_themselves():
 def elastic_loop(rng, image, amplitude, sigma, reach):
   """The published steps for one image, in float64 with SciPy."""
   height, width, _ = image.shape
-  points = np.array([height // 2, width // 2]) + min(height, width) // 3 * np.array([[1, 1], [1, -1], [-1, -1]])
+  points = np.array([height // 2, width // 2]) + min(height, width) // 3 * np.array(
+    [[1, 1], [1, -1], [-1, -1]]
+  )
   matrix = np.linalg.solve(np.c_[points + rng.uniform(-reach, reach, (3, 2)), np.ones(3)], points)
   y, x = np.mgrid[:height, :width]
   places = np.stack([x, y, np.ones_like(x)], -1) @ matrix
   at = (places[..., 1], places[..., 0])
-  image = np.stack([ndimage.map_coordinates(image[..., c], at, order=1, mode="mirror") for c in range(3)], -1)
-  right, down = (amplitude * ndimage.gaussian_filter(rng.uniform(-1, 1, (height, width)), sigma, truncate=3)
-                 for _ in range(2))
+  image = np.stack(
+    [ndimage.map_coordinates(image[..., c], at, order=1, mode="mirror") for c in range(3)], -1
+  )
+  right, down = (
+    amplitude * ndimage.gaussian_filter(rng.uniform(-1, 1, (height, width)), sigma, truncate=3)
+    for _ in range(2)
+  )
   at = (y + down, x + right)
-  return np.stack([ndimage.map_coordinates(image[..., c], at, order=1, mode="reflect") for c in range(3)], -1)
+  return np.stack(
+    [ndimage.map_coordinates(image[..., c], at, order=1, mode="reflect") for c in range(3)], -1
+  )
 
 
 @pytest.mark.parametrize("severity", (2, 5))

@@ -16,7 +16,10 @@ def test_uniform_is_uniform():
   counts = np.histogram(values, 64, (-1, 1))[0]
   assert stats.chisquare(counts).pvalue > 1e-3
   # The same within one image, where only the position differs.
-  assert np.mean([stats.kstest(image.ravel(), "uniform", (-1, 2)).pvalue < 0.05 for image in values]) < 0.12
+  assert (
+    np.mean([stats.kstest(image.ravel(), "uniform", (-1, 2)).pvalue < 0.05 for image in values])
+    < 0.12
+  )
 
 
 def test_normal_is_normal():
@@ -29,8 +32,12 @@ def test_normal_is_normal():
 
 def test_neighbours_images_and_keys_are_uncorrelated():
   values = np.asarray(draws.uniform(SEEDS, SHAPE)).astype(float) - 0.5
-  pairs = {"down": (values[:, 1:], values[:, :-1]), "right": (values[:, :, 1:], values[:, :, :-1]),
-           "channel": (values[..., 1:], values[..., :-1]), "image": (values[1:], values[:-1])}
+  pairs = {
+    "down": (values[:, 1:], values[:, :-1]),
+    "right": (values[:, :, 1:], values[:, :, :-1]),
+    "channel": (values[..., 1:], values[..., :-1]),
+    "image": (values[1:], values[:-1]),
+  }
   for name, (a, b) in pairs.items():
     assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 5 / np.sqrt(a.size), name
   first, second = (np.asarray(draws.uniform(seeds, SHAPE)) for seeds in draws.split(SEEDS, 2))

@@ -28,7 +28,7 @@ def test_quantisation_tables_are_libjpegs(quality):
 
 @pytest.mark.parametrize("severity", (1, 3, 5))
 def test_pixels_are_pillows(severity, photographs):
-  quality, = parameters.at("jpeg_compression", severity, 32)
+  (quality,) = parameters.at("jpeg_compression", severity, 32)
   found = np.asarray(corrupt(KEY, photographs, "jpeg_compression", severity)).astype(int)
   expected = np.stack([np.asarray(by_pillow(image, quality)) for image in photographs])
   difference = np.abs(found - expected).mean((1, 2, 3))
@@ -39,8 +39,8 @@ def test_pixels_are_pillows(severity, photographs):
 
 @pytest.mark.parametrize("height, width", [(53, 75), (48, 40), (33, 17)])
 def test_any_size(height, width, photograph):
-  image = photograph[60:60 + height, 60:60 + width]
-  quality, = parameters.at("jpeg_compression", 4, min(height, width))
+  image = photograph[60 : 60 + height, 60 : 60 + width]
+  (quality,) = parameters.at("jpeg_compression", 4, min(height, width))
   found = np.asarray(corrupt(KEY, image[None], "jpeg_compression", 4))[0].astype(int)
   expected = np.asarray(by_pillow(image, quality))
   assert np.abs(found - expected).mean() < 0.4

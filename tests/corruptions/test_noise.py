@@ -40,7 +40,9 @@ def test_impulse_noise_hits_the_published_share():
   assert ((corrupted != 100).any(-1).mean()) > 2.5 * amount
 
 
-@pytest.mark.parametrize("level, photons", [(0, 60), (1, 500), (20, 50), (128, 50), (255, 3), (200, 500)])
+@pytest.mark.parametrize(
+  "level, photons", [(0, 60), (1, 500), (20, 50), (128, 50), (255, 3), (200, 500)]
+)
 def test_shot_noise_is_poisson(level, photons):
   corrupted = np.asarray(noise.shot_noise(SEEDS, grey(level), (photons,))).ravel()
   rate = level / 255 * photons

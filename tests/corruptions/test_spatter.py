@@ -103,7 +103,9 @@ def test_mud_is_its_formula(severity, photographs):
   mean, scale, sigma, threshold, border, _ = row = parameters.at("spatter", severity, 32)
   noise = np.asarray(draws.normal(SEEDS, (32, 32, 1)), np.float64)[..., 0]
   liquid = ndimage.gaussian_filter(mean + scale * noise, (0, sigma, sigma), mode="nearest")
-  cover = ndimage.gaussian_filter((liquid >= threshold).astype(float), (0, border, border), mode="nearest")
+  cover = ndimage.gaussian_filter(
+    (liquid >= threshold).astype(float), (0, border, border), mode="nearest"
+  )
   cover = np.where(cover < 0.8, 0, cover)[..., None]
   expected = photographs * (1 - cover) + np.array([63, 42, 20]) * cover
   found = np.asarray(SPATTER(SEEDS, photographs, row))

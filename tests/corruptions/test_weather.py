@@ -16,16 +16,26 @@ SEEDS = draws.image_seeds(jax.random.key(2), np.arange(96))
 
 
 def diamond_square(noise, size, decay):
-  """Point by point on a torus; `noise` is used up in the order squares, tops, lefts of each octave."""
+  """Point by point on a torus; `noise` is used up in the order squares, tops, lefts of each
+  octave.
+  """
   plane, step, wibble = np.zeros((size, size)), size, 100.0
   noise = iter(noise)
   while step >= 2:
     half, corners = step // 2, range(0, size, step)
+
     def mean(row, column, offsets):
-      return np.mean([plane[(row + down) % size, (column + right) % size] for down, right in offsets])
+      return np.mean(
+        [plane[(row + down) % size, (column + right) % size] for down, right in offsets]
+      )
+
     diagonal = [(-half, -half), (-half, half), (half, -half), (half, half)]
     straight = [(-half, 0), (half, 0), (0, -half), (0, half)]
-    for (down, right), offsets in (((half, half), diagonal), ((0, half), straight), ((half, 0), straight)):
+    for (down, right), offsets in (
+      ((half, half), diagonal),
+      ((0, half), straight),
+      ((half, 0), straight),
+    ):
       for row in corners:
         for column in corners:
           at = row + down, column + right
@@ -59,7 +69,8 @@ def test_frost_texture_has_the_moments_of_its_looks():
   textures = np.asarray(TEXTURE(seeds, 32, 32), np.float64)
   means = np.array([look[0] for look in weather._FROST], float)
   np.testing.assert_allclose(textures.mean((0, 1, 2)), means.mean(0), rtol=0.04)
-  # Each crop belongs to one look, each look is drawn as often as it is listed, and keeps its spread.
+  # Each crop belongs to one look, each look is drawn as often as it is listed, and keeps its
+  # spread.
   nearest = np.abs(textures.mean((1, 2))[:, None] - means[None]).sum(-1).argmin(1)
   for i, look in enumerate(weather._FROST[1:], start=1):
     listed = weather._FROST.count(look) / len(weather._FROST)
@@ -100,15 +111,15 @@ def test_snow_has_the_statistics_of_the_loop(severity, photographs):
   mean, scale, zoom, threshold, radius, sigma, share = parameters.at("snow", severity, 32)
   rng = np.random.default_rng(severity)
   images = np.concatenate([photographs] * 12)
-  weights = np.exp(-np.arange(2 * radius + 1) ** 2 / (2 * sigma**2))
+  weights = np.exp(-(np.arange(2 * radius + 1) ** 2) / (2 * sigma**2))
   expected = []
   for image in images:
     crop = int(np.ceil(32 / zoom))
     first = (32 - crop) // 2
-    layer = rng.normal(mean, scale, (32, 32))[first:first + crop, first:first + crop]
+    layer = rng.normal(mean, scale, (32, 32))[first : first + crop, first : first + crop]
     layer = ndimage.zoom(layer, zoom, order=1)
     trim = (len(layer) - 32) // 2
-    layer = layer[trim:trim + 32, trim:trim + 32]
+    layer = layer[trim : trim + 32, trim : trim + 32]
     layer = np.floor(np.clip(np.where(layer < threshold, 0, layer), 0, 1) * 255)
     angle = np.deg2rad(rng.uniform(-135, -45))
     fallen = 0
@@ -123,4 +134,6 @@ def test_snow_has_the_statistics_of_the_loop(severity, photographs):
   found = np.asarray(corrupt(jax.random.key(1), images, "snow", severity)).astype(float)
   changes = [corrupted - images for corrupted in (found, np.stack(expected))]
   np.testing.assert_allclose(changes[0].mean(), changes[1].mean(), rtol=0.05)
-  np.testing.assert_allclose(changes[0].std((1, 2, 3)).mean(), changes[1].std((1, 2, 3)).mean(), rtol=0.08)
+  np.testing.assert_allclose(
+    changes[0].std((1, 2, 3)).mean(), changes[1].std((1, 2, 3)).mean(), rtol=0.08
+  )

@@ -20,17 +20,21 @@ def digits():
 
 
 def test_batches_do_not_change_the_set(digits):
-  whole, = whole_sets.regenerate(digits.images, "gaussian_noise", 3)
+  (whole,) = whole_sets.regenerate(digits.images, "gaussian_noise", 3)
   pieces = list(whole_sets.regenerate(digits.images, "gaussian_noise", 3, batch_size=4))
   assert [len(piece) for piece in pieces] == [4, 4, 2]
   np.testing.assert_array_equal(np.concatenate(pieces), whole)
 
 
 def test_sets_are_drawn_independently(digits):
-  noise = lambda severity, seed=0: next(whole_sets.regenerate(digits.images, "gaussian_noise", severity, seed=seed))
+  noise = lambda severity, seed=0: next(
+    whole_sets.regenerate(digits.images, "gaussian_noise", severity, seed=seed)
+  )
   grey = np.full((1, 32, 32, 3), 128, np.uint8)
-  first, second = (next(whole_sets.regenerate(grey, "gaussian_noise", severity)).astype(float) - 128
-                   for severity in (1, 5))
+  first, second = (
+    next(whole_sets.regenerate(grey, "gaussian_noise", severity)).astype(float) - 128
+    for severity in (1, 5)
+  )
   assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.1
   assert (noise(3) != noise(3, seed=1)).any()
 
@@ -38,7 +42,11 @@ def test_sets_are_drawn_independently(digits):
 def test_make_writes_the_published_layout(digits, tmp_path):
   make.make(digits, tmp_path, names=NAMES, quiet=True)
   assert sorted(path.name for path in tmp_path.iterdir()) == [
-      "contrast.npy", "gaussian_noise.npy", "labels.npy", "regenerated.json"]
+    "contrast.npy",
+    "gaussian_noise.npy",
+    "labels.npy",
+    "regenerated.json",
+  ]
   published = PublishedCorruptions(tmp_path, 10, NAMES)
   np.testing.assert_array_equal(published.labels, digits.labels)
   for name in NAMES:
@@ -63,8 +71,10 @@ def test_make_keeps_whole_files_and_replaces_partial_ones(digits, tmp_path, monk
   make.make(digits, tmp_path, names=NAMES, quiet=True)
   assert [name for name, _ in made].count("gaussian_noise") == 5
   assert not list(tmp_path.glob("*.partial"))
-  np.testing.assert_array_equal(np.load(tmp_path / "contrast.npy")[:10],
-                                corruptions.corrupt(jax.random.key(0), digits.images, "contrast", 1))
+  np.testing.assert_array_equal(
+    np.load(tmp_path / "contrast.npy")[:10],
+    corruptions.corrupt(jax.random.key(0), digits.images, "contrast", 1),
+  )
 
 
 def test_make_refuses_a_folder_of_something_else(digits, tmp_path):
@@ -73,7 +83,9 @@ def test_make_refuses_a_folder_of_something_else(digits, tmp_path):
   before = contents()
   smaller = dataclasses.replace(digits, images=np.ascontiguousarray(digits.images[:, ::2, ::2]))
   for other in (digits.take(5), smaller):
-    with pytest.raises(UserError, match="regenerated.json says that the folder was made from another data set"):
+    with pytest.raises(
+      UserError, match="regenerated.json says that the folder was made from another data set"
+    ):
       make.make(other, tmp_path, names=("contrast",), quiet=True)
   assert contents() == before
   (tmp_path / "regenerated.json").unlink()

@@ -49,15 +49,23 @@ def test_content(kind, keys, path_in_name, tmp_path):
   np.testing.assert_array_equal(test.images, TEST)
   np.testing.assert_array_equal(test.labels, TEST_LABELS)
   assert train.num_classes == test.num_classes == 4
-  assert type(train.images) is np.ndarray  # not a memory map: training would read the disk at random
+  # not a memory map: training would read the disk at random
+  assert type(train.images) is np.ndarray
 
 
 def test_image_size(kind, tmp_path):
-  assert data.load(f"{kind}:{write(kind, tmp_path)}", "train", image_size=4).images.shape == (12, 4, 4, 3)
+  assert data.load(f"{kind}:{write(kind, tmp_path)}", "train", image_size=4).images.shape == (
+    12,
+    4,
+    4,
+    3,
+  )
 
 
 def test_labels_in_a_column_and_grey_images(kind, tmp_path):
-  path = write(kind, tmp_path, KERAS, y_train=TRAIN_LABELS[:, None].astype(np.uint8), x_train=TRAIN[..., 0])
+  path = write(
+    kind, tmp_path, KERAS, y_train=TRAIN_LABELS[:, None].astype(np.uint8), x_train=TRAIN[..., 0]
+  )
   train = data.load(f"{kind}:{path}", "train")
   np.testing.assert_array_equal(train.labels, TRAIN_LABELS)
   np.testing.assert_array_equal(train.images, np.stack([TRAIN[..., 0]] * 3, axis=-1))
@@ -76,18 +84,33 @@ def test_only_what_is_missing_is_listed(kind, tmp_path):
   assert "needs train_labels; found test_images, test_labels, train_images" in message
 
 
-@pytest.mark.parametrize("split, changes, words", [
-    ("train", {"train_images": TRAIN / 255}, ["train_images", "float64", "convert them to uint8", "0..255"]),
+@pytest.mark.parametrize(
+  "split, changes, words",
+  [
+    (
+      "train",
+      {"train_images": TRAIN / 255},
+      ["train_images", "float64", "convert them to uint8", "0..255"],
+    ),
     ("train", {"train_images": TRAIN[0, 0]}, ["train_images", "[5, 3]"]),
-    ("train", {"train_images": TRAIN[..., :2]}, ["train_images", "1 or 3 channels", "[12, 6, 5, 2]"]),
+    (
+      "train",
+      {"train_images": TRAIN[..., :2]},
+      ["train_images", "1 or 3 channels", "[12, 6, 5, 2]"],
+    ),
     ("train", {"train_labels": TRAIN_LABELS[:5]}, ["12 images", "5 labels"]),
     ("train", {"train_labels": np.eye(12)}, ["train_labels", "integers", "float64 [12, 12]"]),
     ("train", {"train_labels": TRAIN_LABELS - 1}, ["train_labels", "label -1 at index 0"]),
     ("train", {"train_labels": TRAIN_LABELS + 2**40}, ["train_labels", "32 bits"]),
-    ("train", {"train_images": TRAIN[:0], "train_labels": TRAIN_LABELS[:0]}, ["train_labels", "empty"]),
+    (
+      "train",
+      {"train_images": TRAIN[:0], "train_labels": TRAIN_LABELS[:0]},
+      ["train_labels", "empty"],
+    ),
     ("test", {"test_labels": TEST_LABELS + 3}, ["test_labels", "label 6 at index 0", "0..3"]),
     ("train", {"train_images": np.array([{}], object)}, ["train_images", "cannot be read"]),
-])
+  ],
+)
 def test_unusable_arrays(kind, split, changes, words, tmp_path):
   path = write(kind, tmp_path, **changes)
   message = refusal(f"{kind}:{path}", split)
@@ -101,7 +124,9 @@ def test_missing_files(tmp_path):
   assert "no arrays" in refusal(f"npy:{tmp_path}")
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:len(b) // 2], lambda b: b"", lambda b: b"hello" + b[5:]])
+@pytest.mark.parametrize(
+  "damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"hello" + b[5:]]
+)
 def test_damaged_npz(damage, tmp_path):
   path = write("npz", tmp_path)
   (tmp_path / "set.npz").write_bytes(damage((tmp_path / "set.npz").read_bytes()))

@@ -28,8 +28,10 @@ def refusal(root, split="train", **kwargs):
 
 
 def test_pixels_and_labels(tmp_path):
-  saved = {name: save(tmp_path / "train" / name, picture())
-           for name in ("zebra/1.png", "ant/b.bmp", "ant/a.PNG", "bee/x.webp.png")}
+  saved = {
+    name: save(tmp_path / "train" / name, picture())
+    for name in ("zebra/1.png", "ant/b.bmp", "ant/a.PNG", "bee/x.webp.png")
+  }
   (tmp_path / "train" / "ant" / "notes.txt").write_text("not an image")
   (tmp_path / "train" / ".cache").mkdir()
   train = data.load("folder", "train", data_dir=str(tmp_path))

@@ -53,10 +53,12 @@ def test_device_slices_tile_the_global_batch(devices):
 
   @jax.jit
   def slice_of(index, device):
-    return resident.batch_at(IMAGES, LABELS, permutation, index, batch_size=BATCH, start=device * size, size=size)
+    return resident.batch_at(
+      IMAGES, LABELS, permutation, index, batch_size=BATCH, start=device * size, size=size
+    )
 
   for index in range(resident.steps_per_epoch(N, BATCH)):
-    rows = np.asarray(permutation)[index * BATCH:(index + 1) * BATCH]
+    rows = np.asarray(permutation)[index * BATCH : (index + 1) * BATCH]
     images, labels = zip(*(slice_of(index, device) for device in range(devices)))
     assert all(part.shape == (size, 2, 3, 3) and part.dtype == jnp.uint8 for part in images)
     assert all(part.dtype == jnp.int32 for part in labels)
@@ -72,4 +74,6 @@ def test_whole_batches_of_an_epoch_do_not_overlap_inside_a_scan():
     return carry, resident.batch_at(IMAGES, LABELS, permutation, index, batch_size=BATCH)[1]
 
   _, labels = jax.lax.scan(step, 0, jnp.arange(steps))
-  np.testing.assert_array_equal(np.asarray(labels).ravel(), np.asarray(permutation)[:steps * BATCH])
+  np.testing.assert_array_equal(
+    np.asarray(labels).ravel(), np.asarray(permutation)[: steps * BATCH]
+  )

@@ -36,17 +36,35 @@ def boxes(height, width, min_area, count=200):
   return draws, np.array([choose(draw).numpy() for draw in draws])
 
 
-@pytest.mark.parametrize("height, width, min_area", [
-    (375, 500, 0.08), (500, 375, 0.08), (64, 64, 0.08), (30, 400, 0.08), (400, 31, 0.25), (100, 110, 1.0)])
+@pytest.mark.parametrize(
+  "height, width, min_area",
+  [
+    (375, 500, 0.08),
+    (500, 375, 0.08),
+    (64, 64, 0.08),
+    (30, 400, 0.08),
+    (400, 31, 0.25),
+    (100, 110, 1.0),
+  ],
+)
 def test_boxes_are_those_of_the_written_out_rule(height, width, min_area):
   draws, found = boxes(height, width, min_area)
-  np.testing.assert_array_equal(found, [box_by_hand(draw, height, width, min_area) for draw in draws])
+  np.testing.assert_array_equal(
+    found, [box_by_hand(draw, height, width, min_area) for draw in draws]
+  )
   top, left, h, w = found.T
-  assert (top >= 0).all() and (left >= 0).all() and (top + h <= height).all() and (left + w <= width).all()
+  assert (
+    (top >= 0).all()
+    and (left >= 0).all()
+    and (top + h <= height).all()
+    and (left + w <= width).all()
+  )
 
 
-@pytest.mark.parametrize("height, width, expected", [
-    (100, 1000, (0, 433, 100, 133)), (1000, 100, (433, 0, 133, 100)), (100, 120, (0, 0, 100, 120))])
+@pytest.mark.parametrize(
+  "height, width, expected",
+  [(100, 1000, (0, 433, 100, 133)), (1000, 100, (433, 0, 133, 100)), (100, 120, (0, 0, 100, 120))],
+)
 def test_where_no_attempt_fits_the_central_box_is_taken(height, width, expected):
   draws = np.zeros((ATTEMPTS, 4))
   draws[:, 0] = 1  # the whole area at a ratio of 3/4 or 4/3 fits none of them
@@ -100,7 +118,9 @@ def test_the_whole_image_at_its_own_size_is_left_alone(photograph):
 def test_grey_and_transparent_images_become_rgb(photograph, kind):
   whole = lambda encoded: random_resized_crop(encoded, np.int64([1, 2]), 224, 1.0).numpy()
   grey = whole(encode(photograph[..., 0], kind, **({"quality": 100} if kind == "JPEG" else {})))
-  assert (grey == grey[..., :1]).all() and np.abs(grey[..., 0].astype(int) - photograph[..., 0]).max() <= 3
+  assert (grey == grey[..., :1]).all() and np.abs(
+    grey[..., 0].astype(int) - photograph[..., 0]
+  ).max() <= 3
   if kind == "PNG":
     alpha = np.dstack([photograph, np.arange(224, dtype=np.uint8)[None].repeat(224, 0)])
     np.testing.assert_array_equal(whole(encode(alpha, kind)), photograph)
@@ -108,7 +128,10 @@ def test_grey_and_transparent_images_become_rgb(photograph, kind):
 
 def test_seeds_draw_apart_and_repeat(photograph):
   encoded = encode(photograph, "PNG")
-  crops = [random_resized_crop(encoded, np.int64([5, place]), 16, 0.08).numpy().tobytes() for place in range(12)]
+  crops = [
+    random_resized_crop(encoded, np.int64([5, place]), 16, 0.08).numpy().tobytes()
+    for place in range(12)
+  ]
   assert len(set(crops)) == 12
   assert crops[3] == random_resized_crop(encoded, np.int64([5, 3]), 16, 0.08).numpy().tobytes()
 

@@ -20,7 +20,9 @@ def test_fields_and_size():
   assert data.images is IMAGES and data.labels is LABELS
 
 
-@pytest.mark.parametrize("changes, words", [
+@pytest.mark.parametrize(
+  "changes, words",
+  [
     ({"images": IMAGES.astype(np.float32)}, ["uint8", "float32", "0..255"]),
     ({"images": IMAGES[0]}, ["[N, H, W, 3]", "[4, 6, 3]"]),
     ({"images": IMAGES[..., :1]}, ["[N, H, W, 3]", "[5, 4, 6, 1]"]),
@@ -31,7 +33,8 @@ def test_fields_and_size():
     ({"images": IMAGES[:, :0]}, ["empty"]),
     ({"num_classes": 2}, ["label 2 at index 1", "0..1", "2 such"]),
     ({"labels": np.array([0, 1, 2, -1, 0], np.int32)}, ["label -1 at index 3", "0..2"]),
-])
+  ],
+)
 def test_refusals(changes, words):
   with pytest.raises(UserError) as error:
     make(**changes)

@@ -22,17 +22,28 @@ LABELS = np.array([2, 0, 1, 1, 2, 0, 1])
 def write(root, name, features, splits):
   """Writes {split: {feature: array}} as a prepared TFDS data set."""
   tfds.dataset_builders.store_as_tfds_dataset(
-      name=name, version="1.0.0", features=tfds.features.FeaturesDict(features), data_dir=str(root),
-      split_datasets={split: tf.data.Dataset.from_tensor_slices(columns) for split, columns in splits.items()},
-      disable_shuffling=True)
+    name=name,
+    version="1.0.0",
+    features=tfds.features.FeaturesDict(features),
+    data_dir=str(root),
+    split_datasets={
+      split: tf.data.Dataset.from_tensor_slices(columns) for split, columns in splits.items()
+    },
+    disable_shuffling=True,
+  )
   return str(root)
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
-  features = {"image": tfds.features.Image(shape=(6, 8, 3), encoding_format="png"),
-              "label": tfds.features.ClassLabel(num_classes=3)}
-  splits = {"train": {"image": IMAGES, "label": LABELS}, "validation": {"image": IMAGES[:2], "label": LABELS[:2]}}
+  features = {
+    "image": tfds.features.Image(shape=(6, 8, 3), encoding_format="png"),
+    "label": tfds.features.ClassLabel(num_classes=3),
+  }
+  splits = {
+    "train": {"image": IMAGES, "label": LABELS},
+    "validation": {"image": IMAGES[:2], "label": LABELS[:2]},
+  }
   return write(tmp_path_factory.mktemp("tfds"), "toy_set", features, splits)
 
 
@@ -57,10 +68,14 @@ def test_validation_stands_in_for_a_missing_test_split(toy):
 def test_imagenets_test_split_has_no_labels_and_is_never_read(tmp_path, monkeypatch):
   assert "imagenet2012" in tfds_reader._UNLABELLED_TEST
   monkeypatch.setattr(tfds_reader, "_UNLABELLED_TEST", ("hidden_set",))
-  features = {"image": tfds.features.Image(shape=(6, 8, 3), encoding_format="png"),
-              "label": tfds.features.ClassLabel(num_classes=3)}
-  splits = {"test": {"image": IMAGES, "label": -np.ones(7, np.int64)},
-            "validation": {"image": IMAGES[:2], "label": LABELS[:2]}}
+  features = {
+    "image": tfds.features.Image(shape=(6, 8, 3), encoding_format="png"),
+    "label": tfds.features.ClassLabel(num_classes=3),
+  }
+  splits = {
+    "test": {"image": IMAGES, "label": -np.ones(7, np.int64)},
+    "validation": {"image": IMAGES[:2], "label": LABELS[:2]},
+  }
   root = write(tmp_path, "hidden_set", features, splits)
   np.testing.assert_array_equal(data.load("hidden_set", "test", data_dir=root).labels, LABELS[:2])
 
@@ -73,8 +88,10 @@ def test_image_size(toy):
 
 
 def test_grey_images_of_varying_size_and_a_label_of_another_name(tmp_path):
-  features = {"image": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
-              "kind": tfds.features.ClassLabel(num_classes=4)}
+  features = {
+    "image": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
+    "kind": tfds.features.ClassLabel(num_classes=4),
+  }
   grey = IMAGES[..., :1]
   root = write(tmp_path, "grey_set", features, {"train": {"image": grey, "kind": LABELS}})
   train = data.load("grey_set", "train", data_dir=root)
@@ -84,8 +101,12 @@ def test_grey_images_of_varying_size_and_a_label_of_another_name(tmp_path):
 
 
 def test_not_a_classification_set(tmp_path):
-  root = write(tmp_path, "odd_set", {"image": tfds.features.Image(shape=(6, 8, 3)), "value": np.int64},
-               {"train": {"image": IMAGES, "value": LABELS}})
+  root = write(
+    tmp_path,
+    "odd_set",
+    {"image": tfds.features.Image(shape=(6, 8, 3)), "value": np.int64},
+    {"train": {"image": IMAGES, "value": LABELS}},
+  )
   message = refusal("odd_set", data_dir=root)
   assert "ClassLabel" in message and "odd_set" in message
 
@@ -96,15 +117,18 @@ def test_too_large_for_memory(toy, monkeypatch):
   assert "7 images of 6x8" in message and "GiB" in message
 
 
-@pytest.mark.parametrize("damage", [
-    lambda content: content[:len(content) // 2],
+@pytest.mark.parametrize(
+  "damage",
+  [
+    lambda content: content[: len(content) // 2],
     lambda content: content[:60] + b"x" * 40 + content[100:],
     lambda content: b"",
-])
+  ],
+)
 def test_damaged_records(toy, damage, tmp_path):
   root = tmp_path / "copy"
   shutil.copytree(toy, root)
-  file, = root.glob("toy_set/1.0.0/*train*tfrecord*")
+  (file,) = root.glob("toy_set/1.0.0/*train*tfrecord*")
   file.write_bytes(damage(file.read_bytes()))
   assert str(root / "toy_set/1.0.0") in refusal("toy_set", data_dir=str(root))
 
@@ -112,7 +136,7 @@ def test_damaged_records(toy, damage, tmp_path):
 def test_missing_records(toy, tmp_path):
   root = tmp_path / "copy"
   shutil.copytree(toy, root)
-  file, = root.glob("toy_set/1.0.0/*train*tfrecord*")
+  (file,) = root.glob("toy_set/1.0.0/*train*tfrecord*")
   file.unlink()
   assert str(root / "toy_set/1.0.0") in refusal("toy_set", data_dir=str(root))
 
@@ -138,13 +162,21 @@ def test_fewer_records_than_described(toy, tmp_path):
   assert str(root) in message
 
 
-def test_the_test_images_of_places_have_no_labels_so_its_validation_images_are_read(tmp_path, monkeypatch):
-  features = {"image": tfds.features.Image(shape=(6, 8, 3), encoding_format="png"),
-              "label": tfds.features.ClassLabel(num_classes=3)}
-  splits = {"test": {"image": IMAGES, "label": np.full(7, -1)},
-            "validation": {"image": IMAGES[:2], "label": LABELS[:2]}}
+def test_the_test_images_of_places_have_no_labels_so_its_validation_images_are_read(
+  tmp_path, monkeypatch
+):
+  features = {
+    "image": tfds.features.Image(shape=(6, 8, 3), encoding_format="png"),
+    "label": tfds.features.ClassLabel(num_classes=3),
+  }
+  splits = {
+    "test": {"image": IMAGES, "label": np.full(7, -1)},
+    "validation": {"image": IMAGES[:2], "label": LABELS[:2]},
+  }
   root = write(tmp_path, "places365_small", features, splits)
-  monkeypatch.setattr(tfds, "builder", lambda name, data_dir: tfds.builder_from_directory(f"{root}/{name}/1.0.0"))
+  monkeypatch.setattr(
+    tfds, "builder", lambda name, data_dir: tfds.builder_from_directory(f"{root}/{name}/1.0.0")
+  )
   test = data.load("places365_small", "test", data_dir=root)
   assert test.labels.tolist() == LABELS[:2].tolist()
 
@@ -178,6 +210,7 @@ def test_unknown_config_and_version(tmp_path):
 def test_failed_download(tmp_path, monkeypatch):
   def no_network(*_, **__):
     raise ConnectionError("no\nroute to host")
+
   monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", no_network)
   message = refusal("cifar10", data_dir=str(tmp_path), download=True)
   assert "no route to host" in message and str(tmp_path) in message
@@ -190,6 +223,7 @@ def test_without_tensorflow(monkeypatch):
     if name.split(".")[0] == "tensorflow":
       raise ImportError("No module named 'tensorflow'")
     return real_import(name, *args, **kwargs)
+
   monkeypatch.setattr(builtins, "__import__", no_tensorflow)
   message = refusal("cifar10")
   assert "pip install -e '.[tensorflow]'" in message and "npz" in message
@@ -205,7 +239,9 @@ def test_cifar10_slice(real_data):
   test = data.load("cifar10", "test", data_dir=str(real_data))
   assert train.images.shape == (6000, 32, 32, 3) and test.images.shape == (1000, 32, 32, 3)
   builder = tfds.builder("cifar10", data_dir=str(real_data))
-  for index, example in enumerate(tfds.as_numpy(builder.as_dataset(split="test[:20]", shuffle_files=False))):
+  for index, example in enumerate(
+    tfds.as_numpy(builder.as_dataset(split="test[:20]", shuffle_files=False))
+  ):
     np.testing.assert_array_equal(test.images[index], example["image"])
     assert test.labels[index] == example["label"]
 
@@ -214,12 +250,16 @@ def test_corrupted_images_keep_the_label_of_their_clean_image(real_data):
   """TFDS stores the two sets in different orders, so they must be matched by content."""
   clean = data.load("cifar10", "test", data_dir=str(real_data))
   noisy = data.load("cifar10_corrupted/gaussian_noise_1", "test", data_dir=str(real_data))
-  distance = [np.square(clean.images - image.astype(np.float32)).mean((1, 2, 3)) for image in noisy.images]
+  distance = [
+    np.square(clean.images - image.astype(np.float32)).mean((1, 2, 3)) for image in noisy.images
+  ]
   nearest = np.argmin(distance, axis=1)
   assert len(set(nearest.tolist())) == len(noisy.labels) == 60
   np.testing.assert_array_equal(noisy.labels, clean.labels[nearest])
   np.testing.assert_allclose(np.median(np.sqrt(np.min(distance, axis=1))), 0.04 * 255, rtol=0.02)
-  assert "has no 'train' split" in refusal("cifar10_corrupted/gaussian_noise_1", "train", data_dir=str(real_data))
+  assert "has no 'train' split" in refusal(
+    "cifar10_corrupted/gaussian_noise_1", "train", data_dir=str(real_data)
+  )
 
 
 def test_imagenet_slice_needs_a_size(real_data):

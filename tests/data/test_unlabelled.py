@@ -25,12 +25,15 @@ def refusal(path, split="test", **kwargs):
   return str(error.value)
 
 
-@pytest.mark.parametrize("names", [
+@pytest.mark.parametrize(
+  "names",
+  [
     ("correct_resize_0.png", "correct_resize_1.png", "correct_resize_10.png"),  # as the FIX sets
     ("LSUN_resize/0.png", "LSUN_resize/1.png", "LSUN_resize/2.png"),
     ("a/0.png", "b/0.png", "b/c/0.png"),
     ("0.png", "a/0.png", "b.bmp"),
-])
+  ],
+)
 def test_images_at_any_depth_in_the_order_of_their_paths(names, tmp_path):
   save(tmp_path, names)
   (tmp_path / "labels.txt").write_text("0 1 2")
@@ -40,22 +43,38 @@ def test_images_at_any_depth_in_the_order_of_their_paths(names, tmp_path):
   assert unlabelled.holds_images(str(tmp_path))
   test = data.load(f"images:{tmp_path}", "test")
   np.testing.assert_array_equal(test.images, PICTURES[:3])
-  assert test.labels.tolist() == [0, 0, 0] and test.num_classes == 1 and test.name == f"images:{tmp_path}"
-  assert data.load("images", "test", data_dir=str(tmp_path), image_size=3).images.shape == (3, 3, 3, 3)
+  assert (
+    test.labels.tolist() == [0, 0, 0]
+    and test.num_classes == 1
+    and test.name == f"images:{tmp_path}"
+  )
+  assert data.load("images", "test", data_dir=str(tmp_path), image_size=3).images.shape == (
+    3,
+    3,
+    3,
+    3,
+  )
 
 
-@pytest.mark.parametrize("inside, expected", [(("train/a/0.png", "val/0.png", "test/0.png"), 2),
-                                              (("train/a/0.png", "val/a/0.png", "other/0.png"), 1)])
+@pytest.mark.parametrize(
+  "inside, expected",
+  [
+    (("train/a/0.png", "val/0.png", "test/0.png"), 2),
+    (("train/a/0.png", "val/a/0.png", "other/0.png"), 1),
+  ],
+)
 def test_a_folder_with_splits_means_its_test_images(inside, expected, tmp_path):
   save(tmp_path, inside)
-  np.testing.assert_array_equal(data.load(f"images:{tmp_path}", "test").images, PICTURES[expected:expected + 1])
+  np.testing.assert_array_equal(
+    data.load(f"images:{tmp_path}", "test").images, PICTURES[expected : expected + 1]
+  )
 
 
 ARRAYS = {
-    "only array": dict(anything=PICTURES),
-    "ours": dict(train_images=PICTURES[:1], test_images=PICTURES, test_labels=np.zeros(4)),
-    "Keras": dict(x_train=PICTURES[:1], x_test=PICTURES),
-    "with labels": dict(labels=np.arange(4), images=PICTURES),
+  "only array": dict(anything=PICTURES),
+  "ours": dict(train_images=PICTURES[:1], test_images=PICTURES, test_labels=np.zeros(4)),
+  "Keras": dict(x_train=PICTURES[:1], x_test=PICTURES),
+  "with labels": dict(labels=np.arange(4), images=PICTURES),
 }
 
 
@@ -72,8 +91,11 @@ def test_npy_grey_and_resized(tmp_path):
   np.save(tmp_path / "set.npy", PICTURES[..., 0])
   test = data.load(f"images:{tmp_path / 'set.npy'}", "test", image_size=3)
   expected = Image.fromarray(PICTURES[2, ..., 0]).resize((3, 3), Image.BILINEAR)
-  np.testing.assert_array_equal(test.images[2], np.repeat(np.asarray(expected)[..., None], 3, axis=-1))
-  assert type(data.load(f"images:{tmp_path / 'set.npy'}", "test").images) is np.ndarray  # no longer a memory map
+  np.testing.assert_array_equal(
+    test.images[2], np.repeat(np.asarray(expected)[..., None], 3, axis=-1)
+  )
+  # no longer a memory map
+  assert type(data.load(f"images:{tmp_path / 'set.npy'}", "test").images) is np.ndarray
 
 
 def test_nothing_there(tmp_path):
@@ -82,7 +104,9 @@ def test_nothing_there(tmp_path):
   for path in (tmp_path, tmp_path / "none", tmp_path / "none.npz", tmp_path / "a" / "x.tfrecord"):
     assert not unlabelled.holds_images(str(path))
   assert "has no images" in refusal(tmp_path) and "has no images" in refusal(tmp_path / "none")
-  assert "neither a folder of images nor an .npz or .npy file" in refusal(tmp_path / "a" / "x.tfrecord")
+  assert "neither a folder of images nor an .npz or .npy file" in refusal(
+    tmp_path / "a" / "x.tfrecord"
+  )
 
 
 def test_unusable_arrays(tmp_path):

@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from apr_jax import corruptions as corruption_functions
-from apr_jax import metrics
+from apr_jax import corruptions as corruption_functions, metrics
 from apr_jax.data import ArrayData
 from apr_jax.evaluation import calibration, corruption_sources, corruptions
 
@@ -39,11 +38,18 @@ def two_corruptions(monkeypatch):
 
 @pytest.fixture
 def published(tmp_path):
-  """Ten sets in CIFAR-10-C's layout; {(name, severity): images}. The labels repeat those of the clean set."""
-  sets = {(name, severity): random_set(10 * row + severity, share=0.8 - 0.1 * severity)[0]
-          for row, name in enumerate(NAMES) for severity in range(1, 6)}
+  """Ten sets in CIFAR-10-C's layout; {(name, severity): images}. The labels repeat those of the
+  clean set.
+  """
+  sets = {
+    (name, severity): random_set(10 * row + severity, share=0.8 - 0.1 * severity)[0]
+    for row, name in enumerate(NAMES)
+    for severity in range(1, 6)
+  }
   for name in NAMES:
-    np.save(tmp_path / f"{name}.npy", np.concatenate([sets[name, severity] for severity in range(1, 6)]))
+    np.save(
+      tmp_path / f"{name}.npy", np.concatenate([sets[name, severity] for severity in range(1, 6)])
+    )
   np.save(tmp_path / "labels.npy", np.tile(np.arange(60) % 5, 5))
   return sets
 
@@ -56,8 +62,11 @@ def expected(logits, labels, temperature=1.0):
   probs = metrics.softmax(logits, temperature)
   mass = metrics.calibration(probs, labels, 15, equal_mass=True)
   return metrics.calibration(probs, labels, 15) | {
-      "ece_equal_mass": mass["ece"], "rms_equal_mass": mass["rms"], "brier": metrics.brier(probs, labels),
-      "nll": metrics.nll(logits / temperature, labels)}
+    "ece_equal_mass": mass["ece"],
+    "rms_equal_mass": mass["rms"],
+    "brier": metrics.brier(probs, labels),
+    "nll": metrics.nll(logits / temperature, labels),
+  }
 
 
 def test_the_whole_suite_on_planted_logits(planted, published, tmp_path):
@@ -72,15 +81,22 @@ def test_the_whole_suite_on_planted_logits(planted, published, tmp_path):
   temperature = metrics.fit_temperature(logits[fitted], labels[fitted])
   assert results["temperature"]["value"] == temperature and 1.2 < temperature < 10
   assert results["temperature"]["at_bound"] is False
-  assert "first half" in results["temperature"]["fitted_on"] and "second half" in results["temperature"]["scored_on"]
+  assert (
+    "first half" in results["temperature"]["fitted_on"]
+    and "second half" in results["temperature"]["scored_on"]
+  )
 
   clean = results["clean"]
   assert {score: clean[score] for score in SCORES} == pytest.approx(expected(logits, labels))
   assert clean["scored_half"]["before"] == pytest.approx(expected(logits[scored], labels[scored]))
-  assert clean["scored_half"]["after"] == pytest.approx(expected(logits[scored], labels[scored], temperature))
+  assert clean["scored_half"]["after"] == pytest.approx(
+    expected(logits[scored], labels[scored], temperature)
+  )
   assert (clean["examples"], clean["scored_half"]["examples"]) == (60, 30)
-  for diagram, chosen, t in ((clean["reliability"], slice(None), 1),
-                             (clean["scored_half"]["reliability"], scored, temperature)):
+  for diagram, chosen, t in (
+    (clean["reliability"], slice(None), 1),
+    (clean["scored_half"]["reliability"], scored, temperature),
+  ):
     reference = metrics.reliability(metrics.softmax(logits[chosen], t), labels[chosen], 15)
     for key in ("count", "confidence", "accuracy"):
       np.testing.assert_allclose(np.array(diagram[key], float), reference[key])
@@ -94,13 +110,19 @@ def test_the_whole_suite_on_planted_logits(planted, published, tmp_path):
       found = section["by_corruption"][name]
       at = lambda scores: {score: scores[score][severity - 1] for score in SCORES}
       assert at(found) == pytest.approx(expected(logits, labels))
-      assert at(found["scored_half"]["before"]) == pytest.approx(expected(logits[scored], labels[scored]))
-      assert at(found["scored_half"]["after"]) == pytest.approx(expected(logits[scored], labels[scored], temperature))
+      assert at(found["scored_half"]["before"]) == pytest.approx(
+        expected(logits[scored], labels[scored])
+      )
+      assert at(found["scored_half"]["after"]) == pytest.approx(
+        expected(logits[scored], labels[scored], temperature)
+      )
   for score in SCORES:
     assert section["mean"][score] == pytest.approx(
-        np.mean([section["by_corruption"][name][score] for name in NAMES]))
+      np.mean([section["by_corruption"][name][score] for name in NAMES])
+    )
     assert section["mean"]["scored_half"]["after"][score] == pytest.approx(
-        np.mean([section["by_corruption"][name]["scored_half"]["after"][score] for name in NAMES]))
+      np.mean([section["by_corruption"][name]["scored_half"]["after"][score] for name in NAMES])
+    )
 
 
 def test_bins_are_pooled_over_the_corruptions_of_a_severity(planted, published, tmp_path):
@@ -117,7 +139,9 @@ def test_bins_are_pooled_over_the_corruptions_of_a_severity(planted, published, 
 
 
 def test_the_images_that_are_fitted_are_not_scored(planted):
-  """Logits of 3: e³/(e³ + 4) sure. Right on three in four of the fitted half, which fixes T; never on the other."""
+  """Logits of 3: e³/(e³ + 4) sure. Right on three in four of the fitted half, which fixes T; never
+  on the other.
+  """
   labels = np.arange(80) % 5
   fitted, scored = calibration.halves(80)
   assert sorted([*fitted, *scored]) == list(range(80)) and len(fitted) == 40
@@ -145,7 +169,9 @@ def test_sets_of_another_order_are_not_scored_with_the_temperature(planted, publ
   images, labels = random_set(0)
   order = np.random.default_rng(0).permutation(60)
   same = run_suite(planted({"cifar10": dataset(images, labels)}, data_dir=tmp_path))
-  results = run_suite(planted({"cifar10": dataset(images[order], labels[order])}, data_dir=tmp_path))
+  results = run_suite(
+    planted({"cifar10": dataset(images[order], labels[order])}, data_dir=tmp_path)
+  )
   assert json.loads(json.dumps(results)) == results
   assert results["corruptions"]["same_order"] is False and without_temperature(results)
   assert same["corruptions"]["same_order"] is True and not without_temperature(same)
@@ -155,7 +181,8 @@ def test_sets_of_another_order_are_not_scored_with_the_temperature(planted, publ
   assert found["scored_half"]["before"] == expected_scores["scored_half"]["before"]
   assert results["clean"]["scored_half"]["after"].keys() == SCORES
   assert calibration.lines(results)[1].endswith(
-      "(not with that temperature: perhaps in another order, with copies of fitted images)")
+    "(not with that temperature: perhaps in another order, with copies of fitted images)"
+  )
 
 
 def test_sorted_labels_tell_no_order(planted, tmp_path, monkeypatch):
@@ -167,7 +194,9 @@ def test_sorted_labels_tell_no_order(planted, tmp_path, monkeypatch):
   results = run_suite(planted({"cifar10": dataset(images, labels)}, data_dir=tmp_path))
   assert results["corruptions"]["same_order"] is False and without_temperature(results)
   # Images that are corrupted here are in order whatever their labels.
-  monkeypatch.setattr(corruption_sources, "regenerate", lambda images, name, severity: iter([images]))
+  monkeypatch.setattr(
+    corruption_sources, "regenerate", lambda images, name, severity: iter([images])
+  )
   results = run_suite(planted({"cifar10": dataset(images, labels)}, source="regenerated"))
   assert results["corruptions"]["same_order"] is True and not without_temperature(results)
 
@@ -175,7 +204,9 @@ def test_sorted_labels_tell_no_order(planted, tmp_path, monkeypatch):
 @pytest.mark.parametrize("examples, at_bound", [(1, False), (2, True), (3, True)])
 def test_very_few_images_and_no_errors(planted, published, tmp_path, examples, at_bound):
   images, labels = planted_set(np.arange(60) % 5, np.full(60, 20))
-  results = run_suite(planted({"cifar10": dataset(images, labels)}, data_dir=tmp_path, limit=examples))
+  results = run_suite(
+    planted({"cifar10": dataset(images, labels)}, data_dir=tmp_path, limit=examples)
+  )
   # Of one image nothing is fitted; of a half without errors T falls to its bound.
   assert results["temperature"]["value"] == (metrics.TEMPERATURE_BOUNDS[0] if at_bound else 1)
   assert results["temperature"]["at_bound"] is at_bound
@@ -187,16 +218,23 @@ def test_summary_lines(planted, published, tmp_path):
   images, labels = random_set(0)
   results = run_suite(planted({"cifar10": dataset(images, labels)}, data_dir=tmp_path))
   clean, corrupted = calibration.lines(results)
-  assert clean.startswith(f"calibration error      {100 * results['clean']['ece']:6.2f} %   (clean; ")
+  assert clean.startswith(
+    f"calibration error      {100 * results['clean']['ece']:6.2f} %   (clean; "
+  )
   assert f"{100 * results['corruptions']['mean']['ece']:6.2f} %" in corrupted
 
 
-def test_corruptions_and_calibration_ask_for_the_same_parts_and_once_for_their_logits(planted, published, tmp_path):
+def test_corruptions_and_calibration_ask_for_the_same_parts_and_once_for_their_logits(
+  planted, published, tmp_path
+):
   images, labels = random_set(0)
   calls = []
   plain = planted({"cifar10": dataset(images, labels)}).logits
-  task = planted({"cifar10": dataset(images, labels)}, data_dir=tmp_path,
-                 logits=lambda images: calls.append(len(images)) or plain(images))
+  task = planted(
+    {"cifar10": dataset(images, labels)},
+    data_dir=tmp_path,
+    logits=lambda images: calls.append(len(images)) or plain(images),
+  )
   errors, scores = dict(corruptions.parts(task)), dict(calibration.parts(task))
   assert list(scores) == ["clean", *errors]
   for name in errors:

@@ -30,7 +30,8 @@ def test_logits_are_those_of_the_checkpoint(run, loaded):
   parts = experiment.build(workdir.read_config(run))
   with checkpoint.Checkpoints(run) as checkpoints:
     variables = checkpoints.restore_variables(
-        lambda: parts.model.init(jax.random.key(5), jnp.zeros((1, 32, 32, 3))))
+      lambda: parts.model.init(jax.random.key(5), jnp.zeros((1, 32, 32, 3)))
+    )
   variables = jax.device_get(variables)
   expected = parts.model.apply(variables, jnp.asarray(IMAGES, jnp.float32) / 255, train=False)
   logits = loaded.logits(IMAGES)
@@ -40,15 +41,21 @@ def test_logits_are_those_of_the_checkpoint(run, loaded):
 
 
 def test_weights_are_named_by_their_values(run, loaded):
-  assert len(loaded.weights) == 16 and loaded.weights == LoadedClassifier(run, devices=jax.devices()[:1]).weights
+  assert (
+    len(loaded.weights) == 16
+    and loaded.weights == LoadedClassifier(run, devices=jax.devices()[:1]).weights
+  )
   variables = loaded.variables
-  kernel, = (path for path, values in jax.tree.leaves_with_path(variables) if values.ndim == 2)
+  (kernel,) = (path for path, values in jax.tree.leaves_with_path(variables) if values.ndim == 2)
   first = jax.tree.leaves(variables["batch_stats"])[0]
   for change in (
-      lambda path, values: np.nextafter(values, 9) if path == kernel else values,
-      lambda path, values: values.T.copy().reshape(values.shape) if path == kernel else values,
-      lambda path, values: values + 1 if path[0].key == "batch_stats" and values.shape == first.shape else values,
-      lambda path, values: values.astype(np.float16)):
+    lambda path, values: np.nextafter(values, 9) if path == kernel else values,
+    lambda path, values: values.T.copy().reshape(values.shape) if path == kernel else values,
+    lambda path, values: (
+      values + 1 if path[0].key == "batch_stats" and values.shape == first.shape else values
+    ),
+    lambda path, values: values.astype(np.float16),
+  ):
     other = copy.copy(loaded)
     del other.__dict__["weights"]
     other._variables = jax.device_put(jax.tree.map_with_path(change, variables))
@@ -70,9 +77,18 @@ def test_devices_and_batch_size_change_nothing(run, loaded, devices, batch_size)
   np.testing.assert_array_equal(other.logits(IMAGES), loaded.logits(IMAGES))
 
 
-@pytest.mark.parametrize("images", [
-    IMAGES / 255, IMAGES.astype(np.int64), IMAGES[:, :16, :16], IMAGES[:, :, :31], IMAGES[0], IMAGES[..., :1],
-    IMAGES[:0]])
+@pytest.mark.parametrize(
+  "images",
+  [
+    IMAGES / 255,
+    IMAGES.astype(np.int64),
+    IMAGES[:, :16, :16],
+    IMAGES[:, :, :31],
+    IMAGES[0],
+    IMAGES[..., :1],
+    IMAGES[:0],
+  ],
+)
 def test_other_images_are_refused(loaded, images):
   with pytest.raises(UserError) as error:
     loaded.logits(images)
@@ -80,8 +96,10 @@ def test_other_images_are_refused(loaded, images):
 
 
 def test_a_path_works_as_a_string_does(run, loaded):
-  np.testing.assert_array_equal(apr_jax.load_classifier(pathlib.Path(run)).logits(IMAGES[:2]),
-                                apr_jax.load_classifier(str(run)).logits(IMAGES[:2]))
+  np.testing.assert_array_equal(
+    apr_jax.load_classifier(pathlib.Path(run)).logits(IMAGES[:2]),
+    apr_jax.load_classifier(str(run)).logits(IMAGES[:2]),
+  )
 
 
 def test_a_workdir_without_run_or_checkpoint_is_refused(run, tmp_path):
@@ -96,17 +114,25 @@ def test_a_workdir_without_run_or_checkpoint_is_refused(run, tmp_path):
 def test_grad_cam_is_that_of_the_network_at_the_size_of_the_images(run, loaded):
   small = LoadedClassifier(run, devices=jax.devices()[:1], batch_size=4)
   maps = small.grad_cam(IMAGES[:6])
-  assert maps.shape == (6, 32, 32) and maps.dtype == np.float32 and maps.min() >= 0 and maps.max() <= 1
+  assert (
+    maps.shape == (6, 32, 32) and maps.dtype == np.float32 and maps.min() >= 0 and maps.max() <= 1
+  )
   assert maps.max() > 0.5
   apply = experiment.build(workdir.read_config(run)).model.apply
-  expected = enlarge(jax.jit(functools.partial(grad_cam, apply))(
-      small.variables, IMAGES[:6], loaded.logits(IMAGES[:6]).argmax(1)), (32, 32))
+  expected = enlarge(
+    jax.jit(functools.partial(grad_cam, apply))(
+      small.variables, IMAGES[:6], loaded.logits(IMAGES[:6]).argmax(1)
+    ),
+    (32, 32),
+  )
   np.testing.assert_allclose(maps, expected, atol=1e-4)
   other = small.grad_cam(IMAGES[:4], (loaded.logits(IMAGES[:4]).argmax(1) + 1) % 10)
   assert np.abs(other - maps[:4]).max() > 0.1
 
 
-@pytest.mark.parametrize("classes", [np.array([1, 10]), np.array([-1, 0]), np.array([1]), np.array([0.0, 1.0])])
+@pytest.mark.parametrize(
+  "classes", [np.array([1, 10]), np.array([-1, 0]), np.array([1]), np.array([0.0, 1.0])]
+)
 def test_grad_cam_refuses_classes_that_do_not_fit(loaded, classes):
   with pytest.raises(UserError, match="classes must be 2 integers in 0..9, one per image"):
     loaded.grad_cam(IMAGES[:2], classes)

@@ -19,26 +19,38 @@ def scores(task):
 
 
 def reads(frequencies, height, width):
-  """A network that is linear in the pixels and correct unless the red channel holds one of some frequencies."""
+  """A network that is linear in the pixels and correct unless the red channel holds one of some
+  frequencies.
+  """
   rows, columns = np.indices((height, width))
-  waves = [function(2 * np.pi * (row * rows / height + column * columns / width)).ravel()
-           for row, column in frequencies for function in (np.cos, np.sin)]
+  waves = [
+    function(2 * np.pi * (row * rows / height + column * columns / width)).ravel()
+    for row, column in frequencies
+    for function in (np.cos, np.sin)
+  ]
 
   def logits(images):
     red = (images[..., 0].reshape(len(images), -1) - 128.0) / 255
     most = np.abs(red @ np.stack(waves, 1)).max(1)
     # Rounding leaves a little of every frequency; the perturbation itself gives hw/16 or more.
-    return np.stack([np.full(len(images), height * width / 32), most, *np.zeros((3, len(images)))], 1)
+    return np.stack(
+      [np.full(len(images), height * width / 32), most, *np.zeros((3, len(images)))], 1
+    )
 
   return logits
 
 
 @pytest.mark.parametrize("height, width", [(8, 8), (9, 7), (6, 9)])
 @pytest.mark.parametrize("read", [((0, 0), (0, 1), (1, 0), (1, -1)), ((-2, 1),), ((2, -3), (3, 3))])
-def test_errors_are_at_the_frequencies_that_the_network_reads_and_nowhere_else(planted, read, height, width):
+def test_errors_are_at_the_frequencies_that_the_network_reads_and_nowhere_else(
+  planted, read, height, width
+):
   results = scores(planted({"grey": grey(3, height, width)}, logits=reads(read, height, width)))
   errors = fourier.fourier_map({"fourier": results})
-  assert errors.shape == (height, width) and results["first_frequency"] == [-(height // 2), -(width // 2)]
+  assert errors.shape == (height, width) and results["first_frequency"] == [
+    -(height // 2),
+    -(width // 2),
+  ]
   centre = np.array([height // 2, width // 2])
   expected = np.zeros((height, width))
   for frequency in read:
@@ -54,7 +66,7 @@ def small_network(images):
   random = np.random.default_rng(1)
   kernel, matrix = random.normal(size=(2, 2, 3, 6)), random.normal(size=(6, 5))
   x = images / 255 - 0.5
-  windows = np.stack([x[:, i:i + 5, j:j + 5] for i in (0, 1) for j in (0, 1)], -2)
+  windows = np.stack([x[:, i : i + 5, j : j + 5] for i in (0, 1) for j in (0, 1)], -2)
   features = np.einsum("nhwkc,kcf->nhwf", windows, kernel.reshape(4, 3, 6))
   return (features**2).mean((1, 2)) @ matrix
 
@@ -77,35 +89,53 @@ def test_the_map_equals_a_loop_over_inverse_transforms(planted):
       noisy = images / 255 + 6 / 8 * signs[:, None, None, :] * basis[..., None]  # norm 4 · 6/32
       wrong = small_network(np.rint(255 * np.clip(noisy, 0, 1))).argmax(1) != test.labels
       assert results["map"][row + 3][column + 3] == pytest.approx(100 * wrong.mean()), (row, column)
-  assert len(set(np.ravel(results["map"]))) > 5 and results["norm"] == 0.75 and results["clean_error"] == 0
+  assert (
+    len(set(np.ravel(results["map"]))) > 5
+    and results["norm"] == 0.75
+    and results["clean_error"] == 0
+  )
 
 
 def test_signs_are_fair_and_of_the_image_alone():
   signs = fourier.signs_of(np.arange(3000), 3)
   assert signs.shape == (3000, 3) and set(np.unique(signs)) == {-1, 1}
   np.testing.assert_array_less(np.abs(signs.mean(0)), 0.06)  # three standard deviations
-  assert {tuple(triple) for triple in signs[:100]} == {(i, j, k) for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)}
+  assert {tuple(triple) for triple in signs[:100]} == {
+    (i, j, k) for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)
+  }
   np.testing.assert_array_equal(fourier.signs_of(np.array([7, 2000]), 3), signs[[7, 2000]])
 
 
-@pytest.mark.parametrize("size, norm", [
-    ((32, 32), 4), ((224, 224), 15.7), ((8, 8), 1), ((299, 299), 15.7 * 299 / 224),
-    ((128, 128), 64 * (4 / 32 + 15.7 / 224)), ((8, 32), 2)])
+@pytest.mark.parametrize(
+  "size, norm",
+  [
+    ((32, 32), 4),
+    ((224, 224), 15.7),
+    ((8, 8), 1),
+    ((299, 299), 15.7 * 299 / 224),
+    ((128, 128), 64 * (4 / 32 + 15.7 / 224)),
+    ((8, 32), 2),
+  ],
+)
 def test_norms(size, norm):
   assert fourier.norm_of(size) == pytest.approx(norm)
 
 
 def test_what_is_added_has_the_norm_in_each_channel():
   images = np.full((1, 32, 32, 3), 128, np.uint8)
-  added = np.asarray(fourier.perturbed(images, np.ones((1, 3), np.float32), 3, -5, 4.0)) / 255 - 128 / 255
+  added = (
+    np.asarray(fourier.perturbed(images, np.ones((1, 3), np.float32), 3, -5, 4.0)) / 255 - 128 / 255
+  )
   np.testing.assert_allclose(np.linalg.norm(added[0], axis=(0, 1)), 4, atol=0.05)
 
 
 def test_large_images_have_a_map_of_their_lowest_frequencies(planted):
   names = [name for name, _ in fourier.parts(planted({"grey": grey(1, 70, 66)}))]
   assert names == ["clean", *(f"row/{row}" for row in range(-31, 1))]
-  summary = fourier.summarise({"clean": {"error": 0.0, "examples": 1, "image_size": [70, 66], "norm": 1.0}} | {
-      f"row/{row}": [100.0 * row + column for column in range(-31, 32)] for row in range(-31, 1)})
+  summary = fourier.summarise(
+    {"clean": {"error": 0.0, "examples": 1, "image_size": [70, 66], "norm": 1.0}}
+    | {f"row/{row}": [100.0 * row + column for column in range(-31, 32)] for row in range(-31, 1)}
+  )
   assert np.shape(summary["map"]) == (63, 63) and summary["first_frequency"] == [-31, -31]
   assert summary["map"][31 + 4][31 + 9] == summary["map"][31 - 4][31 - 9] == -409
 
@@ -136,7 +166,8 @@ def test_many_frequencies_are_not_held_at_once(planted, monkeypatch):
     return reads([(1, 2)], 8, 8)(images)
 
   assert scores(planted({"grey": data}, logits=logits)) == whole
-  assert max(calls) == 10 and sum(calls) == 5 + 5 * 34  # 34 of 64 frequencies: four are their own mirrors
+  # 34 of 64 frequencies: four are their own mirrors
+  assert max(calls) == 10 and sum(calls) == 5 + 5 * 34
 
 
 def test_results_without_a_map():
@@ -144,9 +175,13 @@ def test_results_without_a_map():
     fourier.fourier_map({"clean": {}})
 
 
-def test_the_map_is_an_array_beside_results_that_hold_it_and_nothing_beside_others(run, tmp_path, monkeypatch):
+def test_the_map_is_an_array_beside_results_that_hold_it_and_nothing_beside_others(
+  run, tmp_path, monkeypatch
+):
   monkeypatch.setattr(fourier, "LARGEST_MAP", 3)
-  evaluate = lambda suite, limit: runner.evaluate(run, suites=(suite,), limit=limit, out=tmp_path, quiet=True)
+  evaluate = lambda suite, limit: runner.evaluate(
+    run, suites=(suite,), limit=limit, out=tmp_path, quiet=True
+  )
   expected = evaluate("fourier", 3)["fourier"]["map"]
   np.testing.assert_array_equal(np.load(tmp_path / "fourier.npy"), expected)
   (tmp_path / "fourier.npy").write_text("damaged")

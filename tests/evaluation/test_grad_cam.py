@@ -14,8 +14,15 @@ from apr_jax.models.contrastive import Contrastive
 from apr_jax.models.layers import head, mark_last_map
 
 # One network of each family: those of a family differ in depth and width alone.
-FAMILIES = {"allconv": 8, "densenet_40_12": 8, "preact_resnet18": 4, "resnet18_cifar": 4, "resnet50": 1,
-            "resnext29_32x4": 8, "wide_resnet_10_1": 8}
+FAMILIES = {
+  "allconv": 8,
+  "densenet_40_12": 8,
+  "preact_resnet18": 4,
+  "resnet18_cifar": 4,
+  "resnet50": 1,
+  "resnext29_32x4": 8,
+  "wide_resnet_10_1": 8,
+}
 QUICKLY = {"xla_backend_optimization_level": 0}  # these programs run once
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
@@ -32,7 +39,9 @@ class Colors(nn.Module):
 
 
 def planted(wrap=lambda network: network):
-  """A classifier whose first class is red, whose second is green but not red, and whose third is nothing."""
+  """A classifier whose first class is red, whose second is green but not red, and whose third is
+  nothing.
+  """
   model = models.Classifier(wrap(Colors), (0.0,) * 3, (1.0,) * 3)
   kernel = np.array([[1, -1, 0], [0, 1, 0], [0, 0, 0]], np.float32)
   return model, {"fc": {"kernel": kernel, "bias": np.zeros(3, np.float32)}}
@@ -40,7 +49,9 @@ def planted(wrap=lambda network: network):
 
 @pytest.fixture(scope="module")
 def painted():
-  """A picture whose upper left quarter is red, whose lower right one is green, and the rest of it is blue."""
+  """A picture whose upper left quarter is red, whose lower right one is green, and the rest of it
+  is blue.
+  """
   image = np.zeros((16, 16, 3), np.uint8)
   image[..., 2] = 200
   image[:8, :8], image[8:, 8:] = (204, 0, 0), (0, 51, 0)
@@ -80,17 +91,26 @@ def test_wide_resnet_against_numpy():
   images, classes = random.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8), np.array([3, 0, 6, 3])
   inputs = jnp.asarray(images, jnp.float32) / 255
   start = jax.jit(lambda: model.init(jax.random.key(0), inputs), compiler_options=QUICKLY)()
-  variables = jax.tree.map(lambda x: np.asarray(x + random.uniform(0, 0.3, x.shape), np.float32), start)
+  variables = jax.tree.map(
+    lambda x: np.asarray(x + random.uniform(0, 0.3, x.shape), np.float32), start
+  )
   # Flax's own record of what the last batch norm returns, with ReLU after it.
   last = lambda module, _: module.name == "bn"
-  record = jax.jit(lambda v: model.apply(v, inputs, capture_intermediates=last), compiler_options=QUICKLY)
+  record = jax.jit(
+    lambda v: model.apply(v, inputs, capture_intermediates=last), compiler_options=QUICKLY
+  )
   _, state = record(variables)
-  activation = np.maximum(np.asarray(state["intermediates"]["network"]["bn"]["__call__"][0], np.float64), 0)
-  # Behind it are the mean over 4×4 places and a linear layer: its weights are the gradient, 16 times over.
+  activation = np.maximum(
+    np.asarray(state["intermediates"]["network"]["bn"]["__call__"][0], np.float64), 0
+  )
+  # Behind it are the mean over 4×4 places and a linear layer: its weights are the gradient, 16
+  # times over.
   weights = variables["params"]["network"]["fc"]["kernel"][:, classes].astype(np.float64) / 16
   expected = np.maximum(np.einsum("nhwk,kn->nhw", activation, weights), 0)
   expected /= expected.max((1, 2), keepdims=True)
-  maps = jax.jit(lambda *x: grad_cam(model.apply, *x), compiler_options=QUICKLY)(variables, images, classes)
+  maps = jax.jit(lambda *x: grad_cam(model.apply, *x), compiler_options=QUICKLY)(
+    variables, images, classes
+  )
   np.testing.assert_allclose(maps, expected, rtol=1e-4, atol=1e-5)
   assert expected.std() > 0.1
 
@@ -110,8 +130,9 @@ def test_the_program_of_training_is_the_one_without_the_mark(monkeypatch):
   model = models.make("wide_resnet_10_1", 5, mean=MEAN, std=STD)
   images = jnp.zeros((2, 8, 8, 3))
   variables = jax.eval_shape(lambda: model.init(jax.random.key(0), images))
-  program = lambda: str(jax.make_jaxpr(
-      lambda v: model.apply(v, images, train=True, mutable=["batch_stats"]))(variables))
+  program = lambda: str(
+    jax.make_jaxpr(lambda v: model.apply(v, images, train=True, mutable=["batch_stats"]))(variables)
+  )
   marked = program()
   monkeypatch.setattr(wide_resnet, "mark_last_map", lambda module, x: x)
   assert program() == marked
@@ -122,9 +143,12 @@ def test_allconvs_map_lies_over_the_image():
   model = models.make("allconv", 5, mean=MEAN, std=STD)
   images = np.full((3, 32, 32, 3), 0.5, np.float32)
   images[1, 8:12, 8:12], images[2, 20:24, 12:16] = 1, 1
-  run = lambda: model.apply(model.init(jax.random.key(0), images), images, mutable=["intermediates"])[1]
+  run = lambda: model.apply(
+    model.init(jax.random.key(0), images), images, mutable=["intermediates"]
+  )[1]
   plain, first, second = np.asarray(
-      jax.jit(run, compiler_options=QUICKLY)()["intermediates"]["network"]["last_map"], np.float64)
+    jax.jit(run, compiler_options=QUICKLY)()["intermediates"]["network"]["last_map"], np.float64
+  )
   change = lambda other: np.square(other - plain).sum(-1)
   for changed, row, column in ((first, 2, 2), (second, 5, 3)):
     moved = change(changed)
@@ -147,6 +171,8 @@ def test_a_network_without_a_marked_map_is_refused_in_one_line():
 
   model = models.Classifier(Bare(), MEAN, STD)
   variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
-  with pytest.raises(UserError, match="pass it through apr_jax.models.layers.mark_last_map before") as error:
+  with pytest.raises(
+    UserError, match="pass it through apr_jax.models.layers.mark_last_map before"
+  ) as error:
     grad_cam(model.apply, variables, np.zeros((1, 8, 8, 3), np.uint8), np.array([0]))
   assert "\n" not in str(error.value)

@@ -10,7 +10,7 @@ FINGERPRINT = {"step": 3, "sizes": (1, 2)}  # a tuple, which JSON reads back as 
 
 
 def file_of(folder):
-  path, = folder.glob("parts-*.jsonl")
+  (path,) = folder.glob("parts-*.jsonl")
   return path
 
 
@@ -29,20 +29,25 @@ def test_results_are_on_disk_at_once_and_come_back_exactly(tmp_path):
     assert store.get("corruptions", "fog/1") == {"error": 1 / 3}
     assert store.get("corruptions", "fog/3") is None and store.get("ood", "clean") is None
   assert [json.loads(line)[:2] for line in file_of(tmp_path).read_text().splitlines()[1:]] == [
-      ["clean", "clean"], ["corruptions", "fog/1"], ["corruptions", "fog/2"]]
+    ["clean", "clean"],
+    ["corruptions", "fog/1"],
+    ["corruptions", "fog/2"],
+  ]
 
 
 @pytest.mark.parametrize("cut", [1, 10, 30])
 def test_half_a_last_line_is_forgotten_and_the_rest_kept(tmp_path, cut):
   filled(tmp_path)
   path = file_of(tmp_path)
-  path.write_bytes(path.read_bytes()[:-cut - 1])
+  path.write_bytes(path.read_bytes()[: -cut - 1])
   store = PartStore(tmp_path, FINGERPRINT)
   assert store.get("corruptions", "fog/1") == {"error": 1 / 3}
   assert store.get("corruptions", "fog/2") is None
   store.put("corruptions", "fog/2", {"error": 9.0})
   again = PartStore(tmp_path, FINGERPRINT)
-  assert again.get("corruptions", "fog/2") == {"error": 9.0} and again.get("clean", "clean") == {"error": 12.5}
+  assert again.get("corruptions", "fog/2") == {"error": 9.0} and again.get("clean", "clean") == {
+    "error": 12.5
+  }
 
 
 @pytest.mark.parametrize("other", [{"step": 4, "sizes": (1, 2)}, {"step": 3}, {}])
@@ -54,7 +59,9 @@ def test_parts_of_another_fingerprint_stand_apart(tmp_path, other):
   assert PartStore(tmp_path, other).get("clean", "clean") == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\n", b"{}\n[1, 2]\n", b"{}\n\xff\xfe\n", b"{}\n3\n"])
+@pytest.mark.parametrize(
+  "content", [b"", b"{", b"\n", b"{}\n[1, 2]\n", b"{}\n\xff\xfe\n", b"{}\n3\n"]
+)
 def test_a_damaged_file_holds_nothing(tmp_path, content):
   PartStore(tmp_path, FINGERPRINT)
   path = file_of(tmp_path)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import pathlib
 import shutil
 import signal
@@ -72,12 +71,14 @@ def test_results_json(run, results, first):
   assert stored["clean"].keys() == {"accuracy", "error", "examples"}
   assert stored["corruptions"].keys() == {"mean_error", "by_corruption", "source", "examples"}
   by_corruption = stored["corruptions"]["by_corruption"]
-  assert list(by_corruption) == list(CORRUPTIONS) and all(len(x) == 5 for x in by_corruption.values())
+  assert list(by_corruption) == list(CORRUPTIONS) and all(
+    len(x) == 5 for x in by_corruption.values()
+  )
   assert stored["corruptions"]["mean_error"] == pytest.approx(np.mean(list(by_corruption.values())))
   assert stored["corruptions"]["source"] == "regenerated"
   assert stored["ood"].keys() == {"photo_patches", "uniform_noise", "mean_auroc", "score"}
   for name in ("photo_patches", "uniform_noise"):
-    assert OOD <= stored["ood"][name].keys() and OOD == stored["ood"][name]["max_logit"].keys()
+    assert stored["ood"][name].keys() >= OOD and stored["ood"][name]["max_logit"].keys() == OOD
     assert stored["ood"][name]["examples"] == LIMIT
     assert len(stored["ood"][name]["roc"]["fpr"]) <= 200 and stored["ood"][name]["source"] == name
   assert stored["calibration"].keys() == {"clean", "corruptions", "temperature", "bins"}
@@ -86,13 +87,29 @@ def test_results_json(run, results, first):
   assert stored["calibration"]["clean"]["examples"] == LIMIT
   meta = stored["meta"]
   assert meta["data"] == "digits"
-  assert meta.keys() == {"config", "data", "seed", "step", "weights", "versions", "git", "device", "data_dir",
-                         "corruptions", "examples", "parts"}
+  assert meta.keys() == {
+    "config",
+    "data",
+    "seed",
+    "step",
+    "weights",
+    "versions",
+    "git",
+    "device",
+    "data_dir",
+    "corruptions",
+    "examples",
+    "parts",
+  }
   assert meta["corruptions"] == "regenerated"
   assert (meta["seed"], meta["step"], meta["examples"]) == (0, 50, f"the first {LIMIT} of each set")
   assert meta["weights"] == apr_jax.load_classifier(run).weights
   assert meta["config"]["model"]["num_classes"] == 10
-  assert meta["versions"]["apr_jax"] == apr_jax.__version__ and meta["versions"].keys() >= {"jax", "flax", "python"}
+  assert meta["versions"]["apr_jax"] == apr_jax.__version__ and meta["versions"].keys() >= {
+    "jax",
+    "flax",
+    "python",
+  }
 
 
 def test_calibration_is_that_of_the_classifiers_probabilities(run, results):
@@ -109,11 +126,14 @@ def test_the_clean_error_is_that_of_the_test_images(run, results):
   test = data.load("digits", "test")
   wrong = apr_jax.load_classifier(run).logits(test.images[:LIMIT]).argmax(1) != test.labels[:LIMIT]
   assert results["clean"]["error"] == pytest.approx(100 * wrong.mean())
-  assert 0 < results["clean"]["error"] < 85  # trained, but not so well that differences would not show
+  # trained, but not so well that differences would not show
+  assert 0 < results["clean"]["error"] < 85
 
 
 @pytest.mark.parametrize("devices, batch_size", [(1, 500), (1, 7), (2, 16), (4, 5)])
-def test_metrics_do_not_depend_on_devices_and_batch_size(run, results, tmp_path, devices, batch_size):
+def test_metrics_do_not_depend_on_devices_and_batch_size(
+  run, results, tmp_path, devices, batch_size
+):
   again = evaluate(run, tmp_path / "again", devices=jax.devices()[:devices], batch_size=batch_size)
   assert scores(again) == scores(results)
 
@@ -140,18 +160,26 @@ def count_calls(monkeypatch, fail_at=math.inf):
   return calls
 
 
-def test_other_out_of_distribution_sets_cost_nothing_else_and_are_named(run, results, tmp_path, monkeypatch):
+def test_other_out_of_distribution_sets_cost_nothing_else_and_are_named(
+  run, results, tmp_path, monkeypatch
+):
   out = tmp_path / "out"
   suites = ("clean", "ood")
   evaluate(run, out, suites=suites, ood_sets=("uniform_noise",))
   calls = count_calls(monkeypatch)
   other = evaluate(run, out, suites=suites, ood_sets=("photo_patches",), batch_size=7)
   assert len(calls) == 2  # the set, and the test images it is held against
-  assert other["ood"]["photo_patches"] == results["ood"]["photo_patches"] and "uniform_noise" not in other["ood"]
+  assert (
+    other["ood"]["photo_patches"] == results["ood"]["photo_patches"]
+    and "uniform_noise" not in other["ood"]
+  )
   assert other["meta"]["config"]["evaluation"]["ood_sets"] == ("photo_patches",)
   evaluate(run, out, suites=suites, ood_sets=("uniform_noise",))
   assert len(calls) == 2  # nor is it forgotten
-  assert evaluate(run, out, suites=("clean",), ood_sets=("photo_patches",)).keys() == {"clean", "meta"}
+  assert evaluate(run, out, suites=("clean",), ood_sets=("photo_patches",)).keys() == {
+    "clean",
+    "meta",
+  }
 
 
 def test_an_interrupted_evaluation_goes_on_where_it_stopped(run, results, tmp_path, monkeypatch):
@@ -161,31 +189,40 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(run, results, tmp_pa
     with pytest.raises(KeyboardInterrupt):
       evaluate(run, out)
     # The suite that was finished is written, the other not.
-    assert len(calls) == 5 and json.loads((out / "results.json").read_text()).keys() == {"clean", "meta"}
-    parts, = out.glob("parts-*.jsonl")
+    assert len(calls) == 5 and json.loads((out / "results.json").read_text()).keys() == {
+      "clean",
+      "meta",
+    }
+    (parts,) = out.glob("parts-*.jsonl")
     with parts.open("a") as file:
       file.write('["corruptions", "brigh')
   with monkeypatch.context() as patch:
     calls = count_calls(patch)
     assert scores(evaluate(run, out)) == scores(results)
-    # Ten corrupted sets of which four are done, for corruptions and calibration at once; two sets for OOD; and the
-    # test images again, for the temperature and the scores of OOD.
+    # Ten corrupted sets of which four are done, for corruptions and calibration at once; two sets
+    # for OOD; and the test images again, for the temperature and the scores of OOD.
     assert len(calls) == 10 - 4 + 2 + 1
   with monkeypatch.context() as patch:
     calls = count_calls(patch)
     assert scores(evaluate(run, out)) == scores(results)
     assert not calls
-    assert evaluate(run, out, limit=LIMIT - 1, suites=("clean",)).keys() == {"clean", "meta"}  # another limit: anew
+    # another limit: anew
+    assert evaluate(run, out, limit=LIMIT - 1, suites=("clean",)).keys() == {"clean", "meta"}
     assert calls == [LIMIT - 1]
     assert scores(evaluate(run, out)) == scores(results)  # and the first is not forgotten
     assert len(calls) == 1
 
 
-def test_interrupted_extra_corruptions_go_on_where_they_stopped(run, results, tmp_path, monkeypatch):
+def test_interrupted_extra_corruptions_go_on_where_they_stopped(
+  run, results, tmp_path, monkeypatch
+):
   random = np.random.default_rng(0)
   (tmp_path / "digits-c").mkdir()
   for name in corruptions.EXTRA_CORRUPTIONS:
-    np.save(tmp_path / "digits-c" / f"{name}.npy", random.integers(0, 256, (5 * 360, 32, 32, 3), dtype=np.uint8))
+    np.save(
+      tmp_path / "digits-c" / f"{name}.npy",
+      random.integers(0, 256, (5 * 360, 32, 32, 3), dtype=np.uint8),
+    )
   np.save(tmp_path / "digits-c" / "labels.npy", np.tile(data.load("digits", "test").labels, 5))
   arguments = {"suites": ("clean", "extra_corruptions"), "data_dir": str(tmp_path / "digits-c")}
   whole = evaluate(run, tmp_path / "whole", **arguments)
@@ -197,8 +234,12 @@ def test_interrupted_extra_corruptions_go_on_where_they_stopped(run, results, tm
   calls = count_calls(monkeypatch)
   assert scores(evaluate(run, tmp_path / "stopped", **arguments)) == scores(whole)
   assert len(calls) == 20 - 7
-  stored, = ({path.name: path.read_text()} for path in (tmp_path / "stopped").glob("parts-*.jsonl"))
-  assert stored == {path.name: path.read_text() for path in (tmp_path / "whole").glob("parts-*.jsonl")}
+  (stored,) = (
+    {path.name: path.read_text()} for path in (tmp_path / "stopped").glob("parts-*.jsonl")
+  )
+  assert stored == {
+    path.name: path.read_text() for path in (tmp_path / "whole").glob("parts-*.jsonl")
+  }
 
 
 def test_what_is_done_for_one_of_two_suites_is_not_repeated(run, results, tmp_path, monkeypatch):
@@ -208,11 +249,13 @@ def test_what_is_done_for_one_of_two_suites_is_not_repeated(run, results, tmp_pa
     calls = count_calls(patch)
     evaluate(run, out, suites=("corruptions",))
     assert len(calls) == 10
-    parts, = out.glob("parts-*.jsonl")
+    (parts,) = out.glob("parts-*.jsonl")
     lines = parts.read_text().splitlines(keepends=True)
     both = evaluate(run, out, suites=("calibration", "corruptions"))
     assert len(calls) == 10 + 10 + 1
-  assert both["calibration"] == results["calibration"] and both["corruptions"] == results["corruptions"]
+  assert (
+    both["calibration"] == results["calibration"] and both["corruptions"] == results["corruptions"]
+  )
   parts.write_text("".join(lines[:4]))  # three sets of corruptions, none of calibration
   with monkeypatch.context() as patch:
     calls = count_calls(patch)
@@ -235,17 +278,26 @@ def test_a_protocol_goes_on_when_its_sets_come_and_is_not_repeated(run, tmp_path
     np.savez(sets / "svhn.npz", images=data.load("photo_patches", "test").images)
     second = evaluate(run, tmp_path / "out", **arguments)
     assert len(calls) == 2 + 2  # the new set, and the test images for their scores
-  assert second["ood"]["lsun_fix"] == first["lsun_fix"] and second["ood"]["protocols"][0]["present"] == 2
+  assert (
+    second["ood"]["lsun_fix"] == first["lsun_fix"] and second["ood"]["protocols"][0]["present"] == 2
+  )
   text = "\n".join(runner.summary_lines(second))
   assert "mean OOD AUROC         incomplete" in text and "missing: lsun_resize: looked in" in text
-  assert json.loads((tmp_path / "out" / "results.json").read_text())["ood"] == json.loads(json.dumps(second["ood"]))
+  assert json.loads((tmp_path / "out" / "results.json").read_text())["ood"] == json.loads(
+    json.dumps(second["ood"])
+  )
 
 
 @pytest.mark.parametrize("ood_set", ["lsun_fix", "apr"])
 def test_a_set_that_is_replaced_elsewhere_is_scored_anew(run, tmp_path, ood_set):
   sets = tmp_path / "sets"
   sets.mkdir()
-  arguments = {"suites": ("ood", "swap"), "ood_sets": (ood_set,), "data_dir": str(sets), "limit": 12}
+  arguments = {
+    "suites": ("ood", "swap"),
+    "ood_sets": (ood_set,),
+    "data_dir": str(sets),
+    "limit": 12,
+  }
   np.savez(sets / "LSUN_fix.npz", images=data.load("uniform_noise", "test").images)
   first = evaluate(run, tmp_path / "out", **arguments)
   (sets / "LSUN_fix.npz").unlink()
@@ -255,7 +307,9 @@ def test_a_set_that_is_replaced_elsewhere_is_scored_anew(run, tmp_path, ood_set)
   assert second["ood"]["lsun_fix"]["auroc"] != first["ood"]["lsun_fix"]["auroc"]
   of = lambda results: results["swap"]["out_of_distribution"]["lsun_fix"]
   assert of(second) != of(first) and of(second)["pairs"] == 12
-  assert second["swap"].get("missing", {}) == (second["ood"]["protocols"][0]["missing"] if ood_set == "apr" else {})
+  assert second["swap"].get("missing", {}) == (
+    second["ood"]["protocols"][0]["missing"] if ood_set == "apr" else {}
+  )
 
 
 def test_suites_add_to_the_results_of_the_same_evaluation(run, tmp_path):
@@ -267,10 +321,14 @@ def test_suites_add_to_the_results_of_the_same_evaluation(run, tmp_path):
 
 def test_results_of_other_out_of_distribution_sets_do_not_stay(run, tmp_path):
   both = evaluate(run, tmp_path, suites=("ood", "swap"), ood_sets=("uniform_noise",), limit=8)
-  assert evaluate(run, tmp_path, suites=("clean",), ood_sets=("uniform_noise",), limit=8).keys() == {
-      "clean", "ood", "swap", "meta"}
+  assert evaluate(
+    run, tmp_path, suites=("clean",), ood_sets=("uniform_noise",), limit=8
+  ).keys() == {"clean", "ood", "swap", "meta"}
   other = evaluate(run, tmp_path, suites=("ood",), ood_sets=("photo_patches",), limit=8)
-  assert other.keys() == {"clean", "ood", "meta"} and "uniform_noise" in both["swap"]["out_of_distribution"]
+  assert (
+    other.keys() == {"clean", "ood", "meta"}
+    and "uniform_noise" in both["swap"]["out_of_distribution"]
+  )
   assert json.loads((tmp_path / "results.json").read_text()).keys() == other.keys()
 
 
@@ -280,26 +338,32 @@ def test_other_weights_are_scored_anew(run, results, tmp_path, monkeypatch):
   evaluate(run, out, suites=("clean", "ood"))
   with monkeypatch.context() as patch:
     restore = checkpoint.Checkpoints.restore_variables
-    patch.setattr(checkpoint.Checkpoints, "restore_variables",
-                  lambda self, create: jax.tree.map(lambda x: x * 0.9, restore(self, create)))
+    patch.setattr(
+      checkpoint.Checkpoints,
+      "restore_variables",
+      lambda self, create: jax.tree.map(lambda x: x * 0.9, restore(self, create)),
+    )
     calls = count_calls(patch)
     other = evaluate(run, out, suites=("clean",))
-    assert calls == [LIMIT] and other.keys() == {"clean", "meta"}  # no suite of the first weights stays
+    # no suite of the first weights stays
+    assert calls == [LIMIT] and other.keys() == {"clean", "meta"}
     other = evaluate(run, out, suites=("ood",))
     assert len(calls) == 1 + 3 and other.keys() == {"clean", "ood", "meta"}
     assert other["ood"] != results["ood"]
     meta = {name: other["meta"].pop(name) for name in ("weights", "parts")}
   calls = count_calls(monkeypatch)
   again = evaluate(run, out, suites=("clean", "ood"))
-  assert not calls and scores(again) == {suite: results[suite] for suite in ("clean", "ood")}  # nor forgotten
+  # nor forgotten
+  assert not calls and scores(again) == {suite: results[suite] for suite in ("clean", "ood")}
   assert all(again["meta"].pop(name) != value for name, value in meta.items())
   assert again["meta"] == other["meta"]
 
 
 def test_a_changed_working_tree_is_named_by_its_changes(tmp_path, monkeypatch):
   command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
-  git = lambda *arguments: subprocess.run([*command, *arguments], check=True, capture_output=True,
-                                          text=True).stdout.strip()
+  git = lambda *arguments: subprocess.run(
+    [*command, *arguments], check=True, capture_output=True, text=True
+  ).stdout.strip()
   monkeypatch.setattr(runner, "__file__", str(tmp_path / "runner.py"))
   assert runner._git_commit() is None
   (tmp_path / "file").write_text("a")
@@ -322,10 +386,19 @@ def test_what_the_last_suite_lacks_is_said_before_the_first_is_computed(run, tmp
 
 
 def test_sets_made_here_are_not_called_published(run, tmp_path):
-  make.make(data.load("digits", "test"), tmp_path / "made", names=corruptions.CORRUPTIONS, quiet=True)
-  results = runner.evaluate(str(run), suites=("corruptions",), out=str(tmp_path / "out"),
-                            data_dir=str(tmp_path / "made"), quiet=True)
-  regenerated = runner.evaluate(str(run), suites=("corruptions",), out=str(tmp_path / "again"), quiet=True)
+  make.make(
+    data.load("digits", "test"), tmp_path / "made", names=corruptions.CORRUPTIONS, quiet=True
+  )
+  results = runner.evaluate(
+    str(run),
+    suites=("corruptions",),
+    out=str(tmp_path / "out"),
+    data_dir=str(tmp_path / "made"),
+    quiet=True,
+  )
+  regenerated = runner.evaluate(
+    str(run), suites=("corruptions",), out=str(tmp_path / "again"), quiet=True
+  )
   assert results["corruptions"]["source"] == "regenerated"
   assert scores(results) == scores(regenerated)
 
@@ -335,8 +408,16 @@ def test_the_corruptions_of_another_data_set_are_refused(run, tmp_path):
   for name in corruptions.CORRUPTIONS:
     np.save(tmp_path / f"{name}.npy", np.zeros((5 * 360, 32, 32, 3), np.uint8))
   np.save(tmp_path / "labels.npy", np.tile(labels, 5))
-  with pytest.raises(UserError, match=r"labels.npy disagrees with the test split of digits: 36 images of class"):
-    runner.evaluate(str(run), suites=("corruptions",), out=str(tmp_path / "out"), data_dir=str(tmp_path), quiet=True)
+  with pytest.raises(
+    UserError, match=r"labels.npy disagrees with the test split of digits: 36 images of class"
+  ):
+    runner.evaluate(
+      str(run),
+      suites=("corruptions",),
+      out=str(tmp_path / "out"),
+      data_dir=str(tmp_path),
+      quiet=True,
+    )
 
 
 def test_outputs_that_are_not_finite_are_one_line(run, tmp_path):
@@ -366,15 +447,19 @@ def test_an_interrupted_map_and_exchange_repeat_no_finished_part(run, tmp_path, 
     again = evaluate(run, tmp_path / "stopped", **few, devices=jax.devices()[:2])
     assert before + calls == swap + fourier
   assert scores(again) == scores(whole)
-  assert json.loads((tmp_path / "stopped" / "results.json").read_text())["fourier"] == whole["fourier"]
+  assert (
+    json.loads((tmp_path / "stopped" / "results.json").read_text())["fourier"] == whole["fourier"]
+  )
   lines = runner.summary_lines(whole)
   assert lines == [
-      f"Fourier mean error     {whole['fourier']['mean_error']:6.2f} %   (32 × 32 frequencies, norm 4, 3 images)",
-      f"follows phase          {whole['swap']['in_distribution']['phase']:6.2f} %   (the amplitude: "
-      f"{whole['swap']['in_distribution']['amplitude']:.2f} %; 3 recombined pairs)"]
+    f"Fourier mean error     {whole['fourier']['mean_error']:6.2f} %   (32 × 32 frequencies, norm 4, 3 images)",
+    f"follows phase          {whole['swap']['in_distribution']['phase']:6.2f} %   (the amplitude: "
+    f"{whole['swap']['in_distribution']['amplitude']:.2f} %; 3 recombined pairs)",
+  ]
 
 
-# evaluate.py that ends by SIGKILL when it has written half of the line of a part, after so many that it finished.
+# evaluate.py that ends by SIGKILL when it has written half of the line of a part, after so many
+# that it finished.
 KILLED = """
 import json, os, runpy, signal, sys
 from apr_jax.evaluation.part_store import PartStore
@@ -399,22 +484,40 @@ runpy.run_path("evaluate.py", run_name="__main__")
 
 @pytest.mark.slow
 def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_path):
-  """SIGKILL among the 75 sets and again in the suites after them, then the same command to its end."""
+  """SIGKILL among the 75 sets and again in the suites after them, then the same command to its
+  end.
+  """
   random = np.random.default_rng(0)
   (tmp_path / "digits-c").mkdir()
   for name in metrics.ALEXNET_ERRORS:  # the names of all 15
-    np.save(tmp_path / "digits-c" / f"{name}.npy", random.integers(0, 256, (100, 32, 32, 3), dtype=np.uint8))
+    np.save(
+      tmp_path / "digits-c" / f"{name}.npy",
+      random.integers(0, 256, (100, 32, 32, 3), dtype=np.uint8),
+    )
   np.save(tmp_path / "digits-c" / "labels.npy", np.tile(np.arange(20) % 10, 5))
-  arguments = [f"--workdir={run}", "--limit=4", "--suites=clean,corruptions,calibration,ood,swap,fourier",
-               "--noreport", f"--data_dir={tmp_path / 'digits-c'}"]
+  arguments = [
+    f"--workdir={run}",
+    "--limit=4",
+    "--suites=clean,corruptions,calibration,ood,swap,fourier",
+    "--noreport",
+    f"--data_dir={tmp_path / 'digits-c'}",
+  ]
 
   def start(out, *command):
-    return subprocess.run([sys.executable, *command, *arguments, f"--out={tmp_path / out}"], cwd=ROOT,
-                          stdout=subprocess.DEVNULL, timeout=300).returncode
+    return subprocess.run(
+      [sys.executable, *command, *arguments, f"--out={tmp_path / out}"],
+      cwd=ROOT,
+      stdout=subprocess.DEVNULL,
+      timeout=300,
+    ).returncode
 
   def finished(out):
     """The suites of the parts that are on disk."""
-    lines = [line for path in (tmp_path / out).glob("parts-*.jsonl") for line in path.read_text().split("\n")[1:-1]]
+    lines = [
+      line
+      for path in (tmp_path / out).glob("parts-*.jsonl")
+      for line in path.read_text().split("\n")[1:-1]
+    ]
     return [json.loads(line)[0] for line in lines]
 
   assert start("whole", "evaluate.py") == 0
@@ -427,7 +530,9 @@ def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_
     assert finished("killed") == parts[:stop], stops
   assert start("killed", "evaluate.py") == 0
   assert finished("killed") == parts, stops  # in order, and none of them twice
-  assert (tmp_path / "killed" / "results.json").read_text() == (tmp_path / "whole" / "results.json").read_text()
+  assert (tmp_path / "killed" / "results.json").read_text() == (
+    tmp_path / "whole" / "results.json"
+  ).read_text()
 
 
 def test_suites_and_sets_can_be_chosen(run, tmp_path):
@@ -448,22 +553,36 @@ def test_results_go_into_the_run_unless_told_otherwise(run, tmp_path):
 def test_summary_lines(results):
   lines = runner.summary_lines(results)
   assert lines[0] == f"clean error            {results['clean']['error']:6.2f} %   ({LIMIT} images)"
-  assert f"{results['corruptions']['mean_error']:6.2f} %   (regenerated, 2 × 5 sets of {LIMIT} images)" in lines[1]
+  assert (
+    f"{results['corruptions']['mean_error']:6.2f} %   (regenerated, 2 × 5 sets of {LIMIT} images)"
+    in lines[1]
+  )
   assert lines[2].startswith("calibration error") and lines[3].startswith("  under corruptions")
   assert len(lines) == 7
 
 
-@pytest.mark.parametrize("keywords, words", [
-    ({"suites": ("clean", "corruption")}, "unknown suite 'corruption'; did you mean 'corruptions'?"),
-    ({"corruption_source": "publish"}, "unknown source of corruptions 'publish'; did you mean 'published'?"),
+@pytest.mark.parametrize(
+  "keywords, words",
+  [
+    (
+      {"suites": ("clean", "corruption")},
+      "unknown suite 'corruption'; did you mean 'corruptions'?",
+    ),
+    (
+      {"corruption_source": "publish"},
+      "unknown source of corruptions 'publish'; did you mean 'published'?",
+    ),
     ({"limit": -1}, "limit must be 0 (all images) or more, got -1"),
-    ({"corruption_source": "published", "suites": ("corruptions",)},
-     "published corruptions of digits were not found"),
+    (
+      {"corruption_source": "published", "suites": ("corruptions",)},
+      "published corruptions of digits were not found",
+    ),
     ({"corruption_source": "tfds", "suites": ("corruptions",)}, "TFDS has no corrupted digits"),
     ({"ood_sets": ("npz:/no/such.npz",), "suites": ("ood",)}, "/no/such.npz"),
     ({"ood_sets": ("npz:/no/such.npz",), "suites": ("clean", "swap")}, "/no/such.npz"),
     ({"ood_sets": ("no_such_set",), "suites": ("swap",)}, "no_such_set"),
-])
+  ],
+)
 def test_bad_arguments_are_one_line(run, tmp_path, keywords, words):
   with pytest.raises(UserError) as error:
     evaluate(run, tmp_path / "out", **keywords)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from apr_jax import corruptions as corruption_functions
-from apr_jax import metrics
+from apr_jax import corruptions as corruption_functions, metrics
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.evaluation import clean, corruption_sources, corruptions, extra_corruptions, ood
@@ -33,11 +32,16 @@ def run_suite(suite, task):
 
 
 def write_published(folder, wrong, labels=(0, 1, 2, 3), names=NAMES):
-  """CIFAR-10-C's layout; at each severity the first wrong[name][severity - 1] images are misclassified."""
+  """CIFAR-10-C's layout; at each severity the first wrong[name][severity - 1] images are
+  misclassified.
+  """
   folder.mkdir(parents=True, exist_ok=True)
   labels = np.array(labels, np.uint8)
   for name in names:
-    blocks = [images_of([(label + (i < count)) % 5 for i, label in enumerate(labels)]) for count in wrong[name]]
+    blocks = [
+      images_of([(label + (i < count)) % 5 for i, label in enumerate(labels)])
+      for count in wrong[name]
+    ]
     np.save(folder / f"{name}.npy", np.concatenate(blocks))
   np.save(folder / "labels.npy", np.tile(labels, 5))
 
@@ -52,7 +56,9 @@ WRONG = {"fog": [0, 1, 2, 3, 4], "contrast": [1, 1, 1, 1, 2]}
 
 def test_clean(planted):
   task = planted({"cifar10": dataset([0, 1, 2, 3, 4, 0], [0, 1, 2, 3, 3, 3])})
-  assert run_suite(clean, task) == pytest.approx({"accuracy": 400 / 6, "error": 200 / 6, "examples": 6})
+  assert run_suite(clean, task) == pytest.approx(
+    {"accuracy": 400 / 6, "error": 200 / 6, "examples": 6}
+  )
   limited = planted({"cifar10": dataset([0, 1, 2, 3, 4, 0], [0, 1, 2, 3, 3, 3])}, limit=5)
   assert run_suite(clean, limited) == {"accuracy": 80, "error": 20, "examples": 5}
 
@@ -60,8 +66,12 @@ def test_clean(planted):
 def test_published_corruptions_by_hand(planted, tmp_path):
   write_published(tmp_path, WRONG)
   results = run_suite(corruptions, planted({"cifar10": TEST}, data_dir=tmp_path))
-  assert results == {"mean_error": pytest.approx((50 + 30) / 2), "source": "published", "examples": 4,
-                     "by_corruption": {"fog": [0, 25, 50, 75, 100], "contrast": [25, 25, 25, 25, 50]}}
+  assert results == {
+    "mean_error": pytest.approx((50 + 30) / 2),
+    "source": "published",
+    "examples": 4,
+    "by_corruption": {"fog": [0, 25, 50, 75, 100], "contrast": [25, 25, 25, 25, 50]},
+  }
   assert list(results["by_corruption"]) == list(NAMES)
 
 
@@ -69,7 +79,10 @@ def test_published_corruptions_cut_to_a_limit(planted, tmp_path):
   write_published(tmp_path, WRONG)
   results = run_suite(corruptions, planted({"cifar10": TEST}, data_dir=tmp_path, limit=2))
   # The first images are the wrong ones.
-  assert results["by_corruption"] == {"fog": [0, 50, 100, 100, 100], "contrast": [50, 50, 50, 50, 100]}
+  assert results["by_corruption"] == {
+    "fog": [0, 50, 100, 100, 100],
+    "contrast": [50, 50, 50, 50, 100],
+  }
   assert results["examples"] == 2
 
 
@@ -82,7 +95,9 @@ def test_parts_are_named_by_corruption_and_severity(planted, tmp_path):
 
 def test_the_source_is_the_first_there_is(planted, tmp_path):
   source = lambda task: next(iter(corruptions.parts(task)))[1]()["source"]
-  sets = {"cifar10": TEST} | {f"cifar10_corrupted/{name}_{s}": TEST for name in NAMES for s in range(1, 6)}
+  sets = {"cifar10": TEST} | {
+    f"cifar10_corrupted/{name}_{s}": TEST for name in NAMES for s in range(1, 6)
+  }
   task = lambda: planted(sets, data_dir=tmp_path)
   assert source(task()) == "regenerated"
   (tmp_path / "cifar10_corrupted").mkdir()
@@ -93,19 +108,28 @@ def test_the_source_is_the_first_there_is(planted, tmp_path):
   assert source(planted(sets, data_dir=tmp_path, source="regenerated")) == "regenerated"
 
 
-@pytest.mark.parametrize("data_name, folder", [("cifar10", "CIFAR-10-C"), ("cifar100", "CIFAR-100-C")])
-def test_the_published_folder_inside_the_data_folder_comes_first(planted, tmp_path, data_name, folder):
+@pytest.mark.parametrize(
+  "data_name, folder", [("cifar10", "CIFAR-10-C"), ("cifar100", "CIFAR-100-C")]
+)
+def test_the_published_folder_inside_the_data_folder_comes_first(
+  planted, tmp_path, data_name, folder
+):
   write_published(tmp_path, {"fog": [4] * 5, "contrast": [4] * 5})
   write_published(tmp_path / folder, WRONG)
   write_published(tmp_path / "CIFAR-1-C", {"fog": [4] * 5, "contrast": [4] * 5})
-  assert run_suite(corruptions, planted({data_name: TEST}, data_dir=tmp_path))["mean_error"] == pytest.approx(40)
+  assert run_suite(corruptions, planted({data_name: TEST}, data_dir=tmp_path))[
+    "mean_error"
+  ] == pytest.approx(40)
 
 
 def test_other_data_sets_have_no_tfds_source(planted, tmp_path):
   (tmp_path / "cifar10_corrupted").mkdir()
   (tmp_path / "cifar100_corrupted").mkdir()
   for name in ("cifar100", "digits"):
-    assert next(iter(corruptions.parts(planted({name: TEST}, data_dir=tmp_path))))[1]()["source"] == "regenerated"
+    assert (
+      next(iter(corruptions.parts(planted({name: TEST}, data_dir=tmp_path))))[1]()["source"]
+      == "regenerated"
+    )
   with pytest.raises(UserError, match="TFDS has no corrupted digits"):
     list(corruptions.parts(planted({"digits": TEST}, source="tfds")))
 
@@ -119,11 +143,22 @@ def test_tfds_names_every_set_with_its_corruption_and_severity(planted, monkeypa
     asked.append(name)
     return TEST
 
-  task = Task(logits=planted({"cifar10": TEST}).logits, data_name="cifar10", data_dir="", num_classes=5,
-              image_size=(10, 10), load_test=load_test, limit=0, ood_sets=(), corruption_source="tfds")
+  task = Task(
+    logits=planted({"cifar10": TEST}).logits,
+    data_name="cifar10",
+    data_dir="",
+    num_classes=5,
+    image_size=(10, 10),
+    load_test=load_test,
+    limit=0,
+    ood_sets=(),
+    corruption_source="tfds",
+  )
   results = run_suite(corruptions, task)
   theirs = ("gaussian_noise", "frosted_glass_blur", "elastic", "jpeg_compression")
-  assert asked == [f"cifar10_corrupted/{name}_{severity}" for name in theirs for severity in range(1, 6)]
+  assert asked == [
+    f"cifar10_corrupted/{name}_{severity}" for name in theirs for severity in range(1, 6)
+  ]
   assert tuple(results["by_corruption"]) == names and results["mean_error"] == 0
 
 
@@ -131,7 +166,12 @@ def test_published_corruptions_that_are_not_there(planted, tmp_path):
   with pytest.raises(UserError) as error:
     list(corruptions.parts(planted({"cifar10": TEST}, data_dir=tmp_path, source="published")))
   message = str(error.value)
-  assert str(tmp_path) in message and "CIFAR-10-C" in message and "labels.npy" in message and "\n" not in message
+  assert (
+    str(tmp_path) in message
+    and "CIFAR-10-C" in message
+    and "labels.npy" in message
+    and "\n" not in message
+  )
 
 
 @pytest.mark.parametrize("content", [(), ("CIFAR-10-C/fog.npy",), ("noise.tar",)])
@@ -140,15 +180,25 @@ def test_a_published_folder_without_its_files_is_not_passed_over(planted, tmp_pa
     path = tmp_path / "CIFAR-10-C" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch() if name else path.mkdir()
-  with pytest.raises(UserError, match="published corruptions of cifar10 were not found.*unpack the archives"):
+  with pytest.raises(
+    UserError, match="published corruptions of cifar10 were not found.*unpack the archives"
+  ):
     list(corruptions.parts(planted({"cifar10": TEST}, data_dir=tmp_path)))
 
 
-@pytest.mark.parametrize("folder, source", [
+@pytest.mark.parametrize(
+  "folder, source",
+  [
     ("ImageNet-C/gaussian_noise/1", "regenerated"),  # that of another data set
-    ("ImageNet-C/noise/gaussian_noise/1", "regenerated"), ("gaussian_noise/1", "published"),
-    ("noise/gaussian_noise/1", "published"), ("extra/speckle_noise/1", "published")])
-def test_a_tree_in_the_data_folder_is_published_unless_it_is_another_data_set_s(tmp_path, folder, source):
+    ("ImageNet-C/noise/gaussian_noise/1", "regenerated"),
+    ("gaussian_noise/1", "published"),
+    ("noise/gaussian_noise/1", "published"),
+    ("extra/speckle_noise/1", "published"),
+  ],
+)
+def test_a_tree_in_the_data_folder_is_published_unless_it_is_another_data_set_s(
+  tmp_path, folder, source
+):
   (tmp_path / folder).mkdir(parents=True)
   assert corruption_sources.describe("cifar10", str(tmp_path)).partition(":")[0] == source
 
@@ -160,19 +210,39 @@ def damage_labels(folder):
 
 
 DAMAGES = {
-    "no labels": (lambda folder: (folder / "labels.npy").unlink(), "lacks labels.npy"),
-    "missing file": (lambda folder: (folder / "contrast.npy").unlink(), "contrast.npy"),
-    "wrong number": (lambda folder: np.save(folder / "contrast.npy", images_of([0] * 19)), "contrast.npy"),
-    "wrong dtype": (lambda folder: np.save(folder / "contrast.npy", np.zeros((20, 10, 10, 3), np.float32)),
-                    "contrast.npy"),
-    "wrong shape": (lambda folder: np.save(folder / "contrast.npy", np.zeros((20, 10, 10), np.uint8)),
-                    "contrast.npy"),
-    "half a file": (lambda folder: (folder / "contrast.npy").write_bytes(
-        (folder / "contrast.npy").read_bytes()[:900]), "contrast.npy"),
-    "labels disagree": (damage_labels, "labels.npy: the labels of severity 3 disagree"),
-    "labels of another set": (lambda folder: np.save(folder / "labels.npy", np.full(20, 7)), "labels.npy"),
-    "labels not in fives": (lambda folder: np.save(folder / "labels.npy", np.zeros(18, int)), "labels.npy"),
-    "labels are fractions": (lambda folder: np.save(folder / "labels.npy", np.zeros(20)), "labels.npy"),
+  "no labels": (lambda folder: (folder / "labels.npy").unlink(), "lacks labels.npy"),
+  "missing file": (lambda folder: (folder / "contrast.npy").unlink(), "contrast.npy"),
+  "wrong number": (
+    lambda folder: np.save(folder / "contrast.npy", images_of([0] * 19)),
+    "contrast.npy",
+  ),
+  "wrong dtype": (
+    lambda folder: np.save(folder / "contrast.npy", np.zeros((20, 10, 10, 3), np.float32)),
+    "contrast.npy",
+  ),
+  "wrong shape": (
+    lambda folder: np.save(folder / "contrast.npy", np.zeros((20, 10, 10), np.uint8)),
+    "contrast.npy",
+  ),
+  "half a file": (
+    lambda folder: (folder / "contrast.npy").write_bytes(
+      (folder / "contrast.npy").read_bytes()[:900]
+    ),
+    "contrast.npy",
+  ),
+  "labels disagree": (damage_labels, "labels.npy: the labels of severity 3 disagree"),
+  "labels of another set": (
+    lambda folder: np.save(folder / "labels.npy", np.full(20, 7)),
+    "labels.npy",
+  ),
+  "labels not in fives": (
+    lambda folder: np.save(folder / "labels.npy", np.zeros(18, int)),
+    "labels.npy",
+  ),
+  "labels are fractions": (
+    lambda folder: np.save(folder / "labels.npy", np.zeros(20)),
+    "labels.npy",
+  ),
 }
 
 
@@ -190,13 +260,20 @@ def test_a_damaged_published_folder_is_one_line_naming_the_file(planted, tmp_pat
 def regenerated(task, name, severity):
   """The whole set that the task would be scored on: images and labels."""
   chunks = list(corruption_sources.regenerated(task, (name,))(name, severity))
-  return np.concatenate([chunk.images for chunk in chunks]), np.concatenate([chunk.labels for chunk in chunks])
+  return np.concatenate([chunk.images for chunk in chunks]), np.concatenate(
+    [chunk.labels for chunk in chunks]
+  )
 
 
 def test_regenerated_corruptions_do_not_depend_on_the_limit(planted, monkeypatch):
   monkeypatch.setattr(corruption_functions, "CORRUPTIONS", ("gaussian_noise",))
   random = np.random.default_rng(0)
-  test = ArrayData(random.integers(0, 256, (7, 10, 10, 3), dtype=np.uint8), np.arange(7, dtype=np.int32) % 5, 5, "random")
+  test = ArrayData(
+    random.integers(0, 256, (7, 10, 10, 3), dtype=np.uint8),
+    np.arange(7, dtype=np.int32) % 5,
+    5,
+    "random",
+  )
   images, labels = regenerated(planted({"digits": test}), "gaussian_noise", 3)
   np.testing.assert_array_equal(labels, test.labels)
   assert (images != test.images).mean() > 0.8
@@ -205,7 +282,9 @@ def test_regenerated_corruptions_do_not_depend_on_the_limit(planted, monkeypatch
 
 
 def test_imagenet_c_is_scored_in_chunks_and_gets_the_mce(planted, tmp_path, monkeypatch):
-  """A tree in which every second image is wrong: all errors are 50 %, and mCE is the mean of 50 / AlexNet's."""
+  """A tree in which every second image is wrong: all errors are 50 %, and mCE is the mean of 50 /
+  AlexNet's.
+  """
   monkeypatch.setattr("apr_jax.data.imagenet_c._CHUNK", 3)
   monkeypatch.setattr(corruption_functions, "CORRUPTIONS", tuple(metrics.ALEXNET_ERRORS))
   for name in corruption_functions.CORRUPTIONS:
@@ -223,12 +302,22 @@ def test_imagenet_c_is_scored_in_chunks_and_gets_the_mce(planted, tmp_path, monk
     seen.extend(images)
     return np.eye(5)[(labels + wrong) % 5]
 
-  test = ArrayData(np.zeros((5, 224, 224, 3), np.uint8), np.arange(5, dtype=np.int32), 5, "imagenet2012")
-  results = run_suite(corruptions, planted({"imagenet2012": test}, data_dir=tmp_path, logits=logits))
-  assert results["source"] == "published" and results["examples"] == 10 and results["mean_error"] == 50
-  assert results["mce"] == pytest.approx(np.mean([50 / error for error in metrics.ALEXNET_ERRORS.values()]))
+  test = ArrayData(
+    np.zeros((5, 224, 224, 3), np.uint8), np.arange(5, dtype=np.int32), 5, "imagenet2012"
+  )
+  results = run_suite(
+    corruptions, planted({"imagenet2012": test}, data_dir=tmp_path, logits=logits)
+  )
+  assert (
+    results["source"] == "published" and results["examples"] == 10 and results["mean_error"] == 50
+  )
+  assert results["mce"] == pytest.approx(
+    np.mean([50 / error for error in metrics.ALEXNET_ERRORS.values()])
+  )
   seen.clear()
-  limited = run_suite(corruptions, planted({"imagenet2012": test}, data_dir=tmp_path, logits=logits, limit=4))
+  limited = run_suite(
+    corruptions, planted({"imagenet2012": test}, data_dir=tmp_path, logits=logits, limit=4)
+  )
   assert limited["examples"] == 4 and len(seen) == 4 * 75
 
 
@@ -263,17 +352,26 @@ def test_out_of_distribution_by_hand(planted):
   assert results["near"]["max_logit"].keys() == results["near"]["energy"].keys() == names
   # Of the four images only the second is classified correctly; it is above both near ones.
   assert results["near"]["oscr"] == results["near"]["energy"]["oscr"] == pytest.approx(25)
-  # From the surest down: one and two of the four inside, then all with one of the two outside, then the last.
+  # From the surest down: one and two of the four inside, then all with one of the two outside, then
+  # the last.
   assert results["near"]["roc"] == {"fpr": [0, 0, 0, 0.5, 1], "tpr": [0, 0.25, 0.5, 1, 1]}
 
 
 def test_the_headline_score_is_the_softmax_and_not_the_logit(planted):
-  # The network is surer of the inside images by softmax, and gives the outside ones larger logits and more energy.
-  logits = lambda images: np.where(images[:, :1, 0, 0] == 0, [[5., 0., 0., 0., 0.]], [[8., 8., 8., 8., 8.]])
-  task = planted({"cifar10": dataset([0, 0], [0, 0]), "other": dataset([1, 1], [0, 0])}, ood_sets=("other",),
-                 logits=lambda images: logits(images).astype(np.float32))
+  # The network is surer of the inside images by softmax, and gives the outside ones larger logits
+  # and more energy.
+  logits = lambda images: np.where(
+    images[:, :1, 0, 0] == 0, [[5.0, 0.0, 0.0, 0.0, 0.0]], [[8.0, 8.0, 8.0, 8.0, 8.0]]
+  )
+  task = planted(
+    {"cifar10": dataset([0, 0], [0, 0]), "other": dataset([1, 1], [0, 0])},
+    ood_sets=("other",),
+    logits=lambda images: logits(images).astype(np.float32),
+  )
   results = run_suite(ood, task)["other"]
-  assert results["auroc"] == 100 and results["max_logit"]["auroc"] == results["energy"]["auroc"] == 0
+  assert (
+    results["auroc"] == 100 and results["max_logit"]["auroc"] == results["energy"]["auroc"] == 0
+  )
 
 
 def test_scores_of_logits():
@@ -283,7 +381,7 @@ def test_scores_of_logits():
   np.testing.assert_allclose(ood.energy(logits), [np.log(4), np.log(6), 100], rtol=1e-6)
   assert np.isfinite(ood.energy(np.array([[1e4, -1e4], [-1e4, -1e4]], np.float32))).all()
   # In float32 both would be 1, a tie.
-  sure = ood.max_softmax(np.array([[20., 0.], [25., 0.]], np.float32))
+  sure = ood.max_softmax(np.array([[20.0, 0.0], [25.0, 0.0]], np.float32))
   assert sure[0] < sure[1] < 1
   assert np.isfinite(ood.max_softmax(np.array([[1e4, -1e4]], np.float32))).all()
 

@@ -1,4 +1,6 @@
-"""Whose label is predicted, the phase's or the amplitude's: planted networks, and rates worked out by hand."""
+"""Whose label is predicted, the phase's or the amplitude's: planted networks, and rates worked out
+by hand.
+"""
 
 import dataclasses
 
@@ -19,19 +21,25 @@ def scores(task):
 
 
 def templates():
-  """For each class an amplitude, a ring of frequencies raised, and the phase of noise; `[K, SIDE, SIDE]` each."""
+  """For each class an amplitude, a ring of frequencies raised, and the phase of noise; `[K, SIDE,
+  SIDE]` each.
+  """
   frequencies = np.fft.fftfreq(SIDE)
   ring = np.digitize(np.hypot(frequencies[:, None], frequencies), (0.25, 0.36, 0.45))
   amplitudes = np.where(ring == np.arange(CLASSES)[:, None, None], 3.0, 1.0)
   amplitudes[:, 0, 0] = 0
-  return amplitudes, np.angle(np.fft.fft2(np.random.default_rng(0).normal(size=(CLASSES, SIDE, SIDE))))
+  return amplitudes, np.angle(
+    np.fft.fft2(np.random.default_rng(0).normal(size=(CLASSES, SIDE, SIDE)))
+  )
 
 
 AMPLITUDES, PHASES = templates()
 
 
 def planted_images(count, seed=0):
-  """Images whose class is in their amplitude and in their phase, up to some noise; nothing is clipped."""
+  """Images whose class is in their amplitude and in their phase, up to some noise; nothing is
+  clipped.
+  """
   random = np.random.default_rng(seed)
   labels = random.integers(0, CLASSES, count)
   planes = np.fft.ifft2(AMPLITUDES[labels] * np.exp(1j * PHASES[labels])).real
@@ -58,12 +66,18 @@ def reads_phase(images):
   return np.einsum("nhw,khw->nk", turns, np.exp(-1j * PHASES)).real
 
 
-@pytest.mark.parametrize("network, source", [(reads_amplitude, "amplitude"), (reads_phase, "phase")])
+@pytest.mark.parametrize(
+  "network, source", [(reads_amplitude, "amplitude"), (reads_phase, "phase")]
+)
 def test_planted_networks_are_told_apart(planted, network, source):
   data = planted_images(200)
-  assert (network(data.images).argmax(1) == data.labels).all()  # unless recombined, they cannot be told apart
-  results = scores(planted({"planted": data, "other": planted_images(150, seed=1)}, logits=network,
-                           ood_sets=("other",)))
+  # unless recombined, they cannot be told apart
+  assert (network(data.images).argmax(1) == data.labels).all()
+  results = scores(
+    planted(
+      {"planted": data, "other": planted_images(150, seed=1)}, logits=network, ood_sets=("other",)
+    )
+  )
   inside = results["in_distribution"]
   other = "phase" if source == "amplitude" else "amplitude"
   assert inside[source] >= 95 and inside[other] <= 5
@@ -84,18 +98,27 @@ def dataset(means, labels, name="planted"):
 
 
 def test_rates_by_hand(planted):
-  # Of a cycle through labels 0, 1, 1 two links join different labels: 0 gives the phase once, the amplitude once.
+  # Of a cycle through labels 0, 1, 1 two links join different labels: 0 gives the phase once, the
+  # amplitude once.
   data = dataset([10, 20, 30], [0, 1, 1])
-  results = scores(planted({"planted": data}, logits=constant([np.log(3), 0, 0, 0, 0])))["in_distribution"]
+  results = scores(planted({"planted": data}, logits=constant([np.log(3), 0, 0, 0, 0])))[
+    "in_distribution"
+  ]
   assert {key: results[key] for key in ("phase", "amplitude", "neither", "pairs")} == {
-      "phase": 50, "amplitude": 50, "neither": 0, "pairs": 2}
+    "phase": 50,
+    "amplitude": 50,
+    "neither": 0,
+    "pairs": 2,
+  }
   assert results["confidence"] == pytest.approx(300 / 7)
   results = scores(planted({"planted": data}, logits=constant([0, 0, 1, 0, 0])))["in_distribution"]
   assert (results["phase"], results["amplitude"], results["neither"]) == (0, 0, 100)
 
 
 def by_brightness(images):
-  """Class 0 at grey values around 100, class 1 around 200, else class 4; surer of brighter images."""
+  """Class 0 at grey values around 100, class 1 around 200, else class 4; surer of brighter
+  images.
+  """
   means = images.mean((1, 2, 3))
   logits = np.zeros((len(images), 5))
   logits[np.arange(len(images)), np.where(means < 60, 4, np.where(means < 150, 0, 1))] = means / 50
@@ -107,42 +130,71 @@ def confidence(mean):
 
 
 def test_out_of_distribution_by_hand(planted):
-  # The grey value is all of the amplitude: the network reads it from the image that gives the amplitude.
+  # The grey value is all of the amplitude: the network reads it from the image that gives the
+  # amplitude.
   data, outside = dataset([100, 200, 100, 200], [0, 1, 0, 0]), dataset([10, 30], [0, 0], "outside")
-  results = scores(planted({"planted": data, "outside": outside}, logits=by_brightness, ood_sets=("outside",)))
+  results = scores(
+    planted({"planted": data, "outside": outside}, logits=by_brightness, ood_sets=("outside",))
+  )
   dark = results["out_of_distribution"]["outside"]
-  assert dark["phase"] == {"label": 0, "confidence": pytest.approx((confidence(10) + confidence(30)) / 2, rel=1e-5)}
+  assert dark["phase"] == {
+    "label": 0,
+    "confidence": pytest.approx((confidence(10) + confidence(30)) / 2, rel=1e-5),
+  }
   assert dark["amplitude"] == {
-      "label": 75, "confidence": pytest.approx((confidence(100) + confidence(200)) / 2, rel=1e-5)}
+    "label": 75,
+    "confidence": pytest.approx((confidence(100) + confidence(200)) / 2, rel=1e-5),
+  }
   assert dark["pairs"] == 4
   # Labels 0, 1, 0, 0: class 1 meets class 0 twice, once on each side.
   inside = results["in_distribution"]
   assert inside["pairs"] == 2 and inside["phase"] + inside["amplitude"] + inside["neither"] == 100
 
 
-def test_sets_of_a_protocol_that_are_missing_or_damaged_are_named_and_the_others_are_scored(planted, tmp_path):
+def test_sets_of_a_protocol_that_are_missing_or_damaged_are_named_and_the_others_are_scored(
+  planted, tmp_path
+):
   (tmp_path / "LSUN_fix.npz").write_bytes(b"PK damaged")
   (tmp_path / "svhn_cropped" / "1.0.0").mkdir(parents=True)
   (tmp_path / "svhn_cropped" / "1.0.0" / "dataset_info.json").write_text("{}")
-  task = planted({"planted": planted_images(30), "svhn_cropped": planted_images(9, seed=1)}, logits=reads_phase,
-                 data_dir=tmp_path, ood_sets=("apr",))
+  task = planted(
+    {"planted": planted_images(30), "svhn_cropped": planted_images(9, seed=1)},
+    logits=reads_phase,
+    data_dir=tmp_path,
+    ood_sets=("apr",),
+  )
   planted_sets = task.load_test
   load = lambda name: data.load(name, "test") if name.startswith("images:") else planted_sets(name)
   task = dataclasses.replace(task, load_test=load)
   summary = scores(task)
-  assert list(summary["out_of_distribution"]) == ["svhn"] and summary["out_of_distribution"]["svhn"]["pairs"] == 30
-  assert list(summary["missing"]) == ["lsun_resize", "imagenet_resize", "lsun_fix", "imagenet_fix", "cifar100"]
+  assert (
+    list(summary["out_of_distribution"]) == ["svhn"]
+    and summary["out_of_distribution"]["svhn"]["pairs"] == 30
+  )
+  assert list(summary["missing"]) == [
+    "lsun_resize",
+    "imagenet_resize",
+    "lsun_fix",
+    "imagenet_fix",
+    "cifar100",
+  ]
   assert str(tmp_path / "LSUN_fix.npz") in summary["missing"]["lsun_fix"]
-  assert swap.lines(summary)[1:] == [f"  missing: {name}: {why}" for name, why in summary["missing"].items()]
-  protocol, = ood.summarise({name: compute() for name, compute in ood.parts(task)})["protocols"]
+  assert swap.lines(summary)[1:] == [
+    f"  missing: {name}: {why}" for name, why in summary["missing"].items()
+  ]
+  (protocol,) = ood.summarise({name: compute() for name, compute in ood.parts(task)})["protocols"]
   assert summary["missing"] == protocol["missing"]
 
 
 def test_examples_are_remade_from_their_positions(planted):
   data, outside = planted_images(30), planted_images(9, seed=1)
-  results = scores(planted({"planted": data, "other": outside}, logits=reads_phase, ood_sets=("other",)))
-  for examples, others in ((results["in_distribution"]["examples"], data),
-                           (results["out_of_distribution"]["other"]["examples"], outside)):
+  results = scores(
+    planted({"planted": data, "other": outside}, logits=reads_phase, ood_sets=("other",))
+  )
+  for examples, others in (
+    (results["in_distribution"]["examples"], data),
+    (results["out_of_distribution"]["other"]["examples"], outside),
+  ):
     assert len(examples) == swap.EXAMPLES
     for example in examples:
       first, second = example["images"]
@@ -153,10 +205,18 @@ def test_examples_are_remade_from_their_positions(planted):
       assert example["predictions"] == 2 * [data.labels[first], others.labels[second]]
       if others is outside:
         np.testing.assert_array_equal(from_text(example["second"]), outside.images[second])
-      assert example["labels"] == [data.labels[first], data.labels[second] if others is data else None]
-      assert all(25 <= value <= 100 for value in example["confidences"]) and len(example["confidences"]) == 4
+      assert example["labels"] == [
+        data.labels[first],
+        data.labels[second] if others is data else None,
+      ]
+      assert (
+        all(25 <= value <= 100 for value in example["confidences"])
+        and len(example["confidences"]) == 4
+      )
   first, second = results["in_distribution"]["examples"][0]["images"]
-  amplitude, phase = (np.fft.fftn(data.images[position].astype(float)) for position in (second, first))
+  amplitude, phase = (
+    np.fft.fftn(data.images[position].astype(float)) for position in (second, first)
+  )
   expected = np.fft.ifftn(np.abs(amplitude) * np.exp(1j * np.angle(phase))).real
   panel = swap.panel(data.images[first], data.images[second])
   assert panel.dtype == np.uint8
@@ -167,8 +227,9 @@ def test_recombined_images_are_clipped(photographs):
   images = np.asarray(swap.swapped(photographs, photographs[::-1]))
   x, y = photographs.astype(float), photographs[::-1].astype(float)
   axes = (1, 2, 3)
-  expected = np.fft.ifftn(np.abs(np.fft.fftn(y, axes=axes)) * np.exp(1j * np.angle(np.fft.fftn(x, axes=axes))),
-                          axes=axes).real
+  expected = np.fft.ifftn(
+    np.abs(np.fft.fftn(y, axes=axes)) * np.exp(1j * np.angle(np.fft.fftn(x, axes=axes))), axes=axes
+  ).real
   assert expected.min() < -1 and expected.max() > 256
   assert (np.abs(images - np.clip(expected, 0, 255)) < 0.6).mean() > 0.999
 

@@ -15,7 +15,7 @@ def test_small_images_stay_and_survive_as_text():
 @pytest.mark.parametrize("shape, small", [((224, 224), (96, 96)), ((192, 96), (96, 48))])
 def test_large_images_are_averaged(shape, small):
   image = np.zeros((*shape, 3), np.uint8)
-  image[:shape[0] // 2] = 200
+  image[: shape[0] // 2] = 200
   copy = thumbnails.shrink(image)
   assert copy.shape == (*small, 3) and copy.mean() == pytest.approx(100, abs=1)
   assert thumbnails.from_text(thumbnails.to_text(image)).shape == (*small, 3)

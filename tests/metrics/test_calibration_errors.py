@@ -1,4 +1,6 @@
-"""Calibration errors, proper scores and the temperature: by hand, by loops, and against scikit-learn."""
+"""Calibration errors, proper scores and the temperature: by hand, by loops, and against
+scikit-learn.
+"""
 
 import numpy as np
 import pytest
@@ -34,7 +36,9 @@ def looped(probs, labels, bins, place):
   absolute = squared = 0.0
   for inside in members.values():
     if inside:
-      gap = np.mean([correct for _, correct in inside]) - np.mean([confidence for confidence, _ in inside])
+      gap = np.mean([correct for _, correct in inside]) - np.mean(
+        [confidence for confidence, _ in inside]
+      )
       absolute += len(inside) / len(labels) * abs(gap)
       squared += len(inside) / len(labels) * gap**2
   return {"ece": absolute, "rms": squared**0.5}
@@ -46,16 +50,24 @@ def equal_width(bins):
 
 
 def equal_mass(bins):
-  return lambda confidence, all_of_them: bins * sum(other < confidence for other in all_of_them) // len(all_of_them)
+  return lambda confidence, all_of_them: (
+    bins * sum(other < confidence for other in all_of_them) // len(all_of_them)
+  )
 
 
 def test_by_hand():
-  # Bins of 0.2: three images in (0.4, 0.6] with mean confidence 0.5, one right; one in (0.8, 1] with 0.9, right.
+  # Bins of 0.2: three images in (0.4, 0.6] with mean confidence 0.5, one right; one in (0.8, 1]
+  # with 0.9, right.
   probs, labels = of_confidence([0.45, 0.5, 0.55, 0.9], [True, False, False, True])
   result = apr_jax.metrics.calibration(probs, labels, bins=5)
   gaps = np.array([1 / 3 - 0.5, 1 - 0.9])
-  assert result == pytest.approx({"ece": 0.75 * abs(gaps[0]) + 0.25 * gaps[1],
-                                  "rms": (0.75 * gaps[0]**2 + 0.25 * gaps[1]**2)**0.5}, abs=1e-12)
+  assert result == pytest.approx(
+    {
+      "ece": 0.75 * abs(gaps[0]) + 0.25 * gaps[1],
+      "rms": (0.75 * gaps[0] ** 2 + 0.25 * gaps[1] ** 2) ** 0.5,
+    },
+    abs=1e-12,
+  )
   diagram = metrics.reliability(probs, labels, 5)
   assert diagram["count"].tolist() == [0, 0, 3, 0, 1]
   np.testing.assert_allclose(diagram["confidence"], [np.nan, np.nan, 0.5, np.nan, 0.9])
@@ -66,18 +78,23 @@ def test_by_hand():
 @pytest.mark.parametrize("rounded", [False, True])
 def test_equal_to_a_loop_over_images(bins, rounded):
   logits, labels = random_logits(bins, 90, 4)
-  probs = metrics.softmax(np.round(logits) if rounded else logits)  # rounded, so that confidences tie
+  # rounded, so that confidences tie
+  probs = metrics.softmax(np.round(logits) if rounded else logits)
   assert metrics.calibration(probs, labels, bins) == pytest.approx(
-      looped(probs, labels, bins, equal_width(bins)), abs=1e-12)
+    looped(probs, labels, bins, equal_width(bins)), abs=1e-12
+  )
   assert metrics.calibration(probs, labels, bins, equal_mass=True) == pytest.approx(
-      looped(probs, labels, bins, equal_mass(bins)), abs=1e-12)
+    looped(probs, labels, bins, equal_mass(bins)), abs=1e-12
+  )
 
 
 @pytest.mark.parametrize("mass, strategy", [(False, "uniform"), (True, "quantile")])
 def test_reliability_is_scikit_learns_curve(mass, strategy):
   logits, labels = random_logits(3, 120, 5)
   probs = metrics.softmax(logits)
-  accuracy, confidence = calibration_curve(probs.argmax(1) == labels, probs.max(1), n_bins=15, strategy=strategy)
+  accuracy, confidence = calibration_curve(
+    probs.argmax(1) == labels, probs.max(1), n_bins=15, strategy=strategy
+  )
   diagram = metrics.reliability(probs, labels, 15, equal_mass=mass)
   there = diagram["count"] > 0
   np.testing.assert_allclose(diagram["accuracy"][there], accuracy, atol=1e-12)
@@ -110,12 +127,15 @@ def test_equal_confidences_stay_in_one_bin_of_equal_mass_whatever_their_order():
 
 
 @pytest.mark.parametrize("mass", [False, True])
-@pytest.mark.parametrize("confidences, correct, gap", [
+@pytest.mark.parametrize(
+  "confidences, correct, gap",
+  [
     ([0.7] * 5, [True, True, True, False, False], -0.1),  # all equal
     ([1.0] * 4, [True, True, True, False], -0.25),
     ([1.0], [True], 0),
     ([0.4], [False], -0.4),
-])
+  ],
+)
 def test_one_bin_has_one_gap(confidences, correct, gap, mass):
   result = metrics.calibration(*of_confidence(confidences, correct), equal_mass=mass)
   assert result == pytest.approx({"ece": abs(gap), "rms": abs(gap)}, abs=1e-12)
@@ -133,19 +153,27 @@ def test_float32_probabilities_are_accepted_as_they_are():
   probs = metrics.softmax(logits)
   for dtype, tolerance in ((np.float32, 1e-5), (np.float16, 2e-3)):
     assert metrics.calibration(probs.astype(dtype), labels) == pytest.approx(
-        metrics.calibration(probs, labels), abs=tolerance)
+      metrics.calibration(probs, labels), abs=tolerance
+    )
 
 
 @pytest.mark.parametrize("k", [2, 3, 10])
 def test_proper_scores_are_scikit_learns(k):
   logits, labels = random_logits(k, 150, k)
   probs = metrics.softmax(logits)
-  np.testing.assert_allclose(probs, np.exp(logits) / np.exp(logits).sum(1, keepdims=True), rtol=1e-12)
-  assert metrics.nll(logits, labels) == pytest.approx(sklearn_metrics.log_loss(labels, probs), abs=1e-12)
-  assert metrics.brier(probs, labels) == pytest.approx(np.mean(np.sum((probs - np.eye(k)[labels])**2, 1)), abs=1e-12)
+  np.testing.assert_allclose(
+    probs, np.exp(logits) / np.exp(logits).sum(1, keepdims=True), rtol=1e-12
+  )
+  assert metrics.nll(logits, labels) == pytest.approx(
+    sklearn_metrics.log_loss(labels, probs), abs=1e-12
+  )
+  assert metrics.brier(probs, labels) == pytest.approx(
+    np.mean(np.sum((probs - np.eye(k)[labels]) ** 2, 1)), abs=1e-12
+  )
   if k == 2:  # scikit-learn's, in all its versions, is of the probability of one of two classes
     assert metrics.brier(probs, labels) == pytest.approx(
-        2 * sklearn_metrics.brier_score_loss(labels, probs[:, 1]), abs=1e-12)
+      2 * sklearn_metrics.brier_score_loss(labels, probs[:, 1]), abs=1e-12
+    )
 
 
 def test_proper_scores_by_hand_and_where_probabilities_underflow():
@@ -159,20 +187,30 @@ def test_proper_scores_by_hand_and_where_probabilities_underflow():
 
 @pytest.mark.parametrize("temperature", [0.05, 0.5, 1.0, 1.7, 30.0])
 def test_a_temperature_is_found_again(temperature):
-  """Labels in exact proportion to the probabilities: these probabilities then have the least loss of all."""
+  """Labels in exact proportion to the probabilities: these probabilities then have the least loss
+  of all.
+  """
   shares = np.array([[8, 4, 3, 1], [1, 10, 2, 3], [4, 4, 2, 6]]) / 16
   logits = temperature * np.log(np.repeat(shares, 16, axis=0))
-  labels = np.concatenate([np.repeat(np.arange(4), np.round(16 * row).astype(int)) for row in shares])
+  labels = np.concatenate(
+    [np.repeat(np.arange(4), np.round(16 * row).astype(int)) for row in shares]
+  )
   assert metrics.fit_temperature(logits, labels) == pytest.approx(temperature, rel=1e-6)
-  assert metrics.fit_temperature((logits + 7).astype(np.float32), labels) == pytest.approx(temperature, rel=1e-3)
+  assert metrics.fit_temperature((logits + 7).astype(np.float32), labels) == pytest.approx(
+    temperature, rel=1e-3
+  )
 
 
 def test_the_temperature_has_the_least_loss():
   optimize = pytest.importorskip("scipy.optimize")
   logits, labels = random_logits(1, 300, 6, scale=4.0)
   fitted = metrics.fit_temperature(logits, labels)
-  reference = optimize.minimize_scalar(lambda log: sklearn_metrics.log_loss(labels, metrics.softmax(logits, np.exp(log))),
-                                       bounds=(-3, 3), method="bounded", options={"xatol": 1e-9})
+  reference = optimize.minimize_scalar(
+    lambda log: sklearn_metrics.log_loss(labels, metrics.softmax(logits, np.exp(log))),
+    bounds=(-3, 3),
+    method="bounded",
+    options={"xatol": 1e-9},
+  )
   assert 1.5 < fitted == pytest.approx(np.exp(reference.x), rel=1e-5)
   best = metrics.nll(logits, labels, fitted)
   assert best < min(metrics.nll(logits, labels, fitted * factor) for factor in (0.999, 1.001))
@@ -181,7 +219,8 @@ def test_the_temperature_has_the_least_loss():
 def test_degenerate_temperatures():
   logits, labels = random_logits(0, 40, 3)
   low, high = metrics.TEMPERATURE_BOUNDS
-  assert metrics.fit_temperature(logits, logits.argmax(1)) == low  # all correct: the surer the better
+  # all correct: the surer the better
+  assert metrics.fit_temperature(logits, logits.argmax(1)) == low
   assert metrics.fit_temperature(logits, logits.argmin(1)) == high  # worse than guessing
   assert metrics.fit_temperature(np.full((5, 3), 2.0), labels[:5]) == 1  # T changes nothing
   assert metrics.fit_temperature(1e30 * logits, logits.argmax(1)) == low  # nothing overflows
@@ -190,11 +229,19 @@ def test_degenerate_temperatures():
 PROBS, LABELS = np.full((4, 2), 0.5), np.zeros(4, int)
 
 
-@pytest.mark.parametrize("change, words", [
+@pytest.mark.parametrize(
+  "change, words",
+  [
     (dict(probs=PROBS * 1.01), "each row of probs must sum to 1, row 0 sums to 1.01"),
     (dict(probs=np.array([[0.5, 0.5], [0.2, 0.2]]), labels=LABELS[:2]), "row 1 sums to 0.4"),
-    (dict(probs=np.array([[-0.5, 1.5]]), labels=LABELS[:1]), "probs must be 0 or more, got -0.5; are these logits?"),
-    (dict(probs=np.where(np.eye(4, 2), np.nan, PROBS)), "probs must be finite; 2 of 8 values are not"),
+    (
+      dict(probs=np.array([[-0.5, 1.5]]), labels=LABELS[:1]),
+      "probs must be 0 or more, got -0.5; are these logits?",
+    ),
+    (
+      dict(probs=np.where(np.eye(4, 2), np.nan, PROBS)),
+      "probs must be finite; 2 of 8 values are not",
+    ),
     (dict(probs=PROBS[0]), "probs must be float [N, K] with N, K > 0, got float64 [2]"),
     (dict(probs=PROBS[:0], labels=LABELS[:0]), "with N, K > 0, got float64 [0, 2]"),
     (dict(probs=np.eye(2, dtype=int), labels=LABELS[:2]), "must be float [N, K]"),
@@ -203,7 +250,8 @@ PROBS, LABELS = np.full((4, 2), 0.5), np.zeros(4, int)
     (dict(labels=LABELS + 2), "labels must lie in 0..1, got 2..2"),
     (dict(labels=LABELS - 1), "labels must lie in 0..1, got -1..-1"),
     (dict(bins=0), "bins must be 1 or more, got 0"),
-])
+  ],
+)
 def test_unusable_input_is_refused(change, words):
   with pytest.raises(ValueError) as error:
     metrics.calibration(**{"probs": PROBS, "labels": LABELS} | change)

@@ -15,9 +15,11 @@ def brute_force(inside, outside):
   accepted = [np.mean(inside >= threshold) for threshold in thresholds]
   rejected = [np.mean(outside < threshold) for threshold in thresholds]
   pairs = np.sign(np.subtract.outer(inside, outside))
-  return {"tnr95": 100 * max(r for a, r in zip(accepted, rejected) if a >= 0.95),
-          "dtacc": 100 * max((a + r) / 2 for a, r in zip(accepted, rejected)),
-          "auroc": 100 * np.mean((pairs + 1) / 2)}
+  return {
+    "tnr95": 100 * max(r for a, r in zip(accepted, rejected) if a >= 0.95),
+    "dtacc": 100 * max((a + r) / 2 for a, r in zip(accepted, rejected)),
+    "auroc": 100 * np.mean((pairs + 1) / 2),
+  }
 
 
 def scores(seed, n, m, levels=None, shift=1.0):
@@ -29,17 +31,17 @@ def scores(seed, n, m, levels=None, shift=1.0):
 
 
 CASES = {
-    "smooth": scores(0, 60, 45),
-    "ties": scores(1, 50, 70, levels=2),
-    "mostly ties": scores(2, 40, 40, levels=0.4),
-    "worse than chance": scores(3, 30, 30, shift=-1.0),
-    "one each": (np.array([2.0]), np.array([1.0])),
-    "exactly 95 % accepted": (np.arange(20.0), np.arange(-5.0, 15.0)),
-    "float32": tuple(part.astype(np.float32) for part in scores(4, 33, 44)),
-    "all equal": (np.full(5, 0.3), np.full(3, 0.3)),
-    "one inside": (np.array([0.5]), np.array([0.1, 0.5, 0.9])),
-    "one outside": (np.array([0.1, 0.5, 0.9]), np.array([0.5])),
-    "one each, equal": (np.array([1.0]), np.array([1.0])),
+  "smooth": scores(0, 60, 45),
+  "ties": scores(1, 50, 70, levels=2),
+  "mostly ties": scores(2, 40, 40, levels=0.4),
+  "worse than chance": scores(3, 30, 30, shift=-1.0),
+  "one each": (np.array([2.0]), np.array([1.0])),
+  "exactly 95 % accepted": (np.arange(20.0), np.arange(-5.0, 15.0)),
+  "float32": tuple(part.astype(np.float32) for part in scores(4, 33, 44)),
+  "all equal": (np.full(5, 0.3), np.full(3, 0.3)),
+  "one inside": (np.array([0.5]), np.array([0.1, 0.5, 0.9])),
+  "one outside": (np.array([0.1, 0.5, 0.9]), np.array([0.5])),
+  "one each, equal": (np.array([1.0]), np.array([1.0])),
 }
 
 
@@ -50,10 +52,15 @@ def test_equal_to_scikit_learn(name):
   assert result.keys() == NAMES
   both = np.concatenate([inside, outside])
   positive = np.arange(len(both)) < len(inside)
-  assert result["auroc"] == pytest.approx(100 * sklearn_metrics.roc_auc_score(positive, both), abs=1e-9)
-  assert result["aupr_in"] == pytest.approx(100 * sklearn_metrics.average_precision_score(positive, both), abs=1e-9)
+  assert result["auroc"] == pytest.approx(
+    100 * sklearn_metrics.roc_auc_score(positive, both), abs=1e-9
+  )
+  assert result["aupr_in"] == pytest.approx(
+    100 * sklearn_metrics.average_precision_score(positive, both), abs=1e-9
+  )
   assert result["aupr_out"] == pytest.approx(
-      100 * sklearn_metrics.average_precision_score(~positive, -both), abs=1e-9)
+    100 * sklearn_metrics.average_precision_score(~positive, -both), abs=1e-9
+  )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -76,7 +83,9 @@ def test_oscr_is_a_mean_over_pairs(name):
   for score, right in zip(inside, correct):
     for other in outside:
       total += right * (1.0 if score > other else 0.5 if score == other else 0.0)
-  assert metrics.oscr(inside, correct, outside) == pytest.approx(100 * total / (len(inside) * len(outside)), abs=1e-9)
+  assert metrics.oscr(inside, correct, outside) == pytest.approx(
+    100 * total / (len(inside) * len(outside)), abs=1e-9
+  )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -84,8 +93,13 @@ def test_oscr_is_the_area_under_the_curve_over_thresholds(name):
   inside, outside = CASES[name]
   correct = correctness(name)
   thresholds = [np.inf, *np.unique(np.concatenate([inside, outside]))[::-1]]
-  rates = [(np.mean(outside >= threshold), np.mean(correct & (inside >= threshold))) for threshold in thresholds]
-  area = sum((right - left) * (low + high) / 2 for (left, low), (right, high) in zip(rates, rates[1:]))
+  rates = [
+    (np.mean(outside >= threshold), np.mean(correct & (inside >= threshold)))
+    for threshold in thresholds
+  ]
+  area = sum(
+    (right - left) * (low + high) / 2 for (left, low), (right, high) in zip(rates, rates[1:])
+  )
   assert metrics.oscr(inside, correct, outside) == pytest.approx(100 * area, abs=1e-9)
 
 
@@ -100,11 +114,14 @@ def test_oscr_lies_below_auroc_and_accuracy_and_reaches_them(name):
 
 
 def test_oscr_of_four_images_by_hand():
-  # Accepting 3 and then 2: the images at 3 (right) and 2 (wrong) inside, the one at 2 outside, then the one at 1.
+  # Accepting 3 and then 2: the images at 3 (right) and 2 (wrong) inside, the one at 2 outside, then
+  # the one at 1.
   result = metrics.oscr(np.array([3.0, 2.0]), np.array([True, False]), np.array([2.0, 1.0]))
-  assert result == pytest.approx(50)  # the correct classification rate is 1/2 from the first threshold on
+  # the correct classification rate is 1/2 from the first threshold on
+  assert result == pytest.approx(50)
   swapped = metrics.oscr(np.array([3.0, 2.0]), np.array([False, True]), np.array([2.0, 1.0]))
-  assert swapped == pytest.approx(100 * (1 / 2 * 1 / 4 + 1 / 2 * 1 / 2))  # it rises with the tie, then stays at 1/2
+  # it rises with the tie, then stays at 1/2
+  assert swapped == pytest.approx(100 * (1 / 2 * 1 / 4 + 1 / 2 * 1 / 2))
   equal = metrics.oscr(np.ones(4), np.array([True, True, True, False]), np.ones(2))
   assert equal == pytest.approx(100 * 3 / 8)
 
@@ -132,7 +149,9 @@ def test_a_long_roc_keeps_exact_points_and_nearly_its_area(points):
   assert len(curve["fpr"]) == len(curve["tpr"]) <= points
   assert (curve["fpr"][0], curve["tpr"][0], curve["fpr"][-1], curve["tpr"][-1]) == (0, 0, 1, 1)
   thresholds = np.concatenate([inside, outside])
-  rates = {(np.mean(outside >= threshold), np.mean(inside >= threshold)) for threshold in thresholds} | {(0, 0)}
+  rates = {
+    (np.mean(outside >= threshold), np.mean(inside >= threshold)) for threshold in thresholds
+  } | {(0, 0)}
   assert set(zip(curve["fpr"].tolist(), curve["tpr"].tolist())) <= rates
   area = np.trapezoid(curve["tpr"], curve["fpr"])
   if points >= 50:
@@ -141,24 +160,31 @@ def test_a_long_roc_keeps_exact_points_and_nearly_its_area(points):
 
 def test_a_small_case_with_ties_by_hand():
   result = metrics.ood_metrics(np.array([3.0, 2.0, 2.0]), np.array([2.0, 1.0]))
-  # Of the six pairs four are in order and two tie; above 1 all inside and half of the outside are accepted.
+  # Of the six pairs four are in order and two tie; above 1 all inside and half of the outside are
+  # accepted.
   assert result["auroc"] == pytest.approx(100 * 5 / 6)
   assert result["tnr95"] == pytest.approx(50)
   assert result["dtacc"] == pytest.approx(75)
   # From the top: precision 1 at recall 1/3, then 3/4 at recall 1.
   assert result["aupr_in"] == pytest.approx(100 * (1 / 3 + 2 / 3 * 3 / 4))
-  # From the bottom: precision 1 at recall 1/2, then 1/2 at recall 1, where three inside tie with one outside.
+  # From the bottom: precision 1 at recall 1/2, then 1/2 at recall 1, where three inside tie with
+  # one outside.
   assert result["aupr_out"] == pytest.approx(100 * (1 / 2 + 1 / 2 * 2 / 4))
 
 
-@pytest.mark.parametrize("inside, outside, auroc, tnr95, dtacc", [
+@pytest.mark.parametrize(
+  "inside, outside, auroc, tnr95, dtacc",
+  [
     ([1.0] * 5, [1.0] * 4, 50, 0, 50),
     ([2.0, 3.0], [0.0, 1.0, 1.0], 100, 100, 100),
     ([0.0, 1.0], [2.0, 3.0, 3.0], 0, 0, 50),
-])
+  ],
+)
 def test_no_perfect_and_reversed_separation(inside, outside, auroc, tnr95, dtacc):
   result = metrics.ood_metrics(np.array(inside), np.array(outside))
-  assert [result[name] for name in ("auroc", "tnr95", "dtacc")] == pytest.approx([auroc, tnr95, dtacc])
+  assert [result[name] for name in ("auroc", "tnr95", "dtacc")] == pytest.approx(
+    [auroc, tnr95, dtacc]
+  )
 
 
 def test_scores_of_float32_are_not_rounded_together():
@@ -167,13 +193,16 @@ def test_scores_of_float32_are_not_rounded_together():
   assert metrics.ood_metrics(np.array([high]), np.array([low]))["auroc"] == 100
 
 
-@pytest.mark.parametrize("inside, outside, words", [
+@pytest.mark.parametrize(
+  "inside, outside, words",
+  [
     ([1.0, np.nan], [0.0], "1 of 3"),
     ([1.0, 2.0], [np.inf, -np.inf], "2 of 4"),
     ([], [0.0], "N, M > 0"),
     ([1.0], [], "N, M > 0"),
     ([[1.0]], [0.0], "(1, 1)"),
-])
+  ],
+)
 def test_unusable_scores_are_refused(inside, outside, words):
   with pytest.raises(ValueError) as error:
     metrics.ood_metrics(np.array(inside), np.array(outside))

@@ -19,15 +19,20 @@ def images():
 
 @pytest.fixture(scope="module")
 def variables(images):
-  return jax.jit(lambda: AllConv(10).init(jax.random.key(0), images, False), compiler_options=QUICKLY)()
+  return jax.jit(
+    lambda: AllConv(10).init(jax.random.key(0), images, False), compiler_options=QUICKLY
+  )()
 
 
 @pytest.fixture(scope="module")
 def trained(images, variables):
   """(key, probability) → logits in training."""
+
   def apply(key, dropout):
-    return AllConv(10, dropout=dropout).apply(variables, images, True, mutable=["batch_stats"],
-                                              rngs={"dropout": jax.random.key(key)})[0]
+    return AllConv(10, dropout=dropout).apply(
+      variables, images, True, mutable=["batch_stats"], rngs={"dropout": jax.random.key(key)}
+    )[0]
+
   return jax.jit(apply, static_argnums=1, compiler_options=QUICKLY)
 
 

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
 from flax import linen as nn
 
 from apr_jax import models
@@ -14,9 +13,19 @@ from apr_jax.models import contrastive
 from apr_jax.models.layers import BatchNorm, conv, head, mark_last_map
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
-FEATURES = {"allconv": 192, "densenet_40_12": 456, "densenet_bc_100_12": 342, "preact_resnet18": 512,
-            "resnet18_cifar": 512, "resnet50": 2048, "resnet50_max_blur": 2048, "resnext29_32x4": 1024,
-            "wide_resnet_10_1": 64, "wide_resnet_28_10": 640, "wide_resnet_40_2": 128}
+FEATURES = {
+  "allconv": 192,
+  "densenet_40_12": 456,
+  "densenet_bc_100_12": 342,
+  "preact_resnet18": 512,
+  "resnet18_cifar": 512,
+  "resnet50": 2048,
+  "resnet50_max_blur": 2048,
+  "resnext29_32x4": 1024,
+  "wide_resnet_10_1": 64,
+  "wide_resnet_28_10": 640,
+  "wide_resnet_40_2": 128,
+}
 
 
 class Small(nn.Module):
@@ -41,7 +50,10 @@ def small(num_classes=7):
 @pytest.fixture(scope="module")
 def trained():
   """A contrastive network with parameters that are not at their start, and images."""
-  model, random = models.Classifier(contrastive.Contrastive(Small(0), 7), MEAN, STD), np.random.default_rng(0)
+  model, random = (
+    models.Classifier(contrastive.Contrastive(Small(0), 7), MEAN, STD),
+    np.random.default_rng(0),
+  )
   images = jnp.asarray(random.uniform(0, 1, (6, 8, 8, 3)), jnp.float32)
   variables = jax.jit(lambda: model.init(jax.random.key(0), images))()
   noisy = lambda x: x + random.uniform(0, 0.1, x.shape).astype(np.float32)
@@ -51,7 +63,9 @@ def trained():
 @pytest.mark.parametrize("name", FEATURES)
 def test_without_classes_every_network_gives_its_pooled_features(name):
   whole, bare = make(name), make(name, 0)
-  init = lambda model: jax.eval_shape(lambda: model.init_with_output(jax.random.key(0), jnp.zeros((2, 32, 32, 3))))
+  init = lambda model: jax.eval_shape(
+    lambda: model.init_with_output(jax.random.key(0), jnp.zeros((2, 32, 32, 3)))
+  )
   features, variables = init(bare)
   assert (features.shape, features.dtype) == ((2, FEATURES[name]), jnp.float32)
   _, expected = init(whole)
@@ -67,7 +81,10 @@ def test_a_contrastive_network_is_named_as_its_inner_one():
 
 
 def test_logits_are_the_last_layer_of_the_features():
-  model, images = small(), jnp.asarray(np.random.default_rng(1).uniform(0, 1, (3, 8, 8, 3)), jnp.float32)
+  model, images = (
+    small(),
+    jnp.asarray(np.random.default_rng(1).uniform(0, 1, (3, 8, 8, 3)), jnp.float32),
+  )
   variables = jax.jit(lambda: model.init(jax.random.key(0), images))()
   features = small(0).apply(variables, images)  # the last layer's parameters are not asked for
   fc = variables["params"]["network"]["fc"]
@@ -85,7 +102,9 @@ def test_training_returns_logits_and_the_projection_in_float64_numpy(trained):
   features = np.asarray(features, np.float64)
   projection = layer("projection2", np.maximum(layer("projection1", features), 0))
   projection /= np.linalg.norm(projection, axis=1, keepdims=True)
-  np.testing.assert_allclose(outputs, np.concatenate([layer("fc", features), projection], 1), rtol=1e-4, atol=1e-5)
+  np.testing.assert_allclose(
+    outputs, np.concatenate([layer("fc", features), projection], 1), rtol=1e-4, atol=1e-5
+  )
   assert outputs.shape == (6, 7 + 128) and params["projection1"]["kernel"].shape == (64, 64)
 
 
@@ -106,13 +125,18 @@ def test_the_probe_leaves_the_network_alone_in_training_and_inference_has_its_gr
   @functools.partial(jax.jit, static_argnums=(0, 1))
   def gradient(column, train):
     def score(params):
-      out = model.apply({**variables, "params": params}, images, train=train, mutable=["batch_stats"])[0]
+      out = model.apply(
+        {**variables, "params": params}, images, train=train, mutable=["batch_stats"]
+      )[0]
       return out[:, column].sum()
+
     return jax.grad(score)(variables["params"])["network"]
 
   def reached(column, train):
-    return {name: any(np.any(leaf) for leaf in jax.tree.leaves(tree))
-            for name, tree in gradient(column, train).items()}
+    return {
+      name: any(np.any(leaf) for leaf in jax.tree.leaves(tree))
+      for name, tree in gradient(column, train).items()
+    }
 
   probe = {"network": False, "fc": True, "projection1": False, "projection2": False}
   projection = {"network": True, "fc": False, "projection1": True, "projection2": True}
@@ -124,6 +148,10 @@ def test_the_probe_leaves_the_network_alone_in_training_and_inference_has_its_gr
 def test_a_projection_of_nothing_has_a_finite_gradient(trained):
   model, variables, images = trained
   zeros = jax.tree.map(jnp.zeros_like, variables)
-  outputs = lambda params: model.apply({**zeros, "params": params}, images, train=True, mutable=["batch_stats"])[0]
+  outputs = lambda params: model.apply(
+    {**zeros, "params": params}, images, train=True, mutable=["batch_stats"]
+  )[0]
   score = lambda params: outputs(params).sum()
-  assert all(np.isfinite(x).all() for x in jax.tree.leaves(jax.jit(jax.grad(score))(zeros["params"])))
+  assert all(
+    np.isfinite(x).all() for x in jax.tree.leaves(jax.jit(jax.grad(score))(zeros["params"]))
+  )

@@ -13,15 +13,16 @@ from apr_jax.models.resnet_imagenet import ImageNetResNet
 from apr_jax.models.resnext import ResNeXt
 from apr_jax.models.wide_resnet import WideResNet
 
-# Networks of each family, as small as they get; {name: (network, convolutions, last layer, has it a bias)}.
+# Networks of each family, as small as they get; {name: (network, convolutions, last layer, has it a
+# bias)}.
 FAMILIES = {
-    "allconv": (AllConv(10), "he", "torch", False),
-    "densenet": (DenseNet(10, depth=10, growth=24, bottleneck=True), "he", "torch", False),
-    "preact_resnet": (PreActResNet(10, stage_sizes=(1, 1)), "torch", "torch", True),
-    "resnet": (ResNet(10, stage_sizes=(1, 1)), "torch", "torch", True),
-    "resnet_imagenet": (ImageNetResNet(10, stage_sizes=(1, 1)), "he", "torch", True),
-    "resnext": (ResNeXt(10, depth=11, cardinality=4, base_width=32), "he", "kaiming", False),
-    "wide_resnet": (WideResNet(10, depth=10, widen=2), "he", "torch", False),
+  "allconv": (AllConv(10), "he", "torch", False),
+  "densenet": (DenseNet(10, depth=10, growth=24, bottleneck=True), "he", "torch", False),
+  "preact_resnet": (PreActResNet(10, stage_sizes=(1, 1)), "torch", "torch", True),
+  "resnet": (ResNet(10, stage_sizes=(1, 1)), "torch", "torch", True),
+  "resnet_imagenet": (ImageNetResNet(10, stage_sizes=(1, 1)), "he", "torch", True),
+  "resnext": (ResNeXt(10, depth=11, cardinality=4, base_width=32), "he", "kaiming", False),
+  "wide_resnet": (WideResNet(10, depth=10, widen=2), "he", "torch", False),
 }
 
 
@@ -29,11 +30,15 @@ FAMILIES = {
 def family(request):
   network, convolutions, last, last_bias = FAMILIES[request.param]
   # Compiled without optimisation, which takes longer than the program runs.
-  init = jax.jit(lambda key: network.init(key, jnp.zeros((1, 32, 32, 3)), False),
-                 compiler_options={"xla_backend_optimization_level": 0})
+  init = jax.jit(
+    lambda key: network.init(key, jnp.zeros((1, 32, 32, 3)), False),
+    compiler_options={"xla_backend_optimization_level": 0},
+  )
   variables = init(jax.random.key(0))
-  leaves = {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)
-            for path, leaf in jax.tree_util.tree_leaves_with_path(variables)}
+  leaves = {
+    jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(variables)
+  }
   return leaves, convolutions, last, last_bias
 
 
@@ -49,7 +54,9 @@ def assert_normal(values, std):
 
 def test_convolutions(family):
   leaves, convolutions, _, _ = family
-  kernels = {path: leaf for path, leaf in leaves.items() if path.endswith("kernel") and leaf.ndim == 4}
+  kernels = {
+    path: leaf for path, leaf in leaves.items() if path.endswith("kernel") and leaf.ndim == 4
+  }
   assert len(kernels) >= 5
   for path, kernel in kernels.items():
     height, width, inputs, outputs = kernel.shape
@@ -72,7 +79,11 @@ def test_last_layer(family):
 
 def test_everything_else_is_ones_and_zeros(family):
   leaves, _, _, _ = family
-  rest = {path: leaf for path, leaf in leaves.items() if leaf.ndim == 1 and not path.startswith("params/fc")}
+  rest = {
+    path: leaf
+    for path, leaf in leaves.items()
+    if leaf.ndim == 1 and not path.startswith("params/fc")
+  }
   assert {path.split("/")[-1] for path in rest} == {"scale", "bias", "mean", "var"}
   for path, leaf in rest.items():
     np.testing.assert_array_equal(leaf, float(path.endswith(("scale", "var"))), err_msg=path)

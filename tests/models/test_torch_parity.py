@@ -1,4 +1,6 @@
-"""The networks against PyTorch twins written from the same description, with the same random parameters."""
+"""The networks against PyTorch twins written from the same description, with the same random
+parameters.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +38,8 @@ def make_images(number, size):
 
 def test_every_network_has_names_in_pytorch_and_a_twin():
   assert torch_names.NAMES.keys() == models.NETWORKS.keys()
-  assert models.NETWORKS.keys() - TWINS.keys() == {"wide_resnet_28_10"}  # wide_resnet_40_2 with other numbers
+  # wide_resnet_40_2 with other numbers
+  assert models.NETWORKS.keys() - TWINS.keys() == {"wide_resnet_28_10"}
 
 
 @pytest.mark.parametrize("name", TWINS)
@@ -59,7 +62,11 @@ def test_there_and_back_is_the_identity_and_pytorch_loads_it(name):
   twin = make_twin(name, CLASSES)
   _, variables = make_ours(name, twin, 32)
   state = torch_names.to_state_dict(name, variables)
-  expected = {key: value for key, value in arrays(twin.state_dict()).items() if "num_batches_tracked" not in key}
+  expected = {
+    key: value
+    for key, value in arrays(twin.state_dict()).items()
+    if "num_batches_tracked" not in key
+  }
   assert state.keys() == expected.keys()
   for key, value in state.items():
     assert value.dtype == np.float32 and value.flags.c_contiguous
@@ -71,14 +78,18 @@ def test_there_and_back_is_the_identity_and_pytorch_loads_it(name):
 
 @pytest.fixture(scope="module")
 def step():
-  """Loss, gradients and new statistics of one training step of the smallest network, here and in PyTorch."""
+  """Loss, gradients and new statistics of one training step of the smallest network, here and in
+  PyTorch.
+  """
   twin = make_twin(SMALL, CLASSES).train()
   model, variables = make_ours(SMALL, twin, 32)
   ours, theirs = make_images(4, 32)
   labels = np.array([0, 3, 6, 1])
 
   def loss(params):
-    logits, updates = model.apply(variables | {"params": params}, ours, train=True, mutable=["batch_stats"])
+    logits, updates = model.apply(
+      variables | {"params": params}, ours, train=True, mutable=["batch_stats"]
+    )
     return -jax.nn.log_softmax(logits)[np.arange(4), labels].mean(), updates
 
   train = jax.jit(jax.value_and_grad(loss, has_aux=True), compiler_options=QUICKLY)
@@ -108,7 +119,9 @@ def test_gradients_are_pytorchs(step):
   _, found, _, twin = step
   for key, parameter in twin.named_parameters():
     expected = parameter.grad.numpy()
-    np.testing.assert_allclose(found[key], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max(), err_msg=key)
+    np.testing.assert_allclose(
+      found[key], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max(), err_msg=key
+    )
 
 
 def test_normalisation_is_pytorchs():

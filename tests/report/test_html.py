@@ -38,20 +38,39 @@ class Reader(html.parser.HTMLParser):
 
 
 def test_page_is_well_formed_and_escapes():
-  text = pieces.page("a <b> & c", [pieces.section("x < y", pieces.paragraph("<script>alert(1)</script>")),
-                                   pieces.details("more", "<pre>")])
+  text = pieces.page(
+    "a <b> & c",
+    [
+      pieces.section("x < y", pieces.paragraph("<script>alert(1)</script>")),
+      pieces.details("more", "<pre>"),
+    ],
+  )
   reader = Reader(text)
   assert not reader.all("script")
-  assert "a <b> & c" in reader.words and "<script>alert(1)</script>" in reader.words and "<pre>" in reader.words
-  assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in reader.all("meta")
+  assert (
+    "a <b> & c" in reader.words
+    and "<script>alert(1)</script>" in reader.words
+    and "<pre>" in reader.words
+  )
+  assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in reader.all(
+    "meta"
+  )
 
 
 def test_nothing_is_loaded_from_elsewhere():
   pixels = np.zeros((4, 4, 3), np.uint8)
-  text = pieces.page("t", [pieces.vector_picture(b"<svg/>", "d"), pieces.picture_table((), [("a", [(pixels, "")])], "c"),
-                           pieces.picture_table(["", "a"], [("r", [(pixels, "p")])], "c")])
+  text = pieces.page(
+    "t",
+    [
+      pieces.vector_picture(b"<svg/>", "d"),
+      pieces.picture_table((), [("a", [(pixels, "")])], "c"),
+      pieces.picture_table(["", "a"], [("r", [(pixels, "p")])], "c"),
+    ],
+  )
   reader = Reader(text)
-  sources = [attributes[key] for _, attributes in reader.tags for key in ("src", "href") if key in attributes]
+  sources = [
+    attributes[key] for _, attributes in reader.tags for key in ("src", "href") if key in attributes
+  ]
   assert len(sources) == 4 and all(source.startswith("data:") for source in sources)
   assert "url(" not in text and "@import" not in text
 
@@ -65,9 +84,15 @@ def test_section_without_content_is_empty():
   assert pieces.section("title", "") == "" and pieces.section("title") == ""
 
 
-@pytest.mark.parametrize("value,background,text", [
-    (0.0, (255, 255, 255), "#000"), (50.0, (8, 48, 107), "#fff"), (25.0, (132, 152, 181), "#000"),
-    (99.0, (8, 48, 107), "#fff")])
+@pytest.mark.parametrize(
+  "value,background,text",
+  [
+    (0.0, (255, 255, 255), "#000"),
+    (50.0, (8, 48, 107), "#fff"),
+    (25.0, (132, 152, 181), "#000"),
+    (99.0, (8, 48, 107), "#fff"),
+  ],
+)
 def test_shades_of_the_heat_table(value, background, text):
   cell = Reader(pieces.heat_table(["n", "v"], [("row", [value])], 50.0)).all("td")[1]
   assert cell["style"] == f"background:rgb({','.join(map(str, background))});color:{text}"
@@ -85,14 +110,22 @@ def test_text_turns_white_on_dark_shades(value, text):
 
 def test_pixels_survive():
   pixels = np.random.RandomState(0).randint(0, 256, (5, 24, 3)).astype(np.uint8)
-  image = Reader(pieces.picture_table(["", "column"], [("row", [(pixels, "text")])], "c")).all("img")[0]
+  image = Reader(pieces.picture_table(["", "column"], [("row", [(pixels, "text")])], "c")).all(
+    "img"
+  )[0]
   assert (image["width"], image["height"], image["alt"]) == ("72", "15", "row, column, text")
   np.testing.assert_array_equal(decoded(image), pixels)
 
 
 def test_large_pictures_are_shrunk():
-  image = Reader(pieces.picture_table((), [("row", [(np.zeros((224, 224, 3), np.uint8), "")])], "c")).all("img")[0]
-  assert image["width"] == "96" and decoded(image).shape == (96, 96, 3) and image["alt"] == "row, image 1"
+  image = Reader(
+    pieces.picture_table((), [("row", [(np.zeros((224, 224, 3), np.uint8), "")])], "c")
+  ).all("img")[0]
+  assert (
+    image["width"] == "96"
+    and decoded(image).shape == (96, 96, 3)
+    and image["alt"] == "row, image 1"
+  )
 
 
 def decoded(image):

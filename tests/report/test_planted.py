@@ -1,4 +1,6 @@
-"""Reports of planted results: parts of an evaluation, damaged files and results of earlier versions."""
+"""Reports of planted results: parts of an evaluation, damaged files and results of earlier
+versions.
+"""
 
 import copy
 import json
@@ -20,25 +22,51 @@ from apr_jax.report.html import page
 from configs import cifar10_apr_p
 
 ROC = {"fpr": [0.0, 0.0, 1.0], "tpr": [0.0, 1.0, 1.0]}
-OOD_SCORES = {"auroc": 90.0, "tnr95": 50.0, "dtacc": 80.0, "aupr_in": 91.0, "aupr_out": 89.0, "oscr": 85.0,
-              "examples": 7, "roc": ROC}
+OOD_SCORES = {
+  "auroc": 90.0,
+  "tnr95": 50.0,
+  "dtacc": 80.0,
+  "aupr_in": 91.0,
+  "aupr_out": 89.0,
+  "oscr": 85.0,
+  "examples": 7,
+  "roc": ROC,
+}
 HALF = {"before": {"ece": 0.2}, "after": {"ece": 0.1}, "examples": 5}
 BINS = {"count": [1, 0], "confidence": [0.4, None], "accuracy": [1.0, None]}
 
 
 def calibration_of(**temperature):
   scores = {"ece": 0.3, "rms": 0.3, "scored_half": HALF}
-  return {"bins": 2, "clean": scores | {"reliability": BINS}, "temperature": {"value": 2.5} | temperature,
-          "corruptions": {"mean": copy.deepcopy(scores), "reliability": [BINS] * 5}}
+  return {
+    "bins": 2,
+    "clean": scores | {"reliability": BINS},
+    "temperature": {"value": 2.5} | temperature,
+    "corruptions": {"mean": copy.deepcopy(scores), "reliability": [BINS] * 5},
+  }
 
 
 def results_of(suites, **changes):
   config = cifar10_apr_p.get_config()
-  config.update_from_flattened_dict({"name": "cifar10_apr_p", "model.num_classes": 3, "model.image_size": (8, 8),
-                                     **changes})
-  return json.loads(json.dumps(suites | {"meta": {
-      "config": config.to_dict(), "seed": config.seed, "step": 5, "examples": "all", "git": None, "device": "cpu",
-      "versions": {"apr_jax": "0", "jax": "0", "flax": "0"}}}))
+  config.update_from_flattened_dict(
+    {"name": "cifar10_apr_p", "model.num_classes": 3, "model.image_size": (8, 8), **changes}
+  )
+  return json.loads(
+    json.dumps(
+      suites
+      | {
+        "meta": {
+          "config": config.to_dict(),
+          "seed": config.seed,
+          "step": 5,
+          "examples": "all",
+          "git": None,
+          "device": "cpu",
+          "versions": {"apr_jax": "0", "jax": "0", "flax": "0"},
+        }
+      }
+    )
+  )
 
 
 def images(count=6, seed=0):
@@ -47,8 +75,17 @@ def images(count=6, seed=0):
 
 
 def task_of(load_test=lambda name: images()):
-  return Task(logits=lambda batch: np.zeros((len(batch), 3), np.float32), data_name="planted", data_dir="",
-              num_classes=3, image_size=(8, 8), load_test=load_test, limit=0, ood_sets=(), corruption_source="auto")
+  return Task(
+    logits=lambda batch: np.zeros((len(batch), 3), np.float32),
+    data_name="planted",
+    data_dir="",
+    num_classes=3,
+    image_size=(8, 8),
+    load_test=load_test,
+    limit=0,
+    ood_sets=(),
+    corruption_source="auto",
+  )
 
 
 def missing(name):
@@ -59,14 +96,18 @@ def report_of(folder, results, task=None, **changes):
   """The page's text, and its titles; of a run whose configuration has `changes`."""
   config = cifar10_apr_p.get_config()
   config.update_from_flattened_dict({"model.num_classes": 3, **changes})
-  classifier = types.SimpleNamespace(config=config, grad_cam=lambda batch: np.zeros(batch.shape[:3]))
+  classifier = types.SimpleNamespace(
+    config=config, grad_cam=lambda batch: np.zeros(batch.shape[:3])
+  )
   write.write_report(folder, folder, results, classifier, task or task_of(missing))
   text = (folder / write.REPORT).read_text()
   return plain(text), re.findall("<h2>([^<]*)</h2>", text)
 
 
 def plain(text):
-  return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", re.sub(r"<style>.*?</style>", "", text, flags=re.S)))
+  return re.sub(
+    r"\s+", " ", re.sub(r"<[^>]*>", " ", re.sub(r"<style>.*?</style>", "", text, flags=re.S))
+  )
 
 
 def test_clean_alone_and_no_clean_images_for_the_panels(tmp_path):
@@ -78,17 +119,41 @@ def test_clean_alone_and_no_clean_images_for_the_panels(tmp_path):
 
 def test_every_panel_without_clean_images_is_a_sentence(tmp_path):
   errors = {name: [1.0] * 5 for name in CORRUPTIONS}
-  text, titles = report_of(tmp_path, results_of({"corruptions": {
-      "mean_error": 1.0, "by_corruption": errors, "source": "published", "examples": 9}}))
+  text, titles = report_of(
+    tmp_path,
+    results_of(
+      {
+        "corruptions": {
+          "mean_error": 1.0,
+          "by_corruption": errors,
+          "source": "published",
+          "examples": 9,
+        }
+      }
+    ),
+  )
   assert {"Common corruptions", "Corruptions by eye", "Where the network looks"} <= set(titles)
   assert text.count("Not shown: the data set planted is not there.") == 3
 
 
 def test_swap_shows_pairs_with_sets_that_are_gone(tmp_path):
   outside = images(4, seed=1)
-  task = Task(**{field: getattr(task_of(lambda name: outside if name == "other" else images()), field) for field in (
-      "logits", "data_name", "data_dir", "num_classes", "image_size", "load_test", "limit", "corruption_source")},
-              ood_sets=("other",))
+  task = Task(
+    **{
+      field: getattr(task_of(lambda name: outside if name == "other" else images()), field)
+      for field in (
+        "logits",
+        "data_name",
+        "data_dir",
+        "num_classes",
+        "image_size",
+        "load_test",
+        "limit",
+        "corruption_source",
+      )
+    },
+    ood_sets=("other",),
+  )
   section = swap.summarise({name: compute() for name, compute in swap.parts(task)})
   loaded = []
   later = task_of(lambda name: loaded.append(name) or images())
@@ -102,24 +167,51 @@ def test_swap_shows_pairs_with_sets_that_are_gone(tmp_path):
 
 def test_incomplete_protocols_have_their_means_over_what_is_there(tmp_path):
   protocols = [
-      {"name": "openood_near", "sets": ["a", "b"], "missing": {}, "mean_auroc": 77.77, "mean_over_present": 77.77,
-       "present": 2},
-      {"name": "openood_far", "sets": ["c", "d", "e", "f"], "missing": {"e": "looked in X", "f": "looked in Y"},
-       "mean_auroc": None, "mean_over_present": 66.66, "present": 2}]
-  text, _ = report_of(tmp_path, results_of({"ood": {
-      "a": OOD_SCORES, "mean_auroc": None, "score": "max_softmax", "protocols": protocols}}))
-  assert "mean: openood_near max_softmax 77.77" in text and "mean: openood_far max_softmax –" in text
+    {
+      "name": "openood_near",
+      "sets": ["a", "b"],
+      "missing": {},
+      "mean_auroc": 77.77,
+      "mean_over_present": 77.77,
+      "present": 2,
+    },
+    {
+      "name": "openood_far",
+      "sets": ["c", "d", "e", "f"],
+      "missing": {"e": "looked in X", "f": "looked in Y"},
+      "mean_auroc": None,
+      "mean_over_present": 66.66,
+      "present": 2,
+    },
+  ]
+  text, _ = report_of(
+    tmp_path,
+    results_of(
+      {"ood": {"a": OOD_SCORES, "mean_auroc": None, "score": "max_softmax", "protocols": protocols}}
+    ),
+  )
+  assert (
+    "mean: openood_near max_softmax 77.77" in text and "mean: openood_far max_softmax –" in text
+  )
   sentence = "openood_far: incomplete, 2 of 4 sets; mean AUROC over those 66.66 %."
-  assert text.count(sentence) == 2 and text.index(sentence) < text.index("Out-of-distribution detection")
+  assert text.count(sentence) == 2 and text.index(sentence) < text.index(
+    "Out-of-distribution detection"
+  )
   assert "openood_near: incomplete" not in text and "e is missing: looked in X." in text
 
 
 def test_temperature_at_its_bound_and_withheld_scores():
-  text = plain(sections.calibration({"run": results_of({"calibration": calibration_of(at_bound=True)})}))
-  assert text.count("temperature 2.50 (a bound)") == 2 and "The temperature stands at a bound" in text
+  text = plain(
+    sections.calibration({"run": results_of({"calibration": calibration_of(at_bound=True)})})
+  )
+  assert (
+    text.count("temperature 2.50 (a bound)") == 2 and "The temperature stands at a bound" in text
+  )
   assert "copies of fitted ones" not in text
 
-  text = plain(sections.calibration({"run": results_of({"calibration": calibration_of(at_bound=False)})}))
+  text = plain(
+    sections.calibration({"run": results_of({"calibration": calibration_of(at_bound=False)})})
+  )
   assert "a bound" not in text and text.count("temperature 2.50") == 2
 
   for withheld in (lambda half: half.pop("after"), lambda half: half.update(after=None)):
@@ -131,18 +223,35 @@ def test_temperature_at_its_bound_and_withheld_scores():
 
 def test_damaged_metrics(tmp_path):
   assert training.curves(tmp_path) == ""
-  whole = [json.dumps({"kind": "train", "step": step, "epoch": step / 2, "loss": 1.0 / step}) for step in (1, 2, 3)]
-  (tmp_path / "metrics.jsonl").write_text("\n".join([*whole[:2], "[1]", '{"step": 1}', '"text"', whole[2][:20]]))
+  whole = [
+    json.dumps({"kind": "train", "step": step, "epoch": step / 2, "loss": 1.0 / step})
+    for step in (1, 2, 3)
+  ]
+  (tmp_path / "metrics.jsonl").write_text(
+    "\n".join([*whole[:2], "[1]", '{"step": 1}', '"text"', whole[2][:20]])
+  )
   text = training.curves(tmp_path)
   assert text.count("<img") == 1 and "training loss" in text
 
 
-@pytest.mark.parametrize("changes, said", [
-    ({}, ["One coin switches apr_p on or off"]), ({"augment.apr_p.prob": 0.0}, []),
-    ({"data.stream": True, "adversary.steps": 10}, ["One coin", "random resized crops", "adversarial attacks"])])
+@pytest.mark.parametrize(
+  "changes, said",
+  [
+    ({}, ["One coin switches apr_p on or off"]),
+    ({"augment.apr_p.prob": 0.0}, []),
+    (
+      {"data.stream": True, "adversary.steps": 10},
+      ["One coin", "random resized crops", "adversarial attacks"],
+    ),
+  ],
+)
 def test_the_caption_of_the_augmentation(tmp_path, changes, said):
   text, _ = report_of(tmp_path, results_of({}), task_of(), **changes)
-  found = [phrase for phrase in ("One coin", "random resized crops", "adversarial attacks") if phrase in text]
+  found = [
+    phrase
+    for phrase in ("One coin", "random resized crops", "adversarial attacks")
+    if phrase in text
+  ]
   assert len(found) == len(said) and all(phrase in text for phrase in said)
 
 
@@ -154,7 +263,8 @@ def test_the_augmentation_of_earlier_versions_and_of_imported_networks(tmp_path)
     config.model.num_classes = 3
   classifier = types.SimpleNamespace(config=config)
   assert "is one of an earlier version, without the key simclr." in panels.draw(
-      "Training augmentation", classifier, task_of(), {})
+    "Training augmentation", classifier, task_of(), {}
+  )
   config.imported_from = "file.pth"
   assert panels.draw("Training augmentation", classifier, task_of(), {}) == ""
 
@@ -166,11 +276,21 @@ def planted_folder(folder, results):
 
 
 def test_comparison_with_results_of_an_earlier_version(tmp_path):
-  old = {name: value for name, value in OOD_SCORES.items() if name not in ("oscr", "roc", "examples")}
-  ood = lambda scores: {"clean": {"error": 5.0}, "ood": {
-      "a": scores | {"max_logit": {"auroc": 55.55}}, "mean_auroc": 90.0, "score": "max_softmax"}}
-  folders = [planted_folder(tmp_path / "new", results_of(ood(OOD_SCORES))),
-             planted_folder(tmp_path / "old", results_of(ood(old), seed=3))]
+  old = {
+    name: value for name, value in OOD_SCORES.items() if name not in ("oscr", "roc", "examples")
+  }
+  ood = lambda scores: {
+    "clean": {"error": 5.0},
+    "ood": {
+      "a": scores | {"max_logit": {"auroc": 55.55}},
+      "mean_auroc": 90.0,
+      "score": "max_softmax",
+    },
+  }
+  folders = [
+    planted_folder(tmp_path / "new", results_of(ood(OOD_SCORES))),
+    planted_folder(tmp_path / "old", results_of(ood(old), seed=3)),
+  ]
   compare.compare(list(map(str, folders)), str(tmp_path / "page.html"))
   text = plain((tmp_path / "page.html").read_text())
   assert "ROC against a" in text and "55.55 – –" in text
@@ -190,7 +310,10 @@ def test_runs_are_called_after_what_tells_them_apart(tmp_path):
   titles = lambda *runs: re.findall("<summary>([^<]*)</summary>", write.comparison_page(runs, []))
   assert titles(run("a"), run("b", seed=1)) == ["cifar10_apr_p (seed 0)", "cifar10_apr_p (seed 1)"]
   assert titles(run("a"), run("b", **{"model.name": "resnet18_cifar"}), run("c", name="other")) == [
-      "cifar10_apr_p (wide_resnet_40_2)", "cifar10_apr_p (resnet18_cifar)", "other"]
+    "cifar10_apr_p (wide_resnet_40_2)",
+    "cifar10_apr_p (resnet18_cifar)",
+    "other",
+  ]
   assert titles(run("a"), run("b")) == [f"cifar10_apr_p ({tmp_path / folder})" for folder in "ab"]
 
 
@@ -200,7 +323,9 @@ def test_changed_runs_are_not_the_published_experiment(tmp_path):
   unknown = plain((tmp_path / write.REPORT).read_text())
   assert "cifar10_apr_p (changes unknown)" in unknown and "not comparable" in unknown
   classifier = types.SimpleNamespace(config=cifar10_apr_p.get_config())
-  write.write_report(tmp_path, tmp_path, results, classifier, task_of(missing), cifar10_apr_p.get_config().to_dict())
+  write.write_report(
+    tmp_path, tmp_path, results, classifier, task_of(missing), cifar10_apr_p.get_config().to_dict()
+  )
   assert "cifar10_apr_p (epochs=1)" in plain((tmp_path / write.REPORT).read_text())
 
 

@@ -14,7 +14,9 @@ from apr_jax import compare, corruptions
 from apr_jax.evaluation import fourier, runner
 from apr_jax.report.write import REPORT, write_report
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+  filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 SUITES = ("clean", "corruptions", "calibration", "ood", "fourier", "swap")
 ROOT = pathlib.Path(__file__).parents[2]
 # One of each kind, for each takes seconds to compile; the report looks closer at three of them.
@@ -28,7 +30,9 @@ def reported(run, tmp_path_factory):
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(corruptions, "CORRUPTIONS", CORRUPTIONS)
     patch.setattr(fourier, "LARGEST_MAP", 7)
-    results = runner.evaluate(run, suites=SUITES, limit=48, out=folder, quiet=True, report=write_report)
+    results = runner.evaluate(
+      run, suites=SUITES, limit=48, out=folder, quiet=True, report=write_report
+    )
   return folder, results
 
 
@@ -55,12 +59,28 @@ def test_every_suite_has_its_section(reported):
   page = (folder / REPORT).read_text()
   titles = re.findall(r"<h2>([^<]*)</h2>", page)
   assert titles == [
-      "Scores", "Clean images", "Common corruptions", "Out-of-distribution detection", "Calibration",
-      "Sensitivity to each frequency", "Amplitude and phase", "Training augmentation", "Corruptions by eye",
-      "Amplitude and phase by eye", "Where the network looks", "Training", "Configuration and versions"]
+    "Scores",
+    "Clean images",
+    "Common corruptions",
+    "Out-of-distribution detection",
+    "Calibration",
+    "Sensitivity to each frequency",
+    "Amplitude and phase",
+    "Training augmentation",
+    "Corruptions by eye",
+    "Amplitude and phase by eye",
+    "Where the network looks",
+    "Training",
+    "Configuration and versions",
+  ]
   text = text_of(page)
-  for value in (results["clean"]["error"], results["corruptions"]["mean_error"], results["ood"]["mean_auroc"],
-                results["ood"]["photo_patches"]["tnr95"], results["swap"]["in_distribution"]["phase"]):
+  for value in (
+    results["clean"]["error"],
+    results["corruptions"]["mean_error"],
+    results["ood"]["mean_auroc"],
+    results["ood"]["photo_patches"]["tnr95"],
+    results["swap"]["in_distribution"]["phase"],
+  ):
     assert f"{value:.2f}" in text
   assert results["meta"]["versions"]["jax"] in text and "wide_resnet" in text
   assert not re.findall(r'(?:src|href)="(?!data:)', page) and "<script" not in page
@@ -80,8 +100,16 @@ def test_every_corruption_and_frequency_is_there(reported):
 @pytest.mark.slow
 def test_a_comparison_has_the_sections_of_the_scores(compared):
   titles = re.findall(r"<h2>([^<]*)</h2>", compared.read_text())
-  assert titles == ["Scores", "Clean images", "Common corruptions", "Out-of-distribution detection", "Calibration",
-                    "Sensitivity to each frequency", "Amplitude and phase", "Configuration and versions"]
+  assert titles == [
+    "Scores",
+    "Clean images",
+    "Common corruptions",
+    "Out-of-distribution detection",
+    "Calibration",
+    "Sensitivity to each frequency",
+    "Amplitude and phase",
+    "Configuration and versions",
+  ]
 
 
 @pytest.mark.slow
@@ -90,8 +118,12 @@ def test_a_comparison_shows_each_run(reported, compared):
   titles = re.findall("<summary>([^<]*)</summary>", page)
   assert len(set(titles)) == 2 and "other" in titles
   for title in titles:
-    for caption in ("error in %, 48 images per set", "all in %, higher is better", "accuracy of the predictions",
-                    "error under each Fourier basis image"):
+    for caption in (
+      "error in %, 48 images per set",
+      "all in %, higher is better",
+      "accuracy of the predictions",
+      "error under each Fourier basis image",
+    ):
       assert f"{title}: {caption}" in page
   sets = [name for name in ("photo_patches", "uniform_noise") if name in results["ood"]]
   assert sets and all(page.count(f"ROC against {name}") == 1 for name in sets)
@@ -102,23 +134,57 @@ def test_without_a_report_the_earlier_one_stays_and_the_command_says_so(run, tmp
   (tmp_path / REPORT).write_text("earlier")
   (tmp_path / fourier.MAP).write_text("earlier")
   done = subprocess.run(
-      [sys.executable, str(ROOT / "evaluate.py"), f"--workdir={run}", "--suites=clean", "--limit=4", "--noreport",
-       f"--out={tmp_path}"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    [
+      sys.executable,
+      str(ROOT / "evaluate.py"),
+      f"--workdir={run}",
+      "--suites=clean",
+      "--limit=4",
+      "--noreport",
+      f"--out={tmp_path}",
+    ],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=True,
+    timeout=120,
+  )
   last = done.stdout.splitlines()[-1]
   assert last.split(None, 1) == ["report", f"{tmp_path / REPORT} is that of an earlier evaluation"]
   assert (tmp_path / REPORT).read_text() == "earlier" and not (tmp_path / fourier.MAP).exists()
 
 
 def opened(page, profile):
-  """What the page's browser shows, what it complains of, and the addresses that the page asks for."""
+  """What the page's browser shows, what it complains of, and the addresses that the page asks
+  for.
+  """
   log = profile / "net.json"
   done = subprocess.run(
-      [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-       "--disable-component-update", "--disable-sync", f"--user-data-dir={profile}", "--enable-logging=stderr",
-       f"--log-net-log={log}", "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120)
+    [
+      CHROMIUM,
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      f"--user-data-dir={profile}",
+      "--enable-logging=stderr",
+      f"--log-net-log={log}",
+      "--dump-dom",
+      page.as_uri(),
+    ],
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
   # The browser itself asks for things too; those requests have no origin.
-  requests = {event["params"]["url"] for event in json.loads(log.read_text())["events"]
-              if event.get("params", {}).get("initiator", "not an origin") != "not an origin"}
+  requests = {
+    event["params"]["url"]
+    for event in json.loads(log.read_text())["events"]
+    if event.get("params", {}).get("initiator", "not an origin") != "not an origin"
+  }
   return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line], requests
 
 
@@ -126,7 +192,9 @@ def opened(page, profile):
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 @pytest.mark.parametrize("which", ["report", "comparison"])
 def test_the_page_opens_without_errors_and_requests(which, reported, compared, tmp_path):
-  shown, complaints, requests = opened(reported[0] / REPORT if which == "report" else compared, tmp_path)
+  shown, complaints, requests = opened(
+    reported[0] / REPORT if which == "report" else compared, tmp_path
+  )
   assert "</body>" in shown and "Configuration and versions" in shown
   assert not complaints and not requests
 

@@ -7,7 +7,8 @@ import pytest
 
 from apr_jax.sweeping import plan, process
 
-# Does what orders.json says of the run's folder: "trains" for seven steps and "evaluates" to planted scores, or not.
+# Does what orders.json says of the run's folder: "trains" for seven steps and "evaluates" to
+# planted scores, or not.
 STAND_IN = """
 import json, os, pathlib, signal, sys, time
 arguments = dict(argument[2:].split("=", 1) for argument in sys.argv[1:] if not argument.startswith("--set="))
@@ -35,18 +36,28 @@ meta = {"config": orders["config"], "seed": orders["config"]["seed"], "step": 7,
 
 @pytest.fixture
 def stand_in(tmp_path, monkeypatch):
-  """Makes the processes of these runs do as they are told: {folder name: "fail", ...}; the others finish.
+  """Makes the processes of these runs do as they are told: {folder name: "fail", ...}; the others
+  finish.
 
   The planted clean error of a run is 10 × its place in the plan + its seed².
   """
   (tmp_path / "stand_in.py").write_text(STAND_IN)
-  monkeypatch.setattr(process, "COMMAND", (sys.executable, "-S", "-E", str(tmp_path / "stand_in.py")))
+  monkeypatch.setattr(
+    process, "COMMAND", (sys.executable, "-S", "-E", str(tmp_path / "stand_in.py"))
+  )
 
   def order(runs, does=None):
-    orders = {run.folder.name: {
-        "does": (does or {}).get(run.folder.name, "finish"), "config": plan.json_config(run.config),
-        "scores": {"clean": {"error": 10 * place + run.config.seed ** 2},
-                   "ood": {"cifar100": {"auroc": 80.0}, "mean_auroc": 80.0}}} for place, run in enumerate(runs)}
+    orders = {
+      run.folder.name: {
+        "does": (does or {}).get(run.folder.name, "finish"),
+        "config": plan.json_config(run.config),
+        "scores": {
+          "clean": {"error": 10 * place + run.config.seed**2},
+          "ood": {"cifar100": {"auroc": 80.0}, "mean_auroc": 80.0},
+        },
+      }
+      for place, run in enumerate(runs)
+    }
     (tmp_path / "orders.json").write_text(json.dumps(orders))
 
   return order

@@ -1,4 +1,6 @@
-"""A sweep: what runs, what is skipped, what failures and signals leave, and the numbers in its tables."""
+"""A sweep: what runs, what is skipped, what failures and signals leave, and the numbers in its
+tables.
+"""
 
 import csv
 import fcntl
@@ -22,8 +24,13 @@ SUITES = ("clean", "ood")
 
 def plan(tmp_path, overrides=("epochs=1",), seeds=("0", "1")):
   """Two configurations × two networks × two seeds."""
-  return make_plan([str(CONFIGS / "digits_apr_p.py"), str(CONFIGS / "digits_standard.py")],
-                   ["wide_resnet_10_1", "allconv"], seeds, overrides, str(tmp_path / "sweep"))
+  return make_plan(
+    [str(CONFIGS / "digits_apr_p.py"), str(CONFIGS / "digits_standard.py")],
+    ["wide_resnet_10_1", "allconv"],
+    seeds,
+    overrides,
+    str(tmp_path / "sweep"),
+  )
 
 
 def rows(tmp_path):
@@ -33,8 +40,12 @@ def rows(tmp_path):
 
 def attempts(runs):
   """How often the process of each run was started."""
-  return [(run.folder / "log.txt").read_text().count("trains\n") if (run.folder / "log.txt").exists() else 0
-          for run in runs]
+  return [
+    (run.folder / "log.txt").read_text().count("trains\n")
+    if (run.folder / "log.txt").exists()
+    else 0
+    for run in runs
+  ]
 
 
 def test_all_runs_and_their_means_recomputed_from_the_files(tmp_path, stand_in, capsys):
@@ -44,19 +55,35 @@ def test_all_runs_and_their_means_recomputed_from_the_files(tmp_path, stand_in, 
   assert [entry.state for entry in entries] == [FINISHED] * 8 and attempts(runs) == [1] * 8
   found = rows(tmp_path)
   assert [(row["configuration"], row["network"]) for row in found] == [
-      (config, network) for config in ("digits_apr_p", "digits_standard")
-      for network in ("wide_resnet_10_1", "allconv")]
+    (config, network)
+    for config in ("digits_apr_p", "digits_standard")
+    for network in ("wide_resnet_10_1", "allconv")
+  ]
   for row in found:
-    errors = [json.loads((tmp_path / "sweep" / f"{row['configuration']}-{row['network']}-s{seed}" / "eval" /
-                          "results.json").read_text())["clean"]["error"] for seed in (0, 1)]
+    errors = [
+      json.loads(
+        (
+          tmp_path
+          / "sweep"
+          / f"{row['configuration']}-{row['network']}-s{seed}"
+          / "eval"
+          / "results.json"
+        ).read_text()
+      )["clean"]["error"]
+      for seed in (0, 1)
+    ]
     assert float(row["clean_error_mean"]) == sum(errors) / 2 and row["clean_error_n"] == "2"
-    assert float(row["clean_error_std"]) == pytest.approx(abs(errors[0] - errors[1]) / 2 ** 0.5)
+    assert float(row["clean_error_std"]) == pytest.approx(abs(errors[0] - errors[1]) / 2**0.5)
     assert float(row["ood_auroc_mean"]) == 80 and row["changes"] == "epochs=1"
   # Places 0 and 1 of the plan, seeds 0 and 1: errors 0 and 11.
   assert float(found[0]["clean_error_mean"]) == 5.5 == statistics.fmean([0, 11])
   printed = capsys.readouterr().out
   table = (tmp_path / "sweep" / "table.md").read_text()
-  assert "| 5.50 ± 7.78 " in table and table in printed and "[8/8] digits_standard-allconv-s1: finished" in printed
+  assert (
+    "| 5.50 ± 7.78 " in table
+    and table in printed
+    and "[8/8] digits_standard-allconv-s1: finished" in printed
+  )
 
 
 def test_finished_runs_are_not_done_again(tmp_path, stand_in, capsys):
@@ -64,17 +91,25 @@ def test_finished_runs_are_not_done_again(tmp_path, stand_in, capsys):
   stand_in(runs)
   sweep(runs[:3], SUITES, tmp_path / "sweep")
   sweep(runs, SUITES, tmp_path / "sweep")
-  sweep(plan(tmp_path, ["epochs=1", "data.data_dir=elsewhere", "log_every_steps=5"]), SUITES, tmp_path / "sweep")
+  sweep(
+    plan(tmp_path, ["epochs=1", "data.data_dir=elsewhere", "log_every_steps=5"]),
+    SUITES,
+    tmp_path / "sweep",
+  )
   assert attempts(runs) == [1] * 8
   assert capsys.readouterr().out.count("is finished") == 3 + 8
 
 
-@pytest.mark.parametrize("spoil", [
+@pytest.mark.parametrize(
+  "spoil",
+  [
     lambda run: (run.folder / "eval" / "results.json").unlink(),
     lambda run: (run.folder / "eval" / "results.json").write_text("{"),
     lambda run: (run.folder / "sweep.json").write_text("{}"),
     lambda run: (run.folder / "checkpoints" / "8").mkdir(),  # trained on since
-], ids=["no results", "damaged results", "damaged mark", "newer checkpoint"])
+  ],
+  ids=["no results", "damaged results", "damaged mark", "newer checkpoint"],
+)
 def test_what_is_not_whole_is_done_again(tmp_path, stand_in, spoil):
   runs = plan(tmp_path)
   stand_in(runs)
@@ -91,7 +126,9 @@ def test_other_settings_or_more_suites_are_done_again(tmp_path, stand_in):
   sweep(runs, SUITES, tmp_path / "sweep")
   assert attempts(runs) == [2] * 4
   longer = plan(tmp_path, ["epochs=2"], ["0"])
-  assert [run.finished(SUITES) for run in longer] == [None] * 4 and all(run.finished(SUITES) for run in runs)
+  assert [run.finished(SUITES) for run in longer] == [None] * 4 and all(
+    run.finished(SUITES) for run in runs
+  )
 
 
 def rewrite(run, *path, value):
@@ -104,12 +141,15 @@ def rewrite(run, *path, value):
   file.write_text(json.dumps(results))
 
 
-@pytest.mark.parametrize("path, value", [
+@pytest.mark.parametrize(
+  "path, value",
+  [
     (("meta", "examples"), "the first 9 of each set"),
     (("meta", "corruptions"), "published: elsewhere"),
     (("meta", "config", "evaluation", "ood_sets"), ["svhn_cropped"]),
     (("meta", "config", "epochs"), 3),
-])
+  ],
+)
 def test_results_of_another_evaluation_are_not_those_of_the_run(tmp_path, stand_in, path, value):
   runs = plan(tmp_path, seeds=["0"])[:2]
   stand_in(runs)
@@ -132,8 +172,10 @@ def test_corruptions_that_are_there_now_are_scored(tmp_path, stand_in):
 def test_a_process_that_cannot_be_started_is_the_reason(tmp_path, stand_in, monkeypatch):
   runs = plan(tmp_path)[:1]
   monkeypatch.setattr(process, "COMMAND", (str(tmp_path / "no_python"),))
-  entry, = sweep(runs, SUITES, tmp_path / "sweep")
-  assert entry.state == FAILED and "cannot be started" in entry.reason and "no_python" in entry.reason
+  (entry,) = sweep(runs, SUITES, tmp_path / "sweep")
+  assert (
+    entry.state == FAILED and "cannot be started" in entry.reason and "no_python" in entry.reason
+  )
 
 
 def test_failed_runs_do_not_take_the_others_down_and_are_tried_again(tmp_path, stand_in, capsys):
@@ -163,7 +205,9 @@ def test_a_signal_stops_the_run_first_and_the_same_command_goes_on(tmp_path, sta
   stand_in(runs, {runs[2].folder.name: "interrupt the sweep"})
   handler = signal.getsignal(signal.SIGTERM)
   started = time.monotonic()
-  with pytest.raises(process.Stopped, match="stopped by SIGTERM.*the same command goes on") as stopped:
+  with pytest.raises(
+    process.Stopped, match="stopped by SIGTERM.*the same command goes on"
+  ) as stopped:
     sweep(runs, SUITES, tmp_path / "sweep")
   assert stopped.value.exit_code == 143 and signal.getsignal(signal.SIGTERM) == handler
   assert time.monotonic() - started < 60

@@ -40,16 +40,29 @@ def tiny_network(monkeypatch) -> type[nn.Module]:
 
 @pytest.fixture
 def digits(tiny_network, compiled_programs) -> Callable[..., Any]:
-  """Makes the configuration of a run of four steps per epoch; keywords with __ for dots override it."""
+  """Makes the configuration of a run of four steps per epoch; keywords with __ for dots override
+  it.
+  """
   from configs import digits_base
 
   def make(**overrides):
     config = digits_base.get_config()
-    config.update_from_flattened_dict({
-        "epochs": 2, "batch_size": 32, "log_every_steps": 2, "eval_every_epochs": 1, "data.limit": 128,
-        "model.name": "tiny", "optimizer.learning_rate": 0.05, "schedule.name": "constant",
-        "schedule.warmup_epochs": 0.0})
-    config.update_from_flattened_dict({key.replace("__", "."): value for key, value in overrides.items()})
+    config.update_from_flattened_dict(
+      {
+        "epochs": 2,
+        "batch_size": 32,
+        "log_every_steps": 2,
+        "eval_every_epochs": 1,
+        "data.limit": 128,
+        "model.name": "tiny",
+        "optimizer.learning_rate": 0.05,
+        "schedule.name": "constant",
+        "schedule.warmup_epochs": 0.0,
+      }
+    )
+    config.update_from_flattened_dict(
+      {key.replace("__", "."): value for key, value in overrides.items()}
+    )
     return config
 
   return make
@@ -76,7 +89,9 @@ def signal_in(monkeypatch):
 
 @pytest.fixture(scope="session")
 def on_devices() -> Callable[..., Callable]:
-  """Maps a training step over the first `devices` devices: (state, images, labels, key) of the global batch."""
+  """Maps a training step over the first `devices` devices: (state, images, labels, key) of the
+  global batch.
+  """
 
   def mapped(devices: int, **parts):
     def share(state, images, labels, key, shard):
@@ -84,8 +99,13 @@ def on_devices() -> Callable[..., Callable]:
       cut = lambda x: jax.lax.dynamic_slice_in_dim(x, shard * size, size)
       return step_module.train_step(state, cut(images), cut(labels), key, shard, **parts)
 
-    step = jax.pmap(share, axis_name=parallel.AXIS, in_axes=(None, None, None, None, 0), out_axes=None,
-                    devices=jax.devices()[:devices])
+    step = jax.pmap(
+      share,
+      axis_name=parallel.AXIS,
+      in_axes=(None, None, None, None, 0),
+      out_axes=None,
+      devices=jax.devices()[:devices],
+    )
     return lambda *arguments: step(*arguments, np.arange(devices, dtype=np.int32))
 
   return mapped

@@ -25,8 +25,10 @@ def linear_loss(views):
   return -jnp.take_along_axis(jax.nn.log_softmax(logits), LABELS[None, :, None], 2).mean()
 
 
-attack = jax.jit(functools.partial(pgd, loss_of_views=linear_loss, step_size=STEP),
-                 static_argnames=("steps", "random_start", "unroll"))
+attack = jax.jit(
+  functools.partial(pgd, loss_of_views=linear_loss, step_size=STEP),
+  static_argnames=("steps", "random_start", "unroll"),
+)
 start = functools.partial(attack, epsilon=EPSILON, steps=0)
 
 
@@ -41,13 +43,17 @@ def interval(value):
 
 def numpy_pgd(views, start, steps):
   views = views.astype(np.float64)
-  lower, upper = np.moveaxis(np.array([interval(value) for value in views.ravel()]).reshape(*views.shape, 2), -1, 0)
+  lower, upper = np.moveaxis(
+    np.array([interval(value) for value in views.ravel()]).reshape(*views.shape, 2), -1, 0
+  )
   attacked = start.astype(np.float64)
   for _ in range(steps):
     logits = attacked.reshape(VIEWS, BATCH, -1) @ WEIGHT
     probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     gradient = (probabilities - np.eye(CLASSES)[LABELS]) @ WEIGHT.T
-    attacked = np.minimum(np.maximum(attacked + STEP * np.sign(gradient.reshape(views.shape)), lower), upper)
+    attacked = np.minimum(
+      np.maximum(attacked + STEP * np.sign(gradient.reshape(views.shape)), lower), upper
+    )
   return attacked
 
 
@@ -65,12 +71,15 @@ def test_the_random_start_is_uniform_within_the_budget():
   assert np.abs(change).max() <= 1.0001
   counts = np.histogram(change, 10, (-1, 1))[0]
   assert counts.sum() > 0.999 * change.size and np.abs(counts / change.size - 0.1).max() < 0.01
-  assert len({noise.tobytes() for noise in change.reshape(128, -1)}) == 128  # images and views draw apart
+  # images and views draw apart
+  assert len({noise.tobytes() for noise in change.reshape(128, -1)}) == 128
 
 
 @pytest.mark.parametrize("steps, random_start", [(0, True), (4, True), (4, False)])
 def test_the_budget_holds_and_the_range_where_it_can(steps, random_start):
-  attacked = np.asarray(attack(KEY, IMAGES, epsilon=EPSILON, steps=steps, random_start=random_start))
+  attacked = np.asarray(
+    attack(KEY, IMAGES, epsilon=EPSILON, steps=steps, random_start=random_start)
+  )
   assert np.abs(attacked - IMAGES).max() <= EPSILON + 1e-6
   reachable = (IMAGES >= -EPSILON) & (IMAGES <= 1 + EPSILON)
   assert not reachable.all() and ((attacked[reachable] >= 0) & (attacked[reachable] <= 1)).all()
@@ -85,12 +94,15 @@ def test_without_a_budget_nothing_changes(random_start):
 
 def test_a_loop_is_the_steps_written_out():
   looped = attack(KEY, IMAGES, epsilon=EPSILON, steps=4, unroll=False)
-  np.testing.assert_array_equal(looped, attack(KEY, IMAGES, epsilon=EPSILON, steps=4))  # written out, on CPU
+  # written out, on CPU
+  np.testing.assert_array_equal(looped, attack(KEY, IMAGES, epsilon=EPSILON, steps=4))
 
 
 def test_the_start_goes_by_position():
   whole = start(KEY, IMAGES)
-  np.testing.assert_array_equal(start(KEY, IMAGES[:, ::-1], positions=np.arange(BATCH)[::-1]), whole[:, ::-1])
+  np.testing.assert_array_equal(
+    start(KEY, IMAGES[:, ::-1], positions=np.arange(BATCH)[::-1]), whole[:, ::-1]
+  )
   assert (start(jax.random.key(4), IMAGES) != whole).any()
 
 

@@ -11,8 +11,7 @@ import pytest
 
 from apr_jax import models, parallel
 from apr_jax.errors import UserError
-from apr_jax.training import checkpoint
-from apr_jax.training import state as train_state
+from apr_jax.training import checkpoint, state as train_state
 
 
 @pytest.fixture
@@ -27,10 +26,16 @@ def varied(state, step):
   """Nothing at its initial value."""
   random = np.random.default_rng(step)
   noisy = lambda tree: jax.tree.map(
-      lambda x: (x + random.normal(size=x.shape)).astype(x.dtype), jax.device_get(tree))
-  return parallel.replicate(state.replace(
-      step=jnp.int32(step), params=noisy(state.params), batch_stats=noisy(state.batch_stats),
-      opt_state=jax.tree.map(lambda x: x + step, noisy(state.opt_state))))
+    lambda x: (x + random.normal(size=x.shape)).astype(x.dtype), jax.device_get(tree)
+  )
+  return parallel.replicate(
+    state.replace(
+      step=jnp.int32(step),
+      params=noisy(state.params),
+      batch_stats=noisy(state.batch_stats),
+      opt_state=jax.tree.map(lambda x: x + step, noisy(state.opt_state)),
+    )
+  )
 
 
 def plain(state):
@@ -39,7 +44,9 @@ def plain(state):
 
 def assert_same(first, second):
   assert jax.tree.structure(first) == jax.tree.structure(second)
-  for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(first), jax.tree.leaves(second), strict=True):
+  for (path, a), b in zip(
+    jax.tree_util.tree_leaves_with_path(first), jax.tree.leaves(second), strict=True
+  ):
     assert a.dtype == b.dtype, path
     np.testing.assert_array_equal(a, b, err_msg=jax.tree_util.keystr(path))
 
@@ -62,7 +69,9 @@ def test_round_trip_is_bitwise_and_brings_the_key(tmp_path, create):
     restored = checkpoints.restore(create)  # of another seed: everything comes from the file
   assert_same(plain(restored), plain(state))
   assert jax.random.uniform(restored.key) == jax.random.uniform(state.key)
-  assert {len(leaf.sharding.device_set) for leaf in jax.tree.leaves(restored.params)} == {len(jax.devices())}
+  assert {len(leaf.sharding.device_set) for leaf in jax.tree.leaves(restored.params)} == {
+    len(jax.devices())
+  }
 
 
 def test_restore_variables_reads_the_model_alone(tmp_path, create):
@@ -130,17 +139,19 @@ def truncate(files):
   files = list(files)
   assert files
   for file in files:
-    file.write_bytes(file.read_bytes()[:file.stat().st_size // 2])
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
 DAMAGES = {
-    "data cut": lambda folder: truncate(folder.glob("*/d/*")),
-    "all data cut": lambda folder: truncate(file for file in folder.rglob("*") if file.parent.name == "d"),
-    "index cut": lambda folder: truncate(folder.rglob("manifest.ocdbt")),
-    "index lost": lambda folder: [file.unlink() for file in folder.rglob("manifest.ocdbt")],
-    "description cut": lambda folder: truncate(folder.rglob("_METADATA")),
-    "model lost": lambda folder: shutil.rmtree(folder / "model"),
-    "all lost": lambda folder: [shutil.rmtree(folder), folder.mkdir()],
+  "data cut": lambda folder: truncate(folder.glob("*/d/*")),
+  "all data cut": lambda folder: truncate(
+    file for file in folder.rglob("*") if file.parent.name == "d"
+  ),
+  "index cut": lambda folder: truncate(folder.rglob("manifest.ocdbt")),
+  "index lost": lambda folder: [file.unlink() for file in folder.rglob("manifest.ocdbt")],
+  "description cut": lambda folder: truncate(folder.rglob("_METADATA")),
+  "model lost": lambda folder: shutil.rmtree(folder / "model"),
+  "all lost": lambda folder: [shutil.rmtree(folder), folder.mkdir()],
 }
 
 
@@ -150,8 +161,10 @@ def test_a_damaged_checkpoint_is_one_line_that_names_the_folder(tmp_path, create
   folder = pathlib.Path(tmp_path) / checkpoint.FOLDER / "5"
   DAMAGES[damage](folder)
   with checkpoint.Checkpoints(tmp_path) as checkpoints:
-    for restore in (lambda: checkpoints.restore(create),
-                    lambda: checkpoints.restore_variables(lambda: create().variables)):
+    for restore in (
+      lambda: checkpoints.restore(create),
+      lambda: checkpoints.restore_variables(lambda: create().variables),
+    ):
       with pytest.raises(UserError) as error:
         restore()
       assert str(folder) in str(error.value) and "cannot be read" in str(error.value)

@@ -18,8 +18,7 @@ from tensorboardX.proto import event_pb2
 import apr_jax
 from apr_jax import data
 from apr_jax.errors import UserError
-from apr_jax.training import checkpoint, loop
-from apr_jax.training import workdir as workdirs
+from apr_jax.training import checkpoint, loop, workdir as workdirs
 from apr_jax.training.logs import Logs
 from apr_jax.training.resident_steps import ResidentSteps
 
@@ -31,7 +30,9 @@ def lines(workdir):
 
 
 def without_speed(entries):
-  return [{key: value for key, value in entry.items() if key != "images_per_second"} for entry in entries]
+  return [
+    {key: value for key, value in entry.items() if key != "images_per_second"} for entry in entries
+  ]
 
 
 def parameters(workdir):
@@ -41,9 +42,13 @@ def parameters(workdir):
   schedule = loop.optimizer.make_schedule(config.schedule, config.optimizer.learning_rate, 4, 8)
   update_rule = loop.optimizer.make_optimizer(config.optimizer, schedule)
   with checkpoint.Checkpoints(workdir) as checkpoints:
-    state = checkpoints.restore(lambda: loop.train_state.create(0, parts.model, parts.image_size, update_rule))
+    state = checkpoints.restore(
+      lambda: loop.train_state.create(0, parts.model, parts.image_size, update_rule)
+    )
   state = jax.device_get(state)
-  return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(state)}
+  return {
+    jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+  }
 
 
 def assert_same_parameters(first, second):
@@ -54,14 +59,16 @@ def assert_same_parameters(first, second):
 
 
 def events(workdir):
-  """TensorBoard's values {(tag, step): value} as a reader shows them: a restart hides what it repeats."""
+  """TensorBoard's values {(tag, step): value} as a reader shows them: a restart hides what it
+  repeats.
+  """
   scalars = {}
   for file in sorted(workdir.glob("events.out.tfevents.*")):  # named after the time of their start
     content = file.read_bytes()
     while content:
-      length, = struct.unpack("<Q", content[:8])
-      event = event_pb2.Event.FromString(content[12:12 + length])
-      content = content[16 + length:]
+      (length,) = struct.unpack("<Q", content[:8])
+      event = event_pb2.Event.FromString(content[12 : 12 + length])
+      content = content[16 + length :]
       if event.HasField("session_log"):
         scalars = {key: value for key, value in scalars.items() if key[1] < event.step}
       for value in event.summary.value:
@@ -81,12 +88,23 @@ def test_metrics_jsonl(digits, tmp_path):
   loop.train(digits(log_every_steps=3, schedule__warmup_epochs=2.0), tmp_path, quiet=True)
   entries = lines(tmp_path)
   assert [(entry["kind"], entry["step"], entry["epoch"]) for entry in entries] == [
-      ("train", 3, 0.75), ("eval", 4, 1.0), ("train", 6, 1.5), ("train", 8, 2.0), ("eval", 8, 2.0)]
+    ("train", 3, 0.75),
+    ("eval", 4, 1.0),
+    ("train", 6, 1.5),
+    ("train", 8, 2.0),
+    ("eval", 8, 2.0),
+  ]
   train = [entry for entry in entries if entry["kind"] == "train"]
   assert all(entry.keys() == TRAIN_KEYS for entry in train)
-  assert all(entry.keys() == {"kind", "step", "epoch", "clean_error"} for entry in entries if entry not in train)
+  assert all(
+    entry.keys() == {"kind", "step", "epoch", "clean_error"}
+    for entry in entries
+    if entry not in train
+  )
   # The rate of the last step of each window, which is step number - 1 of eight.
-  assert [entry["learning_rate"] for entry in train] == pytest.approx([0.05 * step / 8 for step in (2, 5, 7)])
+  assert [entry["learning_rate"] for entry in train] == pytest.approx(
+    [0.05 * step / 8 for step in (2, 5, 7)]
+  )
   assert all(entry["images_per_second"] > 0 for entry in train)
   assert train[0]["loss"] == pytest.approx(np.log(10), rel=0.3)
   # The logged error is that of the checkpoint on the test images.
@@ -108,8 +126,12 @@ def test_a_logged_window_is_the_mean_of_its_steps(digits, uninterrupted, tmp_pat
 
 
 def test_tensorboard_shows_the_scalars_of_metrics_jsonl(uninterrupted):
-  expected = {(f"{entry['kind']}/{name}", entry["step"]): value for entry in lines(uninterrupted)
-              for name, value in entry.items() if name not in ("kind", "step", "epoch")}
+  expected = {
+    (f"{entry['kind']}/{name}", entry["step"]): value
+    for entry in lines(uninterrupted)
+    for name, value in entry.items()
+    if name not in ("kind", "step", "epoch")
+  }
   shown = events(uninterrupted)
   del shown["augmentation", 0]
   assert shown.keys() == expected.keys() and len(shown) == 4 * 4 + 2
@@ -140,8 +162,9 @@ def test_what_comes_after_the_checkpoint_is_dropped_and_repeated(digits, uninter
   continued = tmp_path / "continued"
   shutil.copytree(uninterrupted, continued)
   shutil.rmtree(continued / "checkpoints" / "8")
-  old, = continued.glob("events.out.tfevents.*")
-  old.rename(continued / "events.out.tfevents.0000000001.host")  # or one of the same second would replace it
+  (old,) = continued.glob("events.out.tfevents.*")
+  # or one of the same second would replace it
+  old.rename(continued / "events.out.tfevents.0000000001.host")
   with (continued / "metrics.jsonl").open("a") as file:
     file.write('{"kind": "train", "step": 9')  # the last words of a killed run
   loop.train(digits(), continued, quiet=True)
@@ -150,7 +173,9 @@ def test_what_comes_after_the_checkpoint_is_dropped_and_repeated(digits, uninter
   shown = events(continued)
   for entry in lines(continued):
     for name in entry.keys() - {"kind", "step", "epoch"}:
-      assert shown.pop((f"{entry['kind']}/{name}", entry["step"])) == pytest.approx(entry[name], rel=1e-6)
+      assert shown.pop((f"{entry['kind']}/{name}", entry["step"])) == pytest.approx(
+        entry[name], rel=1e-6
+      )
   assert shown.keys() == {("augmentation", 0)}  # drawn once, by the run that started
 
 
@@ -165,7 +190,9 @@ def test_nothing_left_to_do(digits, uninterrupted, capsys):
 
 def test_fewer_epochs_than_the_run_has_are_refused(digits, uninterrupted):
   before = {path: path.read_bytes() for path in uninterrupted.rglob("*") if path.is_file()}
-  with pytest.raises(UserError, match="trained for 8 steps already, more than the 4 of epochs=1; .* epochs=2"):
+  with pytest.raises(
+    UserError, match="trained for 8 steps already, more than the 4 of epochs=1; .* epochs=2"
+  ):
     loop.train(digits(epochs=1), uninterrupted, quiet=True)
   assert {path: path.read_bytes() for path in uninterrupted.rglob("*") if path.is_file()} == before
 
@@ -190,20 +217,25 @@ def test_another_configuration_is_refused_before_anything_changes(digits, uninte
 @pytest.mark.parametrize("owner, method", [(ResidentSteps, "run"), (Logs, "train")])
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_saves_and_the_same_command_continues(
-    digits, uninterrupted, tmp_path, signal_in, owner, method, number, code):
+  digits, uninterrupted, tmp_path, signal_in, owner, method, number, code
+):
   handler = signal.getsignal(number)
   config = lambda: digits(log_every_steps=1, checkpoint__every_steps=100)
   signal_in(owner, method, number)
   with pytest.raises(loop.Interrupted) as stop:
     loop.train(config(), tmp_path / "run", quiet=True)
   assert stop.value.exit_code == code
-  assert str(stop.value) == (f"stopped by {signal.Signals(number).name} after step 3; its state is saved: "
-                             "the same command continues it")
+  assert str(stop.value) == (
+    f"stopped by {signal.Signals(number).name} after step 3; its state is saved: "
+    "the same command continues it"
+  )
   assert signal.getsignal(number) == handler
   assert [entry.name for entry in (tmp_path / "run" / "checkpoints").iterdir()] == ["3"]
   loop.train(config(), tmp_path / "run", quiet=True)
   assert_same_parameters(tmp_path / "run", uninterrupted)
-  assert [entry["step"] for entry in lines(tmp_path / "run") if entry["kind"] == "train"] == list(range(1, 9))
+  assert [entry["step"] for entry in lines(tmp_path / "run") if entry["kind"] == "train"] == list(
+    range(1, 9)
+  )
 
 
 def test_an_adversarial_run_continues_bitwise(digits, tmp_path, signal_in):
@@ -214,12 +246,16 @@ def test_an_adversarial_run_continues_bitwise(digits, tmp_path, signal_in):
     loop.train(config(), tmp_path / "run", quiet=True)
   loop.train(config(), tmp_path / "run", quiet=True)
   assert_same_parameters(tmp_path / "run", tmp_path / "whole")
-  losses = [[line["loss"] for line in lines(tmp_path / name) if "loss" in line] for name in ("run", "whole")]
+  losses = [
+    [line["loss"] for line in lines(tmp_path / name) if "loss" in line] for name in ("run", "whole")
+  ]
   assert losses[0] == losses[1] and len(losses[0]) == 8
 
 
 def test_a_diverging_run_is_one_line_and_leaves_no_ruined_checkpoint(digits, tmp_path):
-  with pytest.raises(UserError, match="training diverged: the loss is .* lower optimizer.learning_rate") as error:
+  with pytest.raises(
+    UserError, match="training diverged: the loss is .* lower optimizer.learning_rate"
+  ) as error:
     loop.train(digits(optimizer__learning_rate=1e30), tmp_path, quiet=True)
   assert "\n" not in str(error.value)
   assert not checkpoint.exists(tmp_path)
@@ -235,19 +271,28 @@ def test_the_seed_decides_the_run(digits, uninterrupted, tmp_path):
 
 
 def test_the_network_learns(digits, tmp_path):
-  loop.train(digits(epochs=6, data__limit=0, augment__crop_padding=0, eval_every_epochs=0), tmp_path, quiet=True)
+  loop.train(
+    digits(epochs=6, data__limit=0, augment__crop_padding=0, eval_every_epochs=0),
+    tmp_path,
+    quiet=True,
+  )
   entries = [entry for entry in lines(tmp_path) if entry["kind"] == "eval"]
   assert len(entries) == 1  # eval_every_epochs 0: at the end only
   assert entries[0]["clean_error"] < 25
 
 
 def test_a_contrastive_run_continues_and_is_a_classifier(digits, tmp_path):
-  contrastive = functools.partial(digits, augment__simclr__views=2, optimizer__name="lars", log_every_steps=4)
+  contrastive = functools.partial(
+    digits, augment__simclr__views=2, optimizer__name="lars", log_every_steps=4
+  )
   loop.train(contrastive(), tmp_path / "whole", quiet=True)
   loop.train(contrastive(epochs=1), tmp_path / "halves", quiet=True)
   loop.train(contrastive(), tmp_path / "halves", quiet=True)
   assert_same_parameters(tmp_path / "halves", tmp_path / "whole")
-  assert [entry["step"] for entry in lines(tmp_path / "halves") if entry["kind"] == "eval"] == [4, 8]
+  assert [entry["step"] for entry in lines(tmp_path / "halves") if entry["kind"] == "eval"] == [
+    4,
+    8,
+  ]
   test = data.load("digits", "test")
   logits = apr_jax.load_classifier(tmp_path / "whole").logits(test.images)
   assert logits.shape == (len(test.labels), 10)
@@ -256,19 +301,31 @@ def test_a_contrastive_run_continues_and_is_a_classifier(digits, tmp_path):
 
 
 REFUSALS = {
-    "model": ({"model__name": "tinny"}, "unknown model.name 'tinny'; did you mean 'tiny'?"),
-    "schedule": ({"schedule__name": "cosin"}, "unknown schedule.name 'cosin'; did you mean 'cosine'?"),
-    "optimizer": ({"optimizer__name": "sdg"}, "unknown optimizer.name 'sdg'; did you mean 'sgd'?"),
-    "dtype": ({"model__dtype": "float16"}, "unknown model.dtype 'float16'; did you mean"),
-    "warm-up": ({"schedule__warmup_epochs": -1.0}, "schedule.warmup_epochs must not be negative"),
-    "batch and devices": ({"batch_size": 30}, "batch_size 30 is not divisible by the number of devices, 4"),
-    "batch and data": ({"batch_size": 256}, "batch_size 256 does not fit a training set of 128 examples"),
-    "limit": ({"data__limit": 100_000}, "100000"),
-    "no path": ({"data__name": "npz"}, "data.data_dir"),
-    "no file": ({"data__name": "npz:/no/such.npz"}, "/no/such.npz: no such file"),
-    "no folder": ({"data__name": "folder", "data__data_dir": "/no/such"}, "/no/such: no such folder"),
-    "value": ({"augment__apr_p__prob": 1.5}, "augment.apr_p.prob must be in 0..1, got 1.5"),
-    "classes": ({"model__num_classes": 3}, "model.num_classes is 3, but the data set 'digits' has 10"),
+  "model": ({"model__name": "tinny"}, "unknown model.name 'tinny'; did you mean 'tiny'?"),
+  "schedule": (
+    {"schedule__name": "cosin"},
+    "unknown schedule.name 'cosin'; did you mean 'cosine'?",
+  ),
+  "optimizer": ({"optimizer__name": "sdg"}, "unknown optimizer.name 'sdg'; did you mean 'sgd'?"),
+  "dtype": ({"model__dtype": "float16"}, "unknown model.dtype 'float16'; did you mean"),
+  "warm-up": ({"schedule__warmup_epochs": -1.0}, "schedule.warmup_epochs must not be negative"),
+  "batch and devices": (
+    {"batch_size": 30},
+    "batch_size 30 is not divisible by the number of devices, 4",
+  ),
+  "batch and data": (
+    {"batch_size": 256},
+    "batch_size 256 does not fit a training set of 128 examples",
+  ),
+  "limit": ({"data__limit": 100_000}, "100000"),
+  "no path": ({"data__name": "npz"}, "data.data_dir"),
+  "no file": ({"data__name": "npz:/no/such.npz"}, "/no/such.npz: no such file"),
+  "no folder": ({"data__name": "folder", "data__data_dir": "/no/such"}, "/no/such: no such folder"),
+  "value": ({"augment__apr_p__prob": 1.5}, "augment.apr_p.prob must be in 0..1, got 1.5"),
+  "classes": (
+    {"model__num_classes": 3},
+    "model.num_classes is 3, but the data set 'digits' has 10",
+  ),
 }
 
 
@@ -286,7 +343,9 @@ def test_an_unknown_data_set_lists_the_known_ones(digits, tmp_path):
   pytest.importorskip("tensorflow_datasets")
   with pytest.raises(UserError) as error:
     loop.train(digits(data__name="digit"), tmp_path / "run", quiet=True)
-  assert "'digit'" in str(error.value) and "digits" in str(error.value) and "\n" not in str(error.value)
+  assert (
+    "'digit'" in str(error.value) and "digits" in str(error.value) and "\n" not in str(error.value)
+  )
   assert not (tmp_path / "run").exists()
 
 
@@ -294,9 +353,13 @@ def test_splits_that_do_not_fit_each_other_are_refused(digits, tmp_path):
   path = tmp_path / "data.npz"
   images = lambda side: np.zeros((8, side, side, 3), np.uint8)
   labels = np.arange(8)
-  np.savez(path, train_images=images(8), train_labels=labels, test_images=images(12), test_labels=labels)
+  np.savez(
+    path, train_images=images(8), train_labels=labels, test_images=images(12), test_labels=labels
+  )
   with pytest.raises(UserError, match="its splits differ in classes or image size"):
-    loop.train(digits(data__name=f"npz:{path}", data__limit=0, batch_size=8), tmp_path / "run", quiet=True)
+    loop.train(
+      digits(data__name=f"npz:{path}", data__limit=0, batch_size=8), tmp_path / "run", quiet=True
+    )
   assert not (tmp_path / "run").exists()
 
 
@@ -315,6 +378,11 @@ def test_the_start_says_what_is_trained(digits, tmp_path, capsys):
   loop.train(digits(epochs=1), tmp_path)
   said = capsys.readouterr().out.splitlines()
   assert said[0].startswith("tiny, ")
-  assert "on 4 cpu device(s) with 8 images of a step each; 128 images, 4 steps per epoch; starts into" in said[0]
-  assert re.match(r"step 2/4, epoch 0.5: loss \d\.\d{3}, accuracy \d+\.\d %, \d+ images/s, \d+ s left", said[1])
+  assert (
+    "on 4 cpu device(s) with 8 images of a step each; 128 images, 4 steps per epoch; starts into"
+    in said[0]
+  )
+  assert re.match(
+    r"step 2/4, epoch 0.5: loss \d\.\d{3}, accuracy \d+\.\d %, \d+ images/s, \d+ s left", said[1]
+  )
   assert re.match(r"step 4/4, epoch 1.0: clean error \d+\.\d\d %", said[-1])

@@ -16,11 +16,14 @@ PER_EPOCH = 3
 
 def settings(name, warmup_epochs=0.0, boundaries_epochs=(60, 120, 160, 190), factor=0.2):
   return types.SimpleNamespace(
-      name=name, warmup_epochs=warmup_epochs, boundaries_epochs=boundaries_epochs, factor=factor)
+    name=name, warmup_epochs=warmup_epochs, boundaries_epochs=boundaries_epochs, factor=factor
+  )
 
 
 def rates(schedule_settings, peak, steps, per_epoch=PER_EPOCH):
-  """The learning rate at each of the steps 0..steps-1, as the optimizer sees it: float64 `[steps]`."""
+  """The learning rate at each of the steps 0..steps-1, as the optimizer sees it: float64
+  `[steps]`.
+  """
   schedule = optimizer.make_schedule(schedule_settings, peak, per_epoch, steps)
   return np.asarray(jax.vmap(schedule)(jnp.arange(steps)), np.float64)
 
@@ -34,7 +37,9 @@ def test_step_decay_is_the_papers():
 
 def test_step_decay_of_imagenet_at_fractional_epochs():
   wanted = settings("step", boundaries_epochs=(0.5, 1.5), factor=0.1)
-  np.testing.assert_allclose(rates(wanted, 1.0, 8, per_epoch=4), [1, 1, .1, .1, .1, .1, .01, .01], rtol=1e-5)
+  np.testing.assert_allclose(
+    rates(wanted, 1.0, 8, per_epoch=4), [1, 1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01], rtol=1e-5
+  )
 
 
 def test_cosine_falls_from_the_peak_to_zero():
@@ -47,28 +52,40 @@ def test_cosine_falls_from_the_peak_to_zero():
 def test_cosine_with_warm_up_rises_linearly_and_then_falls(warmup_epochs):
   steps, warmup = 30, warmup_epochs * PER_EPOCH
   step = np.arange(steps)
-  expected = np.where(step < warmup, step / warmup, (1 + np.cos(np.pi * (step - warmup) / (steps - warmup))) / 2)
-  np.testing.assert_allclose(rates(settings("cosine", warmup_epochs), 0.2, steps), 0.2 * expected, atol=1e-7)
+  expected = np.where(
+    step < warmup, step / warmup, (1 + np.cos(np.pi * (step - warmup) / (steps - warmup))) / 2
+  )
+  np.testing.assert_allclose(
+    rates(settings("cosine", warmup_epochs), 0.2, steps), 0.2 * expected, atol=1e-7
+  )
 
 
 def test_constant_with_and_without_warm_up():
   np.testing.assert_allclose(rates(settings("constant"), 0.2, 8), 0.2, rtol=1e-6)
-  np.testing.assert_allclose(rates(settings("constant", 1.0), 0.3, 6), [0, .1, .2, .3, .3, .3], rtol=1e-6)
+  np.testing.assert_allclose(
+    rates(settings("constant", 1.0), 0.3, 6), [0, 0.1, 0.2, 0.3, 0.3, 0.3], rtol=1e-6
+  )
 
 
 def test_step_decay_with_warm_up():
   wanted = settings("step", 1.0, boundaries_epochs=(2,), factor=0.5)
-  np.testing.assert_allclose(rates(wanted, 0.3, 9), [0, .1, .2, .3, .3, .3, .15, .15, .15], rtol=1e-6)
+  np.testing.assert_allclose(
+    rates(wanted, 0.3, 9), [0, 0.1, 0.2, 0.3, 0.3, 0.3, 0.15, 0.15, 0.15], rtol=1e-6
+  )
 
 
 def test_warm_up_of_a_fraction_of_an_epoch():
-  np.testing.assert_allclose(rates(settings("constant", 0.5), 1.0, 4, per_epoch=4), [0, .5, 1, 1], rtol=1e-6)
+  np.testing.assert_allclose(
+    rates(settings("constant", 0.5), 1.0, 4, per_epoch=4), [0, 0.5, 1, 1], rtol=1e-6
+  )
 
 
 def test_a_schedule_takes_the_host_number_and_the_device_one_alike():
   schedule = optimizer.make_schedule(settings("cosine", 1.0), 0.1, PER_EPOCH, 30)
   for step in (0, 2, 3, 17):
-    assert float(schedule(step)) == pytest.approx(float(jax.jit(schedule)(jnp.int32(step))), rel=1e-6)
+    assert float(schedule(step)) == pytest.approx(
+      float(jax.jit(schedule)(jnp.int32(step))), rel=1e-6
+    )
 
 
 def test_a_negative_warm_up_is_refused():
@@ -83,22 +100,31 @@ def test_unknown_names_list_the_known_ones():
     optimizer.make_optimizer(types.SimpleNamespace(name="sdg"), optax.constant_schedule(0.1))
 
 
-@pytest.mark.parametrize("momentum, nesterov, weight_decay", [
-    (0.9, True, 5e-4), (0.9, False, 1e-4), (0.9, True, 0.1), (0.0, False, 0.05), (0.9, True, 0.0)])
+@pytest.mark.parametrize(
+  "momentum, nesterov, weight_decay",
+  [(0.9, True, 5e-4), (0.9, False, 1e-4), (0.9, True, 0.1), (0.0, False, 0.05), (0.9, True, 0.0)],
+)
 def test_sgd_is_torchs_while_the_rate_changes(momentum, nesterov, weight_decay):
   torch = pytest.importorskip("torch")
   random = np.random.default_rng(0)
-  draw = lambda: {"kernel": random.normal(size=(4, 3)).astype(np.float32),
-                  "bias": random.normal(size=3).astype(np.float32)}
+  draw = lambda: {
+    "kernel": random.normal(size=(4, 3)).astype(np.float32),
+    "bias": random.normal(size=3).astype(np.float32),
+  }
   params = draw()
   wanted = settings("step", 1.0, boundaries_epochs=(2, 3), factor=0.2)
   schedule = optimizer.make_schedule(wanted, 0.5, PER_EPOCH, 12)
-  ours = optimizer.make_optimizer(types.SimpleNamespace(
-      name="sgd", momentum=momentum, nesterov=nesterov, weight_decay=weight_decay), schedule)
+  ours = optimizer.make_optimizer(
+    types.SimpleNamespace(
+      name="sgd", momentum=momentum, nesterov=nesterov, weight_decay=weight_decay
+    ),
+    schedule,
+  )
   state = ours.init(params)
   tensors = {name: torch.nn.Parameter(torch.tensor(value)) for name, value in params.items()}
   theirs = torch.optim.SGD(
-      tensors.values(), lr=0.5, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+    tensors.values(), lr=0.5, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay
+  )
   for rate in rates(wanted, 0.5, 12):
     gradients = draw()
     updates, state = ours.update(gradients, state, params)
@@ -116,13 +142,17 @@ def test_lars_against_numpy():
   shapes = {"kernel": (4, 3), "bias": (3,), "zero": (2,)}
   params = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
   params["zero"][:] = 0
-  update_rule = optimizer.make_optimizer(types.SimpleNamespace(
-      name="lars", momentum=0.9, nesterov=False, weight_decay=0.1), lambda step: 0.5 / (step + 1))
+  update_rule = optimizer.make_optimizer(
+    types.SimpleNamespace(name="lars", momentum=0.9, nesterov=False, weight_decay=0.1),
+    lambda step: 0.5 / (step + 1),
+  )
   state = update_rule.init(params)
   expected = {name: value.astype(np.float64) for name, value in params.items()}
   momenta = dict.fromkeys(shapes, 0.0)
   for step in range(4):
-    gradients = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    gradients = {
+      name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()
+    }
     updates, state = update_rule.update(gradients, state, params)
     params = optax.apply_updates(params, updates)
     for name, weight in expected.items():

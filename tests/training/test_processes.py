@@ -13,23 +13,47 @@ import pytest
 from apr_jax.evaluation.classifier import LoadedClassifier
 
 ROOT = pathlib.Path(__file__).parents[2]
-COMMAND = [sys.executable, "train.py", "--config", "configs/digits_standard.py", "--config.data.limit=128",
-           "--config.batch_size=32", "--config.schedule.name=constant", "--config.schedule.warmup_epochs=0",
-           "--config.model.sync_batch_norm=True", "--config.eval_every_epochs=0"]
+COMMAND = [
+  sys.executable,
+  "train.py",
+  "--config",
+  "configs/digits_standard.py",
+  "--config.data.limit=128",
+  "--config.batch_size=32",
+  "--config.schedule.name=constant",
+  "--config.schedule.warmup_epochs=0",
+  "--config.model.sync_batch_norm=True",
+  "--config.eval_every_epochs=0",
+]
 
 
 def run(workdir, epochs, processes, devices):
-  """Trains for so many epochs with `devices` CPU devices in each of the processes; returns what each printed."""
+  """Trains for so many epochs with `devices` CPU devices in each of the processes; returns what
+  each printed.
+  """
   with socket.socket() as free:
     free.bind(("localhost", 0))
     port = free.getsockname()[1]
-  environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
-                              "JAX_PLATFORMS": "cpu"}
-  cluster = lambda i: [] if processes == 1 else [
-      f"--coordinator=localhost:{port}", f"--num_processes={processes}", f"--process_id={i}"]
-  running = [subprocess.Popen([*COMMAND, f"--config.epochs={epochs}", f"--workdir={workdir}", *cluster(i)], cwd=ROOT,
-                              env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-             for i in range(processes)]
+  environment = os.environ | {
+    "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+    "JAX_PLATFORMS": "cpu",
+  }
+  cluster = lambda i: (
+    []
+    if processes == 1
+    else [f"--coordinator=localhost:{port}", f"--num_processes={processes}", f"--process_id={i}"]
+  )
+  running = [
+    subprocess.Popen(
+      [*COMMAND, f"--config.epochs={epochs}", f"--workdir={workdir}", *cluster(i)],
+      cwd=ROOT,
+      env=environment,
+      text=True,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+    )
+    for i in range(processes)
+  ]
   outputs = [process.communicate(timeout=300) for process in running]
   assert [process.returncode for process in running] == [0] * processes, outputs
   return [output for output, _ in outputs]
@@ -37,7 +61,9 @@ def run(workdir, epochs, processes, devices):
 
 @pytest.mark.slow
 def test_two_processes_train_as_two_devices_of_one_do(tmp_path):
-  """The same network, up to the order of sums; one of them writes and prints; a checkpoint continues the run."""
+  """The same network, up to the order of sums; one of them writes and prints; a checkpoint
+  continues the run.
+  """
   run(tmp_path / "one", 2, processes=1, devices=2)
   run(tmp_path / "two", 1, processes=2, devices=1)
   outputs = run(tmp_path / "two", 2, processes=2, devices=1)
@@ -88,10 +114,21 @@ def test_each_process_feeds_its_devices_with_its_share_of_a_stream():
     free.bind(("localhost", 0))
     address = f"localhost:{free.getsockname()[1]}"
   environment = os.environ | {"XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
-  running = [subprocess.Popen([sys.executable, "-c", SHARES, address, str(i)], cwd=ROOT, env=environment, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) for i in range(2)]
+  running = [
+    subprocess.Popen(
+      [sys.executable, "-c", SHARES, address, str(i)],
+      cwd=ROOT,
+      env=environment,
+      text=True,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+    )
+    for i in range(2)
+  ]
   outputs = [process.communicate(timeout=300) for process in running]
   assert [process.returncode for process in running] == [0, 0], outputs
   first, second = [[0, 2], [1, 3]], [[4, 6], [5, 7]]  # device by device
   for output, _ in outputs:
-    assert json.loads(output.splitlines()[-1]) == [[batch, batch] for batch in (first, second, first, second)]
+    assert json.loads(output.splitlines()[-1]) == [
+      [batch, batch] for batch in (first, second, first, second)
+    ]

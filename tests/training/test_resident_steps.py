@@ -1,4 +1,6 @@
-"""Steps over a resident data set: every example once per epoch, however many steps a dispatch holds."""
+"""Steps over a resident data set: every example once per epoch, however many steps a dispatch
+holds.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +16,12 @@ from apr_jax.training import state as train_state
 from apr_jax.training.resident_steps import ResidentSteps
 
 EXAMPLES, BATCH = 26, 8  # three steps per epoch, two examples left over
-DATA = ArrayData(np.repeat(np.arange(EXAMPLES, dtype=np.uint8), 12).reshape(EXAMPLES, 2, 2, 3),
-                 np.arange(EXAMPLES, dtype=np.int32), EXAMPLES, "numbered")
+DATA = ArrayData(
+  np.repeat(np.arange(EXAMPLES, dtype=np.uint8), 12).reshape(EXAMPLES, 2, 2, 3),
+  np.arange(EXAMPLES, dtype=np.int32),
+  EXAMPLES,
+  "numbered",
+)
 
 
 class Constant(nn.Module):
@@ -28,7 +34,9 @@ class Constant(nn.Module):
 
 
 def new_state():
-  return train_state.create(0, models.Classifier(Constant(), (0.,), (1.,)), (2, 2), optax.sgd(0.1))
+  return train_state.create(
+    0, models.Classifier(Constant(), (0.0,), (1.0,)), (2, 2), optax.sgd(0.1)
+  )
 
 
 def recording_step(state, images, labels, key, shard):
@@ -37,7 +45,12 @@ def recording_step(state, images, labels, key, shard):
   pixels = jax.lax.psum(jax.nn.one_hot(images[:, 0, 0, 0], EXAMPLES).sum(0), parallel.AXIS)
   draw = jax.random.uniform(key)
   params = jax.tree.map(lambda x: 0.9 * x + draw * (seen @ jnp.arange(EXAMPLES)), state.params)
-  sums = {"seen": seen, "pixels": pixels, "draw": draw, "shards": jax.lax.psum(10.0**shard, parallel.AXIS)}
+  sums = {
+    "seen": seen,
+    "pixels": pixels,
+    "draw": draw,
+    "shards": jax.lax.psum(10.0**shard, parallel.AXIS),
+  }
   return state.replace(step=state.step + 1, params=params), sums
 
 
@@ -67,7 +80,9 @@ def test_every_example_at_most_once_per_epoch_with_its_label():
 def test_every_step_has_the_key_of_its_number_and_every_device_its_own_shard():
   _, dispatches = run(6)
   draws = [float(sums["draw"]) for _, sums in dispatches]
-  expected = [float(jax.random.uniform(jax.random.fold_in(new_state().key, step))) for step in range(6)]
+  expected = [
+    float(jax.random.uniform(jax.random.fold_in(new_state().key, step))) for step in range(6)
+  ]
   assert draws == expected
   assert len(set(draws)) == 6
   assert all(sums["shards"] == 1111 for _, sums in dispatches)

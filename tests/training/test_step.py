@@ -12,8 +12,7 @@ from flax import linen as nn
 from apr_jax import data, losses, models, parallel
 from apr_jax.augment.pipeline import make_augment
 from apr_jax.models.contrastive import Contrastive
-from apr_jax.training import state as train_state
-from apr_jax.training import step as step_module
+from apr_jax.training import state as train_state, step as step_module
 from apr_jax.training.adversary import pgd
 from configs import base
 
@@ -29,7 +28,9 @@ class Linear(nn.Module):
   @nn.compact
   def __call__(self, images, train):
     del train
-    return nn.Dense(5, name="fc", kernel_init=nn.initializers.normal(0.1))(images.reshape(len(images), -1))
+    return nn.Dense(5, name="fc", kernel_init=nn.initializers.normal(0.1))(
+      images.reshape(len(images), -1)
+    )
 
 
 def two_views(key, images, labels, positions, shard):
@@ -68,7 +69,9 @@ def numpy_step(weight, bias, images, labels):
 def test_two_steps_of_a_linear_model_are_numpys(on_devices, devices):
   optimizer = optax.chain(optax.add_decayed_weights(0.01), optax.sgd(0.1, 0.9, nesterov=True))
   model, state = linear_state(optimizer)
-  step = on_devices(devices, model=model, augment=two_views, loss=losses.apr_loss, optimizer=optimizer)
+  step = on_devices(
+    devices, model=model, augment=two_views, loss=losses.apr_loss, optimizer=optimizer
+  )
   fc = state.params["network"]["fc"]
   weights = [np.asarray(fc["kernel"], np.float64), np.asarray(fc["bias"], np.float64)]
   momenta = [0, 0]
@@ -88,19 +91,25 @@ def test_two_steps_of_a_linear_model_are_numpys(on_devices, devices):
     np.testing.assert_allclose(fc["kernel"], weights[0], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(fc["bias"], weights[1], rtol=1e-4, atol=1e-6)
     assert state.step == number + 1
-  jax.tree.map(np.testing.assert_array_equal, jax.random.key_data(state.key),
-               jax.random.key_data(linear_state(optimizer)[1].key))
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    jax.random.key_data(state.key),
+    jax.random.key_data(linear_state(optimizer)[1].key),
+  )
 
 
 def test_accuracy_is_that_of_the_clean_view(on_devices):
-  # A model that is right on the image is wrong on its negative: counting both views, or the second, would show.
+  # A model that is right on the image is wrong on its negative: counting both views, or the second,
+  # would show.
   optimizer = optax.sgd(0.0)
   model, state = linear_state(optimizer)
   images = np.zeros((4, 8, 8, 3), np.uint8)
   images[:2] = 255
   kernel = np.zeros((192, 5), np.float32)
   kernel[:, 0], kernel[:, 1] = 1, -1
-  state = state.replace(params={"network": {"fc": {"kernel": kernel, "bias": np.zeros(5, np.float32)}}})
+  state = state.replace(
+    params={"network": {"fc": {"kernel": kernel, "bias": np.zeros(5, np.float32)}}}
+  )
   step = on_devices(2, model=model, augment=two_views, loss=losses.apr_loss, optimizer=optimizer)
   _, sums = step(state, images, np.array([0, 0, 1, 1], np.int32), jax.random.key(0))
   assert (sums["correct"], sums["examples"]) == (4, 4)
@@ -115,7 +124,9 @@ def test_devices_do_not_matter_with_synchronised_batch_norm(tiny_network, on_dev
   results = {}
   for devices in (1, 2, 4):
     state = train_state.create(0, model, (8, 8), optimizer)
-    step = on_devices(devices, model=model, augment=augment, loss=losses.apr_loss, optimizer=optimizer)
+    step = on_devices(
+      devices, model=model, augment=augment, loss=losses.apr_loss, optimizer=optimizer
+    )
     for number in range(3):
       state, sums = step(state, images, labels, jax.random.key(number))
     results[devices] = state.variables, sums
@@ -124,7 +135,11 @@ def test_devices_do_not_matter_with_synchronised_batch_norm(tiny_network, on_dev
   moved = jax.tree.map(lambda a, b: np.abs(a - b).max() > 1e-3, results[1][0], start)
   assert all(jax.tree.leaves(moved))
   for devices in (2, 4):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), results[devices], results[1])
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+      results[devices],
+      results[1],
+    )
 
 
 def test_running_statistics_are_averaged_over_devices(tiny_network, on_devices):
@@ -133,7 +148,9 @@ def test_running_statistics_are_averaged_over_devices(tiny_network, on_devices):
   optimizer = optax.sgd(0.1)
   model = models.Classifier(tiny_network(5), (0.0,) * 3, (1.0,) * 3)
   state = train_state.create(0, model, (8, 8), optimizer)
-  step = on_devices(4, model=model, augment=augmentation(), loss=losses.apr_loss, optimizer=optimizer)
+  step = on_devices(
+    4, model=model, augment=augmentation(), loss=losses.apr_loss, optimizer=optimizer
+  )
   statistics = step(state, images, LABELS, jax.random.key(0))[0].batch_stats["network"]["bn"]
   np.testing.assert_allclose(statistics["mean"], 0.1 * 0.25, rtol=1e-5)
   np.testing.assert_allclose(statistics["var"], 0.9, rtol=1e-5)  # each device sees one colour
@@ -172,19 +189,26 @@ def test_the_update_is_that_of_the_attacked_views(tiny_network, on_devices):
   state = train_state.create(0, model, (8, 8), optimizer)
   key = jax.random.key(4)
   parts = {"model": model, "loss": losses.apr_loss, "optimizer": optimizer}
-  after, sums = on_devices(1, augment=two_views, adversary=ATTACK, **parts)(state, IMAGES, LABELS, key)
+  after, sums = on_devices(1, augment=two_views, adversary=ATTACK, **parts)(
+    state, IMAGES, LABELS, key
+  )
   views, targets = two_views(None, IMAGES, LABELS, None, None)
 
   def loss_of(views):
-    logits, _ = model.apply(state.variables, views.reshape(-1, 8, 8, 3), train=True, mutable=["batch_stats"])
+    logits, _ = model.apply(
+      state.variables, views.reshape(-1, 8, 8, 3), train=True, mutable=["batch_stats"]
+    )
     return losses.apr_loss(logits.reshape(2, 8, 5), targets)
 
   attacked = ATTACK(jax.random.fold_in(key, step_module._ADVERSARY_KEY), views, loss_of)
   plain = on_devices(1, augment=lambda *_: (attacked, targets), **parts)
   expected, expected_sums = plain(state, IMAGES, LABELS, key)
   for name in ("params", "batch_stats"):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
-                 after.variables[name], expected.variables[name])
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+      after.variables[name],
+      expected.variables[name],
+    )
   assert sums["loss"] == pytest.approx(float(expected_sums["loss"]), rel=1e-5)
   assert float(sums["loss"]) > 1.02 * float(loss_of(views)) * len(LABELS)
 
@@ -195,11 +219,19 @@ def test_devices_do_not_matter_to_the_attack_with_synchronised_batch_norm(tiny_n
   results = []
   for devices, unroll in ((1, True), (2, False), (4, True)):
     state = train_state.create(0, model, (8, 8), optimizer)
-    step = on_devices(devices, model=model, augment=augmentation(flip=True), loss=losses.apr_loss,
-                      optimizer=optimizer, adversary=functools.partial(ATTACK, unroll=unroll))
+    step = on_devices(
+      devices,
+      model=model,
+      augment=augmentation(flip=True),
+      loss=losses.apr_loss,
+      optimizer=optimizer,
+      adversary=functools.partial(ATTACK, unroll=unroll),
+    )
     results.append(step(state, IMAGES, LABELS, jax.random.key(0))[0].variables)
   for other in results[1:]:
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), other, results[0])
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), other, results[0]
+    )
 
 
 def test_the_keys_of_the_step_differ():
@@ -209,12 +241,24 @@ def test_the_keys_of_the_step_differ():
 
 
 RIVALS = {
-    "adversarial": {}, "cutout": {"cutout.size": 4}, "patch_uniform": {"patch_uniform.size": 8},
-    "mixup": {"mixup.alpha": 1.0}, "cutmix": {"cutmix.alpha": 1.0}, "autoaugment": {"autoaugment": "cifar10"},
-    "random_autoaugment": {"random_autoaugment": True}, "augmix": {"augmix.width": 1, "augmix.depth": 1},
-    "hybrid_p": {"hybrid_p.prob": 0.6}, "hybrid_s": {"hybrid_s.prob": 1.0},
-    "hybrid_ps": {"hybrid_p.prob": 0.6, "hybrid_s.prob": 1.0},
-    "hybrid_plus_ps": {"hybrid_p.prob": 0.6, "hybrid_p.plus": True, "hybrid_s.prob": 1.0, "hybrid_s.plus": True}}
+  "adversarial": {},
+  "cutout": {"cutout.size": 4},
+  "patch_uniform": {"patch_uniform.size": 8},
+  "mixup": {"mixup.alpha": 1.0},
+  "cutmix": {"cutmix.alpha": 1.0},
+  "autoaugment": {"autoaugment": "cifar10"},
+  "random_autoaugment": {"random_autoaugment": True},
+  "augmix": {"augmix.width": 1, "augmix.depth": 1},
+  "hybrid_p": {"hybrid_p.prob": 0.6},
+  "hybrid_s": {"hybrid_s.prob": 1.0},
+  "hybrid_ps": {"hybrid_p.prob": 0.6, "hybrid_s.prob": 1.0},
+  "hybrid_plus_ps": {
+    "hybrid_p.prob": 0.6,
+    "hybrid_p.plus": True,
+    "hybrid_s.prob": 1.0,
+    "hybrid_s.plus": True,
+  },
+}
 
 
 def losses_with(rival, on_devices, network, images, labels, steps):
@@ -222,9 +266,14 @@ def losses_with(rival, on_devices, network, images, labels, steps):
   optimizer = optax.sgd(0.05, 0.9)
   model = models.Classifier(network, (0.5,) * 3, (0.25,) * 3)
   state = train_state.create(0, model, images.shape[1:3], optimizer)
-  step = on_devices(1, model=model, augment=augmentation(2, **RIVALS[rival]), optimizer=optimizer,
-                    loss=losses.augmix_loss if rival == "augmix" else losses.apr_loss,
-                    adversary=ATTACK if rival == "adversarial" else None)
+  step = on_devices(
+    1,
+    model=model,
+    augment=augmentation(2, **RIVALS[rival]),
+    optimizer=optimizer,
+    loss=losses.augmix_loss if rival == "augmix" else losses.apr_loss,
+    adversary=ATTACK if rival == "adversarial" else None,
+  )
   history = []
   for number in range(steps):
     state, sums = step(state, images, labels, jax.random.key(number))
@@ -235,20 +284,26 @@ def losses_with(rival, on_devices, network, images, labels, steps):
 
 @pytest.fixture
 def real_images(photographs, request):
-  """Eight airplanes, then eight frogs of CIFAR-10, or where they are not here parts of two photographs; 16 pixels."""
+  """Eight airplanes, then eight frogs of CIFAR-10, or where they are not here parts of two
+  photographs; 16 pixels.
+  """
   try:
     folder = request.getfixturevalue("real_data")
   except pytest.skip.Exception:
     images = photographs
   else:
     train = data.load("cifar10", "train", data_dir=str(folder))
-    images = train.images[np.concatenate([np.flatnonzero(train.labels == label)[:8] for label in (0, 6)])]
+    images = train.images[
+      np.concatenate([np.flatnonzero(train.labels == label)[:8] for label in (0, 6)])
+    ]
   return np.ascontiguousarray(images[:, ::2, ::2])
 
 
 @pytest.mark.parametrize("rival", RIVALS)
 def test_real_images_are_learnt_with_every_rival(rival, tiny_network, on_devices, real_images):
-  history = losses_with(rival, on_devices, tiny_network(2), real_images, np.repeat(np.arange(2, dtype=np.int32), 8), 30)
+  history = losses_with(
+    rival, on_devices, tiny_network(2), real_images, np.repeat(np.arange(2, dtype=np.int32), 8), 30
+  )
   # Averages, since the mixed shares make single steps easier or harder.
   assert np.mean(history[-8:]) < 0.8 * np.mean(history[:3]), history
 
@@ -265,7 +320,8 @@ def test_real_images_are_learnt_by_contrast(tiny_network, on_devices, real_image
   for number in range(60):
     state, sums = step(state, real_images, labels, jax.random.key(number))
     history.append(float(sums["loss"]) / 16)
-  # log 31 for the views, as many others as there are, and log 2 for the probe: what knowing nothing costs.
+  # log 31 for the views, as many others as there are, and log 2 for the probe: what knowing nothing
+  # costs.
   assert history[0] == pytest.approx(np.log(31) + np.log(2), rel=0.1)
   assert np.mean(history[-10:]) < np.mean(history[:3]) - 0.1, history
   assert np.mean(history[-10:]) > np.log(15)  # half of the others are of the same class
@@ -283,15 +339,22 @@ def test_the_projection_is_not_taken_for_a_class(on_devices):
   model = models.Classifier(Projected(), (0.0,) * 3, (1.0,) * 3)
   optimizer = optax.sgd(0.0)
   state = train_state.create(0, model, (8, 8), optimizer)
-  step = on_devices(1, model=model, augment=augmentation(), optimizer=optimizer,
-                    loss=lambda outputs, targets: losses.apr_loss(outputs[..., :5], targets))
+  step = on_devices(
+    1,
+    model=model,
+    augment=augmentation(),
+    optimizer=optimizer,
+    loss=lambda outputs, targets: losses.apr_loss(outputs[..., :5], targets),
+  )
   _, sums = step(state, IMAGES, np.array([3] * 6 + [0] * 2, np.int32), jax.random.key(0))
   assert sums["correct"] == 6
 
 
 def test_views_are_compared_across_devices(tiny_network, on_devices):
   optimizer = optax.sgd(0.1, 0.9)
-  model = models.Classifier(Contrastive(tiny_network(0, axis_name=parallel.AXIS), 5), (0.5,) * 3, (0.25,) * 3)
+  model = models.Classifier(
+    Contrastive(tiny_network(0, axis_name=parallel.AXIS), 5), (0.5,) * 3, (0.25,) * 3
+  )
   loss = functools.partial(losses.supclr_loss, axis_name=parallel.AXIS)
   results = {}
   for devices in (1, 4):
@@ -300,14 +363,21 @@ def test_views_are_compared_across_devices(tiny_network, on_devices):
     for number in range(2):
       state, sums = step(state, IMAGES, LABELS, jax.random.key(number))
     results[devices] = state.variables, sums
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), results[4], results[1])
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), results[4], results[1]
+  )
 
 
 def test_the_key_decides_the_augmentation(on_devices):
   optimizer = optax.sgd(0.1)
   model, state = linear_state(optimizer)
-  step = on_devices(2, model=model, augment=augmentation(crop_padding=2, flip=True), loss=losses.apr_loss,
-                    optimizer=optimizer)
+  step = on_devices(
+    2,
+    model=model,
+    augment=augmentation(crop_padding=2, flip=True),
+    loss=losses.apr_loss,
+    optimizer=optimizer,
+  )
   loss = lambda seed: float(step(state, IMAGES, LABELS, jax.random.key(seed))[1]["loss"])
   assert loss(0) == loss(0)
   assert len({loss(seed) for seed in range(4)}) == 4
@@ -318,15 +388,22 @@ def test_the_augmentation_is_told_the_places_in_the_global_batch(on_devices):
   model, state = linear_state(optimizer)
   kernel = np.ones((192, 5), np.float32)
   kernel[:, 0] = 0
-  state = state.replace(params={"network": {"fc": {"kernel": kernel, "bias": np.zeros(5, np.float32)}}})
+  state = state.replace(
+    params={"network": {"fc": {"kernel": kernel, "bias": np.zeros(5, np.float32)}}}
+  )
 
   def dark_from_five_on(key, images, labels, positions, shard):
     # Classes other than 0 win on a white image; only images at places 5, 6 and 7 are black.
     del key, images
-    views = jnp.where(positions < 5, 1.0, 0.0).reshape(1, -1, 1, 1, 1) * jnp.ones((1, 2, 8, 8, 3)) + 0 * shard
+    views = (
+      jnp.where(positions < 5, 1.0, 0.0).reshape(1, -1, 1, 1, 1) * jnp.ones((1, 2, 8, 8, 3))
+      + 0 * shard
+    )
     return views, jax.nn.one_hot(labels, 5)
 
-  step = on_devices(4, model=model, augment=dark_from_five_on, loss=losses.apr_loss, optimizer=optimizer)
+  step = on_devices(
+    4, model=model, augment=dark_from_five_on, loss=losses.apr_loss, optimizer=optimizer
+  )
   _, sums = step(state, IMAGES, np.zeros(8, np.int32), jax.random.key(0))
   assert sums["correct"] == 3
 
@@ -344,9 +421,15 @@ def test_dropout_keys_differ_between_devices_and_from_the_augmentations(on_devic
   model = models.Classifier(Draws(), (0.0,) * 3, (1.0,) * 3)
   optimizer = optax.sgd(0.0)
   state = train_state.create(0, model, (8, 8), optimizer)
-  step = on_devices(2, model=model, augment=augmentation(2), loss=losses.apr_loss, optimizer=optimizer)
-  both = lambda seed: float(step(state, IMAGES, np.zeros(8, np.int32), jax.random.key(seed))[1]["loss"]) / 8
-  one = on_devices(1, model=model, augment=augmentation(2), loss=losses.apr_loss, optimizer=optimizer)
+  step = on_devices(
+    2, model=model, augment=augmentation(2), loss=losses.apr_loss, optimizer=optimizer
+  )
+  both = lambda seed: (
+    float(step(state, IMAGES, np.zeros(8, np.int32), jax.random.key(seed))[1]["loss"]) / 8
+  )
+  one = on_devices(
+    1, model=model, augment=augmentation(2), loss=losses.apr_loss, optimizer=optimizer
+  )
   first = float(one(state, IMAGES, np.zeros(8, np.int32), jax.random.key(0))[1]["loss"]) / 8
   # With one draw for both devices the mean over them would be that of the first.
   assert abs(both(0) - first) > 1e-3

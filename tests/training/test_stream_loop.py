@@ -1,4 +1,6 @@
-"""Whole runs on streams: what they log, and that a stopped one ends with the parameters of one that was not."""
+"""Whole runs on streams: what they log, and that a stopped one ends with the parameters of one that
+was not.
+"""
 
 import json
 import shutil
@@ -19,7 +21,9 @@ pytest.importorskip("tensorflow_datasets")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-  """Two classes of noisy pictures, dark and bright: 36 for training, 8 for testing, of many sizes and formats."""
+  """Two classes of noisy pictures, dark and bright: 36 for training, 8 for testing, of many sizes
+  and formats.
+  """
   root, random = tmp_path_factory.mktemp("folder"), np.random.RandomState(0)
   for split, count in (("train", 18), ("test", 4)):
     for name, level in (("bright", 170), ("dark", 80)):
@@ -34,10 +38,20 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def config(digits, folder):
   """A run of two epochs on the stream, four steps each."""
-  return lambda **overrides: digits(**{
-      "data__name": f"folder:{folder}", "data__limit": 0, "data__stream": True, "data__image_size": 16,
-      "data__resize": 20, "batch_size": 8, "augment__crop_padding": 0, "augment__flip": True,
-      "augment__apr_p__prob": 0.5} | overrides)
+  return lambda **overrides: digits(
+    **{
+      "data__name": f"folder:{folder}",
+      "data__limit": 0,
+      "data__stream": True,
+      "data__image_size": 16,
+      "data__resize": 20,
+      "batch_size": 8,
+      "augment__crop_padding": 0,
+      "augment__flip": True,
+      "augment__apr_p__prob": 0.5,
+    }
+    | overrides
+  )
 
 
 @pytest.fixture
@@ -49,7 +63,13 @@ def uninterrupted(config, tmp_path):
 def test_a_run_on_class_folders_logs_what_it_waits_for(uninterrupted):
   entries = lines(uninterrupted)
   assert [(entry["kind"], entry["step"]) for entry in entries] == [
-      ("train", 2), ("train", 4), ("eval", 4), ("train", 6), ("train", 8), ("eval", 8)]
+    ("train", 2),
+    ("train", 4),
+    ("eval", 4),
+    ("train", 6),
+    ("train", 8),
+    ("eval", 8),
+  ]
   for entry in entries:
     if entry["kind"] == "train":
       assert entry.keys() == TRAIN_KEYS | {"input_wait"} and 0 <= entry["input_wait"] <= 100
@@ -61,7 +81,9 @@ def test_the_network_learns_from_a_stream(config, tmp_path):
 
 
 @pytest.mark.parametrize("every", [100, 3])
-def test_a_stopped_run_continues_with_the_same_batches(config, uninterrupted, tmp_path, signal_in, every):
+def test_a_stopped_run_continues_with_the_same_batches(
+  config, uninterrupted, tmp_path, signal_in, every
+):
   overrides = {"log_every_steps": 1, "checkpoint__every_steps": every}
   signal_in(StreamSteps, "run", signal.SIGTERM)
   with pytest.raises(loop.Interrupted, match="after step 3"):
@@ -90,15 +112,26 @@ def test_a_damaged_image_is_one_line_and_the_good_checkpoint_stays(config, folde
 
 
 REFUSALS = {
-    "in memory": ({"data__name": "digits"}, "'digits' is held in memory: set data.stream=False"),
-    "no size": ({"data__image_size": 0, "data__resize": 0}, "set data.image_size"),
-    "batch and data": ({"batch_size": 64}, "batch_size 64 does not fit a training set of 36 examples"),
-    "resize": ({"data__resize": 12}, "data.resize must be 0 (as data.image_size) or at least data.image_size"),
-    "area": ({"data__min_crop_area": 0.0}, "data.min_crop_area must be above 0 and at most 1, got 0.0"),
-    "buffer": ({"data__shuffle_buffer": 0}, "data.shuffle_buffer must be above 0, got 0"),
-    "extra without stream": ({"data__stream": False, "data__extra_folders": ("more",)},
-                             "data.extra_folders needs data.stream=True"),
-    "extra": ({"data__extra_folders": ("/no/such",)}, "/no/such: no such folder"),
+  "in memory": ({"data__name": "digits"}, "'digits' is held in memory: set data.stream=False"),
+  "no size": ({"data__image_size": 0, "data__resize": 0}, "set data.image_size"),
+  "batch and data": (
+    {"batch_size": 64},
+    "batch_size 64 does not fit a training set of 36 examples",
+  ),
+  "resize": (
+    {"data__resize": 12},
+    "data.resize must be 0 (as data.image_size) or at least data.image_size",
+  ),
+  "area": (
+    {"data__min_crop_area": 0.0},
+    "data.min_crop_area must be above 0 and at most 1, got 0.0",
+  ),
+  "buffer": ({"data__shuffle_buffer": 0}, "data.shuffle_buffer must be above 0, got 0"),
+  "extra without stream": (
+    {"data__stream": False, "data__extra_folders": ("more",)},
+    "data.extra_folders needs data.stream=True",
+  ),
+  "extra": ({"data__extra_folders": ("/no/such",)}, "/no/such: no such folder"),
 }
 
 
@@ -116,9 +149,18 @@ def test_imagenet_from_tfds_with_the_imagenet_recipe(real_data, compiled_program
   from configs import imagenet_apr_p
 
   config = imagenet_apr_p.get_config()
-  config.update_from_flattened_dict({
-      "data.data_dir": str(real_data), "data.image_size": 16, "data.resize": 20, "model.name": "wide_resnet_10_1",
-      "batch_size": 16, "epochs": 1, "log_every_steps": 1, "eval_every_epochs": 0})
+  config.update_from_flattened_dict(
+    {
+      "data.data_dir": str(real_data),
+      "data.image_size": 16,
+      "data.resize": 20,
+      "model.name": "wide_resnet_10_1",
+      "batch_size": 16,
+      "epochs": 1,
+      "log_every_steps": 1,
+      "eval_every_epochs": 0,
+    }
+  )
   loop.train(config, tmp_path, quiet=True)
   entries = lines(tmp_path)
   assert [entry["step"] for entry in entries if entry["kind"] == "train"] == [1, 2, 3]

@@ -1,4 +1,6 @@
-"""Steps over a stream: batches in order, split over the devices; what runs ahead and what is waited for."""
+"""Steps over a stream: batches in order, split over the devices; what runs ahead and what is waited
+for.
+"""
 
 import threading
 import time
@@ -34,14 +36,20 @@ class Numbered:
         raise UserError("cat.png: cannot be read")
       self.made.append((epoch, number))
       places = np.arange(number * batch_size, (number + 1) * batch_size, dtype=np.int32)
-      yield np.full((batch_size, 2, 2, 3), places[:, None, None, None], np.uint8), 100 * epoch + places
+      yield (
+        np.full((batch_size, 2, 2, 3), places[:, None, None, None], np.uint8),
+        100 * epoch + places,
+      )
 
 
 def recording_step(state, images, labels, key, shard):
   """Records what each device sees; the state counts the steps and depends on their order."""
   share = jax.nn.one_hot(shard, 4)[:, None] * labels[None]
-  sums = {"labels": jax.lax.psum(share, parallel.AXIS), "draw": jax.random.uniform(key),
-          "pixels": jax.lax.psum(jax.nn.one_hot(shard, 4)[:, None] * images[:, 0, 0, 0], parallel.AXIS)}
+  sums = {
+    "labels": jax.lax.psum(share, parallel.AXIS),
+    "draw": jax.random.uniform(key),
+    "pixels": jax.lax.psum(jax.nn.one_hot(shard, 4)[:, None] * images[:, 0, 0, 0], parallel.AXIS),
+  }
   weight = 0.9 * state.weight + jax.lax.psum(labels.sum(), parallel.AXIS)
   return state.replace(step=state.step + 1, weight=weight), sums
 
@@ -55,7 +63,8 @@ def state():
     weight: jax.Array
 
   return lambda done=0, weight=0.0: parallel.replicate(
-      Small(jnp.int32(done), jax.random.key(3), jnp.float32(weight)))
+    Small(jnp.int32(done), jax.random.key(3), jnp.float32(weight))
+  )
 
 
 def run(steps, state, done, until):
@@ -81,11 +90,16 @@ def test_each_device_sees_its_part_of_each_batch_in_order(state):
 
 @pytest.mark.parametrize("done", [2, 3, 5])
 def test_a_run_that_continues_sees_the_batches_it_would_have_seen(state, done):
-  after, whole = run(StreamSteps(recording_step, Numbered(), BATCH, jax.random.key(3), 6), state(), 0, 6)
-  stopped, _ = run(StreamSteps(recording_step, Numbered(), BATCH, jax.random.key(3), 6), state(), 0, done)
+  after, whole = run(
+    StreamSteps(recording_step, Numbered(), BATCH, jax.random.key(3), 6), state(), 0, 6
+  )
+  stopped, _ = run(
+    StreamSteps(recording_step, Numbered(), BATCH, jax.random.key(3), 6), state(), 0, done
+  )
   weight, stream = float(stopped.weight), Numbered()
   continued, rest = run(
-      StreamSteps(recording_step, stream, BATCH, jax.random.key(3), 6), state(done, weight), done, 6)
+    StreamSteps(recording_step, stream, BATCH, jax.random.key(3), 6), state(done, weight), done, 6
+  )
   assert stream.made[0] == divmod(done, 3)  # nothing of what came before is made again
   jax.tree.map(np.testing.assert_array_equal, rest, whole[done:])
   assert float(continued.weight) == float(after.weight)
@@ -162,7 +176,7 @@ def test_the_reading_ends_with_the_steps(state):
 
   with StreamSteps(recording_step, Watched(), BATCH, jax.random.key(3), 300) as steps:
     run(steps, state(), 0, 1)
-    reader, = steps._reader._threads
+    (reader,) = steps._reader._threads
     assert not closed
   assert len(closed) == 1 and not reader.is_alive()
   with StreamSteps(recording_step, Numbered(), BATCH, jax.random.key(3), 300):

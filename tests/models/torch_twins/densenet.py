@@ -6,7 +6,6 @@ from torch.nn import functional as F
 
 
 class Layer(nn.Module):
-
   def __init__(self, inputs, growth, bottleneck):
     super().__init__()
     self.bottleneck = bottleneck
@@ -26,7 +25,6 @@ class Layer(nn.Module):
 
 
 class Transition(nn.Module):
-
   def __init__(self, inputs, outputs):
     super().__init__()
     self.bn1 = nn.BatchNorm2d(inputs)
@@ -37,14 +35,15 @@ class Transition(nn.Module):
 
 
 class DenseNet(nn.Module):
-
   def __init__(self, num_classes, depth, growth, bottleneck=False, compression=1.0):
     super().__init__()
     layers = (depth - 4) // (6 if bottleneck else 3)
     channels = 2 * growth
     self.conv1 = nn.Conv2d(3, channels, 3, padding=1, bias=False)
     for stage in (1, 2, 3):
-      dense = nn.Sequential(*(Layer(channels + i * growth, growth, bottleneck) for i in range(layers)))
+      dense = nn.Sequential(
+        *(Layer(channels + i * growth, growth, bottleneck) for i in range(layers))
+      )
       setattr(self, f"dense{stage}", dense)
       channels += layers * growth
       if stage < 3:

@@ -1,4 +1,6 @@
-"""ResNet-50 in PyTorch, with torchvision's names; with MaxBlurPool, with those of Zhang's antialiased-cnns."""
+"""ResNet-50 in PyTorch, with torchvision's names; with MaxBlurPool, with those of Zhang's
+antialiased-cnns.
+"""
 
 import torch
 from torch import nn
@@ -6,7 +8,6 @@ from torch.nn import functional as F
 
 
 class BlurPool(nn.Module):
-
   def __init__(self, channels):
     super().__init__()
     row = torch.tensor([1.0, 3.0, 3.0, 1.0])
@@ -24,7 +25,6 @@ def strided(inputs, outputs, stride, blur):
 
 
 class Bottleneck(nn.Module):
-
   def __init__(self, inputs, width, stride, blur):
     super().__init__()
     self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
@@ -36,7 +36,9 @@ class Bottleneck(nn.Module):
     self.bn3 = nn.BatchNorm2d(4 * width)
     self.downsample = None
     if inputs != 4 * width:
-      self.downsample = nn.Sequential(*strided(inputs, 4 * width, stride, blur), nn.BatchNorm2d(4 * width))
+      self.downsample = nn.Sequential(
+        *strided(inputs, 4 * width, stride, blur), nn.BatchNorm2d(4 * width)
+      )
 
   def forward(self, x):
     out = F.relu(self.bn1(self.conv1(x)))
@@ -46,7 +48,6 @@ class Bottleneck(nn.Module):
 
 
 class ResNet50(nn.Module):
-
   def __init__(self, num_classes, max_blur_pool=False):
     super().__init__()
     self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)

@@ -5,7 +5,6 @@ from torch.nn import functional as F
 
 
 class Block(nn.Module):
-
   def __init__(self, inputs, planes, cardinality, base_width, stride):
     super().__init__()
     width = cardinality * (planes * base_width // 64)
@@ -17,8 +16,9 @@ class Block(nn.Module):
     self.bn_expand = nn.BatchNorm2d(4 * planes)
     self.downsample = None
     if inputs != 4 * planes:
-      self.downsample = nn.Sequential(nn.Conv2d(inputs, 4 * planes, 1, stride, bias=False),
-                                      nn.BatchNorm2d(4 * planes))
+      self.downsample = nn.Sequential(
+        nn.Conv2d(inputs, 4 * planes, 1, stride, bias=False), nn.BatchNorm2d(4 * planes)
+      )
 
   def forward(self, x):
     out = F.relu(self.bn_reduce(self.conv_reduce(x)))
@@ -28,15 +28,21 @@ class Block(nn.Module):
 
 
 class ResNeXt29(nn.Module):
-
   def __init__(self, num_classes, cardinality=4, base_width=32):
     super().__init__()
     self.conv_1_3x3 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
     self.bn_1 = nn.BatchNorm2d(64)
-    for stage, (inputs, planes, stride) in enumerate([(64, 64, 1), (256, 128, 2), (512, 256, 2)], 1):
-      setattr(self, f"stage_{stage}", nn.Sequential(
+    for stage, (inputs, planes, stride) in enumerate(
+      [(64, 64, 1), (256, 128, 2), (512, 256, 2)], 1
+    ):
+      setattr(
+        self,
+        f"stage_{stage}",
+        nn.Sequential(
           Block(inputs, planes, cardinality, base_width, stride),
-          *(Block(4 * planes, planes, cardinality, base_width, 1) for _ in range(2))))
+          *(Block(4 * planes, planes, cardinality, base_width, 1) for _ in range(2)),
+        ),
+      )
     self.classifier = nn.Linear(1024, num_classes)
 
   def forward(self, x):

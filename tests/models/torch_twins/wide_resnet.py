@@ -5,14 +5,15 @@ from torch.nn import functional as F
 
 
 class Block(nn.Module):
-
   def __init__(self, inputs, outputs, stride):
     super().__init__()
     self.bn1 = nn.BatchNorm2d(inputs)
     self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
     self.bn2 = nn.BatchNorm2d(outputs)
     self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-    self.conv_shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False) if inputs != outputs else None
+    self.conv_shortcut = (
+      nn.Conv2d(inputs, outputs, 1, stride, bias=False) if inputs != outputs else None
+    )
 
   def forward(self, x):
     active = F.relu(self.bn1(x))
@@ -21,18 +22,17 @@ class Block(nn.Module):
 
 
 class Stage(nn.Module):
-
   def __init__(self, blocks, inputs, outputs, stride):
     super().__init__()
     self.layer = nn.Sequential(
-        Block(inputs, outputs, stride), *(Block(outputs, outputs, 1) for _ in range(blocks - 1)))
+      Block(inputs, outputs, stride), *(Block(outputs, outputs, 1) for _ in range(blocks - 1))
+    )
 
   def forward(self, x):
     return self.layer(x)
 
 
 class WideResNet(nn.Module):
-
   def __init__(self, num_classes, depth, widen):
     super().__init__()
     blocks = (depth - 4) // 6

@@ -7,22 +7,25 @@ import torch
 from tests.models.torch_twins import allconv, densenet, resnet50, resnet_cifar, resnext, wide_resnet
 
 TWINS = {
-    "allconv": allconv.AllConvNet,
-    "densenet_40_12": functools.partial(densenet.DenseNet, depth=40, growth=12),
-    "densenet_bc_100_12": functools.partial(
-        densenet.DenseNet, depth=100, growth=12, bottleneck=True, compression=0.5),
-    "preact_resnet18": resnet_cifar.PreActResNet18,
-    "resnet18_cifar": resnet_cifar.ResNet18,
-    "resnet50": resnet50.ResNet50,
-    "resnet50_max_blur": functools.partial(resnet50.ResNet50, max_blur_pool=True),
-    "resnext29_32x4": resnext.ResNeXt29,
-    "wide_resnet_10_1": functools.partial(wide_resnet.WideResNet, depth=10, widen=1),
-    "wide_resnet_40_2": functools.partial(wide_resnet.WideResNet, depth=40, widen=2),
+  "allconv": allconv.AllConvNet,
+  "densenet_40_12": functools.partial(densenet.DenseNet, depth=40, growth=12),
+  "densenet_bc_100_12": functools.partial(
+    densenet.DenseNet, depth=100, growth=12, bottleneck=True, compression=0.5
+  ),
+  "preact_resnet18": resnet_cifar.PreActResNet18,
+  "resnet18_cifar": resnet_cifar.ResNet18,
+  "resnet50": resnet50.ResNet50,
+  "resnet50_max_blur": functools.partial(resnet50.ResNet50, max_blur_pool=True),
+  "resnext29_32x4": resnext.ResNeXt29,
+  "wide_resnet_10_1": functools.partial(wide_resnet.WideResNet, depth=10, widen=1),
+  "wide_resnet_40_2": functools.partial(wide_resnet.WideResNet, depth=40, widen=2),
 }
 
 
 def make_twin(name, num_classes, seed=0):
-  """A PyTorch network in evaluation mode in which no parameter and no statistic has a special value."""
+  """A PyTorch network in evaluation mode in which no parameter and no statistic has a special
+  value.
+  """
   torch.manual_seed(seed)
   twin = TWINS[name](num_classes).eval()
   with torch.no_grad():
