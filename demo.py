@@ -14,12 +14,13 @@ import functools
 import pathlib
 import time
 
-from apr_jax import cli
+from apr_jax import cli, config_files
 from apr_jax.compare import compare
 from apr_jax.evaluation import runner
+from apr_jax.files import write_json
 from apr_jax.report.write import REPORT, write_report
-from apr_jax.training import checkpoint, loop
-from apr_jax.training.workdir import write_json
+from apr_jax.run import checkpoint
+from apr_jax.training import loop
 from configs import digits_apr_sp, digits_standard
 
 FOLDER = pathlib.Path("runs/demo")
@@ -38,7 +39,7 @@ def main() -> None:
   summary = {}
   for name, (title, config) in NETWORKS.items():
     print(f"\n== {title}: training, then evaluation ==", flush=True)
-    loop.train(cli.named(config.get_config(), config.__file__), FOLDER / name)
+    loop.train(config_files.named(config.get_config(), config.__file__), FOLDER / name)
     results = runner.evaluate(
       FOLDER / name,
       suites=SUITES,

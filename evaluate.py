@@ -9,50 +9,65 @@ import pathlib
 
 from absl import flags
 
-from apr_jax import cli
+from apr_jax import cli, config_files
+from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.evaluation import ood_protocols, runner
-from apr_jax.evaluation.classifier import LoadedClassifier
 from apr_jax.evaluation.suite import Task
 from apr_jax.report.write import REPORT, write_report
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
+FLAGS = flags.FlagValues()
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=FLAGS)
 _SUITES = flags.DEFINE_list(
-  "suites", list(runner.DEFAULT_SUITES), f"What to evaluate, of {', '.join(runner.SUITES)}."
+  "suites",
+  list(runner.DEFAULT_SUITES),
+  f"What to evaluate, of {', '.join(runner.SUITES)}.",
+  flag_values=FLAGS,
 )
 _DATA_DIR = flags.DEFINE_string(
-  "data_dir", None, "Where data sets, or the published corruptions, lie; default: as in training."
+  "data_dir",
+  None,
+  "Where data sets, or the published corruptions, lie; default: as in training.",
+  flag_values=FLAGS,
 )
 _LIMIT = flags.DEFINE_integer(
   "limit",
   0,
   "Evaluate on the first so many images of each set, which in class folders and ImageNet-C are of the "
   "first classes; 0 = all.",
+  flag_values=FLAGS,
 )
-_OUT = flags.DEFINE_string("out", None, "Folder of the results; default: WORKDIR/eval.")
+_OUT = flags.DEFINE_string(
+  "out", None, "Folder of the results; default: WORKDIR/eval.", flag_values=FLAGS
+)
 _CORRUPTIONS = flags.DEFINE_string(
   "corruptions",
   "auto",
   "Source of corrupted images: published, tfds, regenerated; auto = the first there is.",
+  flag_values=FLAGS,
 )
 _OOD_SETS = flags.DEFINE_list(
   "ood_sets",
   None,
   "Out-of-distribution sets: data set names, images:PATH, or a protocol, of "
   f"{', '.join(ood_protocols.PROTOCOLS)}; default: the run's evaluation.ood_sets.",
+  flag_values=FLAGS,
 )
 _BATCH_SIZE = flags.DEFINE_integer(
   "batch_size",
   None,
   "Images per call, which changes no result; default: the run's evaluation.batch_size.",
   lower_bound=1,
+  flag_values=FLAGS,
 )
 _REPORT = flags.DEFINE_bool(
   "report",
   True,
   "Also write report.html, a page with plots and pictures; --noreport leaves an earlier one "
   "as it is.",
+  flag_values=FLAGS,
 )
-flags.mark_flag_as_required("workdir")
+flags.mark_flag_as_required("workdir", flag_values=FLAGS)
 
 
 def main() -> None:
@@ -87,7 +102,7 @@ def _finish(
       results,
       classifier,
       task,
-      cli.original_config(classifier.config.get("name", "")),
+      config_files.original_config(classifier.config.get("name", "")),
     )
     print(f"report                 {folder / REPORT}")
   elif (folder / REPORT).exists():
@@ -95,4 +110,4 @@ def _finish(
 
 
 if __name__ == "__main__":
-  cli.run(main)
+  cli.run(main, FLAGS)

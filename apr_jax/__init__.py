@@ -33,6 +33,6 @@ def load_classifier(workdir):
     apr_jax.errors.UserError: the workdir holds no run, or no readable checkpoint.
   """
   # brings Flax and Orbax, which the augmentations do not need
-  from apr_jax.evaluation import classifier
+  from apr_jax.classifiers import of_run
 
-  return classifier.LoadedClassifier(workdir)
+  return of_run.LoadedClassifier(workdir)

@@ -16,14 +16,18 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from apr_jax import cli
-from apr_jax.comparison import table
-from apr_jax.comparison.scores import Scores, read_scores
+from apr_jax import cli, config_files
 from apr_jax.errors import UserError, one_line
+from apr_jax.files import write_text
+from apr_jax.report import table
+from apr_jax.report.results import Scores, read_scores
 from apr_jax.report.write import comparison_page
-from apr_jax.training.workdir import write_text
 
-_OUT = flags.DEFINE_string("out", None, "HTML file for a page with all scores side by side.")
+FLAGS = flags.FlagValues()
+
+_OUT = flags.DEFINE_string(
+  "out", None, "HTML file for a page with all scores side by side.", flag_values=FLAGS
+)
 
 
 def compare(folders: Sequence[str], out: str | None = None) -> str:
@@ -40,7 +44,12 @@ def compare(folders: Sequence[str], out: str | None = None) -> str:
     raise UserError("no runs are named; give their folders: python -m apr_jax.compare DIR DIR ...")
   runs = [read_scores(folder) for folder in dict.fromkeys(map(pathlib.Path, folders))]
   rows = table.make_rows(
-    _apart([table.entry_of(run, cli.original_config(run.config.get("name", ""))) for run in runs])
+    _apart(
+      [
+        table.entry_of(run, config_files.original_config(run.config.get("name", "")))
+        for run in runs
+      ]
+    )
   )
   if out is not None:
     if pathlib.Path(out).is_dir():
@@ -87,4 +96,4 @@ def _main(*folders: str) -> None:
 
 
 if __name__ == "__main__":
-  cli.run(_main, positional=True)
+  cli.run(_main, FLAGS, positional=True)

@@ -6,6 +6,7 @@ exception is a defect of ours and keeps its traceback.
 """
 
 import difflib
+import signal
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -16,6 +17,19 @@ class UserError(ValueError):
   """Input from the user cannot be used. The message is one complete line: what, where, what to
   do.
   """
+
+
+class Stopped(Exception):
+  """SIGINT or SIGTERM asked the work to end, and what is done is saved.
+
+  Attributes:
+    exit_code: of a process that ends for it, 128 + the number of the signal.
+  """
+
+  def __init__(self, signal_number: int, what_is_saved: str):
+    """The message is "stopped by SIGTERM", and then `what_is_saved`."""
+    super().__init__(f"stopped by {signal.Signals(signal_number).name}{what_is_saved}")
+    self.exit_code = 128 + signal_number
 
 
 def lookup(table: Mapping[str, Value], name: str, kind: str) -> Value:

@@ -15,10 +15,17 @@ import ml_collections
 from absl import flags
 
 from apr_jax import cli
+from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.errors import UserError, one_line
-from apr_jax.evaluation.classifier import LoadedClassifier
 from apr_jax.import_torch import import_library
 from apr_jax.models import contrastive, torch_names
+
+FLAGS = flags.FlagValues()
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=FLAGS)
+_CHECKPOINT = flags.DEFINE_string(
+  "checkpoint", None, "The PyTorch file to make.", flag_values=FLAGS
+)
+flags.mark_flags_as_required(["workdir", "checkpoint"], flag_values=FLAGS)
 
 
 def export_checkpoint(workdir: str, file: str) -> ml_collections.ConfigDict:
@@ -62,7 +69,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-  _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
-  _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The PyTorch file to make.")
-  flags.mark_flags_as_required(["workdir", "checkpoint"])
-  cli.run(_main)
+  cli.run(_main, FLAGS)

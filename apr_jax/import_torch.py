@@ -19,10 +19,38 @@ import ml_collections
 import numpy as np
 from absl import flags
 
-from apr_jax import cli, experiment, models, parallel
+from apr_jax import cli, defaults, experiment, models, parallel
 from apr_jax.errors import UserError, lookup, one_line
 from apr_jax.models import torch_names
-from apr_jax.training import checkpoint as checkpoints, workdir as workdirs
+from apr_jax.run import checkpoint, configuration
+
+FLAGS = flags.FlagValues()
+_MODEL = flags.DEFINE_string(
+  "model", None, "Name of the network, of apr_jax/models/zoo.py.", flag_values=FLAGS
+)
+_NUM_CLASSES = flags.DEFINE_integer("num_classes", None, "Number of logits.", flag_values=FLAGS)
+flags.DEFINE_alias("num-classes", "num_classes", flag_values=FLAGS)
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The PyTorch file.", flag_values=FLAGS)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder to make.", flag_values=FLAGS)
+_DATA = flags.DEFINE_string(
+  "data",
+  None,
+  "Data set to evaluate on; default: CIFAR-10, CIFAR-100 or ImageNet.",
+  flag_values=FLAGS,
+)
+_MEAN = flags.DEFINE_list(
+  "mean",
+  None,
+  "Of the input normalisation, R,G,B; default: CIFAR's or ImageNet's.",
+  flag_values=FLAGS,
+)
+_STD = flags.DEFINE_list(
+  "std",
+  None,
+  "Likewise; the released adversarial training has 0.2471,0.2435,0.2616.",
+  flag_values=FLAGS,
+)
+flags.mark_flags_as_required(["model", "num_classes", "checkpoint", "workdir"], flag_values=FLAGS)
 
 _NESTED = ("state_dict", "net", "model")  # where training scripts put the state dict
 _PREFIX = "module."  # what DataParallel puts before its names
@@ -65,7 +93,7 @@ def import_checkpoint(
   """
   lookup(models.NETWORKS, model, "model")
   config = _config(model, num_classes, file, data, mean, std)
-  if (pathlib.Path(workdir) / workdirs.CONFIG).exists() or checkpoints.exists(workdir):
+  if (pathlib.Path(workdir) / configuration.CONFIG).exists() or checkpoint.exists(workdir):
     raise UserError(
       f"{workdir} holds a run already, which is not overwritten; use another --workdir"
     )
@@ -74,8 +102,8 @@ def import_checkpoint(
     lambda: network.init(jax.random.key(0), jnp.zeros((1, *config.model.image_size, 3)))
   )
   variables = torch_names.to_variables(model, read_state_dict(file), template, file)
-  workdirs.adopt_config(workdir, config)
-  with checkpoints.Checkpoints(workdir) as writer:
+  configuration.adopt_config(workdir, config)
+  with checkpoint.Checkpoints(workdir) as writer:
     writer.save_variables(0, parallel.replicate(variables))
   return config
 
@@ -144,7 +172,7 @@ def _config(
   std: Sequence[float] | None,
 ) -> ml_collections.ConfigDict:
   """The complete, resolved configuration of the network."""
-  config = cli.base_config()
+  config = defaults.get_config()
   imagenet = model in _IMAGENET_NETWORKS
   if data is None:
     data = _IMAGENET if imagenet else _CIFAR.get(num_classes, "")
@@ -204,19 +232,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-  _MODEL = flags.DEFINE_string("model", None, "Name of the network, of apr_jax/models/zoo.py.")
-  _NUM_CLASSES = flags.DEFINE_integer("num_classes", None, "Number of logits.")
-  flags.DEFINE_alias("num-classes", "num_classes")
-  _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The PyTorch file.")
-  _WORKDIR = flags.DEFINE_string("workdir", None, "Folder to make.")
-  _DATA = flags.DEFINE_string(
-    "data", None, "Data set to evaluate on; default: CIFAR-10, CIFAR-100 or ImageNet."
-  )
-  _MEAN = flags.DEFINE_list(
-    "mean", None, "Of the input normalisation, R,G,B; default: CIFAR's or ImageNet's."
-  )
-  _STD = flags.DEFINE_list(
-    "std", None, "Likewise; the released adversarial training has 0.2471,0.2435,0.2616."
-  )
-  flags.mark_flags_as_required(["model", "num_classes", "checkpoint", "workdir"])
-  cli.run(_main)
+  cli.run(_main, FLAGS)

@@ -84,7 +84,7 @@ def supclr_loss(
 
   Args:
     outputs: float `[V, B, K + D]`: K logits of the probe, then D numbers of the projection, of
-    length 1.
+      length 1.
     targets: float `[B, K]`, one-hot.
     temperature, axis_name: see `supervised_contrastive`.
   """

@@ -31,7 +31,7 @@ def initialise_processes(coordinator: str, num_processes: int, process_id: int) 
 
   Args:
     coordinator: "auto" where the cluster tells all (Cloud TPU pods, Slurm), else "host:port" of
-    process 0.
+      process 0.
     num_processes, process_id: of the run, and of this process in 0..num_processes-1; unused with
       "auto".
 
@@ -171,7 +171,7 @@ def parallel_step(
 
   Args:
     step: `(state, *inputs, shard)` → `(state, sums)`, where `shard` is the index of the device. It
-    must return the
+      must return the
       same values on every device: reduce over `AXIS` inside.
     num_inputs: number of `inputs`.
     split_inputs: whether `split` made the inputs, so that each device sees its part; else they are

@@ -37,7 +37,7 @@ def published(config: str, network: str, metric: str) -> Figure | None:
 
   Args:
     config: name of its configuration file without ".py", such as "cifar10_apr_sp".
-    "cifar10_adversarial" and
+      "cifar10_adversarial" and
       "cifar100_adversarial" are the adversarial training of APR's Table 1. "cifar10_fgsm", alone or
       with the augmentation behind it, "cifar10_fgsm_apr_sp", is that of APR's Table 3 and
       HybridAugment++'s Table 4; these, and "cifar10_csi", await their configurations.

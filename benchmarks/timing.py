@@ -14,7 +14,7 @@ def seconds(
 
   Args:
     functions: name → a call that returns when its work is done; each is called once before the
-    clock starts.
+      clock starts.
     repeats: rounds; every round calls each function once.
     clock: `time.perf_counter`, or `time.process_time` to leave out what other processes take of a
       core.

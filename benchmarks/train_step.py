@@ -40,9 +40,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from apr_jax import experiment, parallel
+from apr_jax import experiment, optimizers, parallel
 from apr_jax.data import ArrayData
-from apr_jax.training import optimizer, resident_steps, state as train_state
+from apr_jax.run.state import create_state
+from apr_jax.training import resident_steps
 from apr_jax.training.step import train_step
 from benchmarks import timing
 from configs import cifar10_apr_sp, cifar10_standard
@@ -72,7 +73,7 @@ class Steps:
   def __init__(self, config, ready: bool, data: ArrayData, per_dispatch: int):
     config = experiment.resolve(config, data)
     parts = experiment.build(config)
-    update_rule = optimizer.make_optimizer(
+    update_rule = optimizers.make_optimizer(
       config.optimizer, lambda step: config.optimizer.learning_rate
     )
     step = functools.partial(
@@ -83,7 +84,7 @@ class Steps:
       optimizer=update_rule,
     )
     self._state = parallel.call_replicated(
-      functools.partial(train_state.create, config.seed, parts.model, parts.image_size, update_rule)
+      functools.partial(create_state, config.seed, parts.model, parts.image_size, update_rule)
     )
     self._steps = resident_steps.ResidentSteps(
       step, data, config.batch_size, self._state.key, per_dispatch

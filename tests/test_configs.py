@@ -8,11 +8,10 @@ import re
 import numpy as np
 import pytest
 
-from apr_jax import experiment, models
+from apr_jax import experiment, models, optimizers, schedules
 from apr_jax.data import ArrayData
 from apr_jax.published import published
-from apr_jax.training import optimizer
-from apr_jax.training.workdir import flatten
+from apr_jax.settings import flatten
 
 FOLDER = pathlib.Path(__file__).parents[1] / "configs"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
@@ -332,9 +331,9 @@ def test_an_experiment_can_be_built_from_it(name):
   config = experiment.resolve(load(name), train)
   assert config.model.name in models.NETWORKS
   experiment.build(config)
-  schedule = optimizer.make_schedule(
+  schedule = schedules.make_schedule(
     config.schedule, config.optimizer.learning_rate, 10, 10 * config.epochs
   )
-  optimizer.make_optimizer(config.optimizer, schedule)
+  optimizers.make_optimizer(config.optimizer, schedule)
   warmed_up = round(10 * config.schedule.warmup_epochs)
   assert float(schedule(warmed_up)) == pytest.approx(config.optimizer.learning_rate)

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from apr_jax import experiment, parallel
+from apr_jax import experiment, optimizers, parallel
+from apr_jax.attacks.pgd import make_adversary
 from apr_jax.data import ArrayData
-from apr_jax.training import optimizer, state as train_state
-from apr_jax.training.adversary import make_adversary
+from apr_jax.run.state import create_state
 from apr_jax.training.step import train_step
 
 NAMES = sorted(path.stem for path in (pathlib.Path(__file__).parents[1] / "configs").glob("*.py"))
@@ -125,11 +125,11 @@ def test_every_configuration_builds(name):
 @pytest.mark.parametrize("name", TRACED.values())
 def test_the_step_traces(name):
   config, parts = built(name)
-  update_rule = optimizer.make_optimizer(
+  update_rule = optimizers.make_optimizer(
     config.optimizer, lambda step: config.optimizer.learning_rate
   )
   state = jax.eval_shape(
-    functools.partial(train_state.create, 0, parts.model, parts.image_size, update_rule)
+    functools.partial(create_state, 0, parts.model, parts.image_size, update_rule)
   )
   step = functools.partial(
     train_step,

@@ -15,7 +15,8 @@ import demo
 from apr_jax import corruptions, data, experiment
 from apr_jax.evaluation import part_store, runner
 from apr_jax.report import panels
-from apr_jax.training import loop, workdir
+from apr_jax.run import configuration
+from apr_jax.training import loop
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -26,13 +27,13 @@ def small(run, tmp_path, monkeypatch):
   no pictures.
   """
   for _, config in demo.NETWORKS.values():
-    monkeypatch.setattr(config, "get_config", lambda: workdir.read_config(run))
+    monkeypatch.setattr(config, "get_config", lambda: configuration.read_config(run))
   train = loop.train
 
   def copy_or_train(config, folder):
     if not folder.exists():
       shutil.copytree(run, folder)
-      workdir.adopt_config(folder, experiment.resolve(config, data.load("digits", "train")))
+      configuration.adopt_config(folder, experiment.resolve(config, data.load("digits", "train")))
     else:
       train(config, folder)
 

@@ -19,11 +19,10 @@ import orbax.checkpoint as ocp
 import pytest
 from PIL import Image
 
-from apr_jax import cli
+from apr_jax import cli, config_files
 from apr_jax.data import load
-from apr_jax.errors import UserError
-from apr_jax.training.loop import Interrupted
-from apr_jax.training.workdir import adopt_config
+from apr_jax.errors import Stopped, UserError
+from apr_jax.run.configuration import adopt_config
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -249,13 +248,13 @@ def test_a_defect_of_ours_keeps_its_traceback_and_a_user_error_does_not(
     cli._main(fails(ZeroDivisionError()))
   for error, code, said in [
     (UserError("no"), 2, "error: no\n"),
-    (Interrupted(15, 7), 143, "stopped by SIGTERM"),
+    (Stopped(15, " after step 7"), 143, "stopped by SIGTERM"),
     (
       jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory\nallocating 9 GiB"),
       2,
       "error: the memory of the device is full (RESOURCE_EXHAUSTED: Out of memory allocating 9",
     ),
-    (Interrupted(2, 7), 130, "stopped by SIGINT after step 7"),
+    (Stopped(2, " after step 7"), 130, "stopped by SIGINT after step 7"),
   ]:
     with pytest.raises(SystemExit) as exit_:
       cli._main(fails(error))
@@ -267,13 +266,13 @@ def test_a_defect_of_ours_keeps_its_traceback_and_a_user_error_does_not(
   "path, expected", [("configs/digits_apr_sp.py", "runs/digits_apr_sp"), ("/a/b.c/x.py", "runs/x")]
 )
 def test_default_workdir(path, expected):
-  assert cli.default_workdir(path) == expected
+  assert config_files.default_workdir(path) == expected
 
 
 def test_a_configuration_is_called_after_its_file_unless_it_has_a_name():
-  assert cli.load_config(str(ROOT / "configs/digits_apr_sp.py")).name == "digits_apr_sp"
+  assert config_files.load_config(str(ROOT / "configs/digits_apr_sp.py")).name == "digits_apr_sp"
   assert (
-    cli.load_config(str(ROOT / "configs/digits_apr_sp.py"), ["name=mine", "epochs=3"]).name
+    config_files.load_config(str(ROOT / "configs/digits_apr_sp.py"), ["name=mine", "epochs=3"]).name
     == "mine"
   )
 

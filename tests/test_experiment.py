@@ -9,7 +9,7 @@ from apr_jax import data, experiment, losses, parallel
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.models.contrastive import Contrastive
-from apr_jax.training.workdir import flatten
+from apr_jax.settings import flatten
 
 TRAIN = ArrayData(np.zeros((6, 8, 12, 3), np.uint8), np.arange(6, dtype=np.int32), 7, "small")
 

@@ -22,8 +22,8 @@ from apr_jax.errors import UserError
 from apr_jax.evaluation import runner
 from apr_jax.export_torch import export_checkpoint
 from apr_jax.import_torch import import_checkpoint, read_state_dict
-from apr_jax.training import checkpoint
-from apr_jax.training.workdir import adopt_config, read_config
+from apr_jax.run import checkpoint
+from apr_jax.run.configuration import adopt_config, read_config
 from configs import base
 from tests.models.torch_twins.zoo import make_twin, normalised
 

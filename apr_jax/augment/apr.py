@@ -15,8 +15,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from apr_jax import spectrum
-from apr_jax.augment import keys, ops
+from apr_jax import keys, spectrum
+from apr_jax.augment import ops
 
 OVERFLOWS = ("clip", "wrap")
 

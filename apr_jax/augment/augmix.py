@@ -17,7 +17,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from apr_jax.augment import keys, ops
+from apr_jax import keys
+from apr_jax.augment import ops
 
 
 def augmix(

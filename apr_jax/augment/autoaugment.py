@@ -23,7 +23,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from apr_jax.augment import enhance, keys, tables
+from apr_jax import keys
+from apr_jax.augment import enhance, tables
 from apr_jax.augment.policies import POLICIES
 from apr_jax.augment.warp import IDENTITY, rotation, warp, with_entry
 from apr_jax.errors import lookup

@@ -5,7 +5,7 @@ C]`.
 import jax
 import jax.numpy as jnp
 
-from apr_jax.augment import keys
+from apr_jax import keys
 
 
 def random_crop(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from apr_jax.augment import keys
+from apr_jax import keys
 from apr_jax.augment.square import inside_square
 
 

@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from apr_jax import spectrum
-from apr_jax.augment import apr, keys
+from apr_jax import keys, spectrum
+from apr_jax.augment import apr
 
 SIGMA = 0.5  # pixels; the released 3x3 kernel. A wider blur trades clean accuracy for robustness.
 

@@ -15,7 +15,7 @@ References: Lopes et al., Patch Gaussian, 2019 (https://arxiv.org/abs/1906.02611
 import jax
 import jax.numpy as jnp
 
-from apr_jax.augment import keys
+from apr_jax import keys
 from apr_jax.augment.square import inside_square
 
 

@@ -17,7 +17,8 @@ import math
 import jax
 import jax.numpy as jnp
 
-from apr_jax.augment import hsv, keys
+from apr_jax import keys
+from apr_jax.augment import hsv
 
 JITTER_PROB, GREY_PROB = 0.8, 0.2
 STRENGTH = 0.4  # factors on contrast, saturation and value are drawn from 1 ± this

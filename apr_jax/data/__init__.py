@@ -53,7 +53,7 @@ def load(
 
   Args:
     name: "digits", "photo_patches" or "uniform_noise", which need no files; "npz:FILE", "npy:DIR",
-    "folder:DIR" or
+      "folder:DIR" or
       "images:PATH", or the bare kind with the path in `data_dir`; anything else is a TFDS name such
       as "cifar10", which needs no TFDS if `source_of` finds it without, or
       "cifar10_corrupted/gaussian_noise_3".
@@ -125,7 +125,7 @@ def open_stream(
 
   Args:
     name: "folder:DIR", "folder" with DIR in `data_dir`, or a TFDS name; of one that `source_of`
-    finds without
+      finds without
       TFDS, what it finds.
     data_dir, download: as of `load`.
     image_size: side of the random crops in pixels.
@@ -137,7 +137,7 @@ def open_stream(
 
   Raises:
     UserError: the data set is none that can be streamed, or it, or an extra folder, is missing or
-    unusable.
+      unusable.
   """
   if image_size < 1:
     raise UserError(

@@ -41,7 +41,7 @@ def load_npz(path: str, split: str) -> ArrayData:
 
   Raises:
     UserError: the file is missing or corrupt, lacks the arrays of the split, or holds unusable
-    ones.
+      ones.
   """
   if not os.path.isfile(path):
     raise UserError(

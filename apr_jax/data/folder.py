@@ -79,7 +79,7 @@ def find_extra(root: str, classes: tuple[str, ...]) -> ImageFiles:
 
   Raises:
     UserError: a folder or its images are missing, or the class folders are not those of the data
-    set.
+      set.
   """
   if not os.path.isdir(root):
     raise UserError(
@@ -109,7 +109,7 @@ def load_folder(folder: str, split: str, image_size: int, resize: int = 0) -> Ar
 
   Raises:
     UserError: as `find_split`; an image cannot be read or has more than 8 bits per channel, or
-    images differ in
+      images differ in
       size while `image_size` is 0.
   """
   files = find_split(folder, split)

@@ -60,7 +60,7 @@ def choose_box(draws: Any, height: Any, width: Any, min_area: float) -> Any:
 
   Args:
     draws: float64 tensor `[ATTEMPTS, 4]` in [0, 1): for the area, the ratio, the top and the left
-    of each attempt.
+      of each attempt.
     height, width: int tensors `[]`, of the image in pixels.
     min_area: smallest share of the area.
 

@@ -22,7 +22,7 @@ class ArrayData:
 
   Raises:
     UserError: the arrays are empty, of another dtype or shape, of different lengths, or a label is
-    out of range.
+      out of range.
   """
 
   images: np.ndarray

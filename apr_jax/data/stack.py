@@ -83,7 +83,7 @@ def stack_images(
 
   Raises:
     UserError: sizes differ and `image_size` is 0, the array would exceed MAX_BYTES, an image is not
-    usable, or
+      usable, or
       there are not exactly `count` (at least 1) of them.
   """
   stacked = None

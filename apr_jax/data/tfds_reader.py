@@ -81,7 +81,7 @@ def open_split(
 
   Raises:
     UserError: TFDS is not installed, the name is unknown, the data set is not prepared or not an
-    image
+      image
       classification set.
   """
   tf, tfds = import_tensorflow(

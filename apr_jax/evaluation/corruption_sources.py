@@ -172,7 +172,7 @@ def _has_tree(folder: pathlib.Path) -> bool:
 
 
 def _made_here(task: Task) -> bool:
-  """Whether the folder is one that `apr_jax.corruptions.make` wrote, in the published layout."""
+  """Whether the folder is one that `apr_jax.make_corruptions` wrote, in the published layout."""
   folder = _published_folder(task.data_name, task.data_dir)
   return folder is not None and (folder / MADE).is_file()
 

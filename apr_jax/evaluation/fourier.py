@@ -22,7 +22,7 @@ from apr_jax import metrics, spectrum
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.evaluation.suite import Parts, Task
-from apr_jax.training.workdir import write_bytes
+from apr_jax.files import write_bytes
 
 EXAMPLES = 1000
 """Test images at most: evenly spaced, so that all classes of a sorted set are among them."""

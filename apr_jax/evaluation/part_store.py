@@ -6,7 +6,7 @@ import os
 import pathlib
 from typing import Any
 
-from apr_jax.training.workdir import write_text
+from apr_jax.files import write_text
 
 
 class PartStore:

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import jax
 import tqdm
 
-import apr_jax
 from apr_jax import data, experiment
+from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError, lookup, one_line
 from apr_jax.evaluation import (
@@ -26,10 +26,12 @@ from apr_jax.evaluation import (
   ood,
   swap,
 )
-from apr_jax.evaluation.classifier import LoadedClassifier
 from apr_jax.evaluation.part_store import PartStore
 from apr_jax.evaluation.suite import Task
-from apr_jax.training.workdir import CHANGE_NOTHING, flatten, write_json
+from apr_jax.files import write_json
+from apr_jax.run.configuration import CHANGE_NOTHING
+from apr_jax.settings import flatten
+from apr_jax.version import __version__
 
 SUITES = {
   "clean": clean,
@@ -239,7 +241,7 @@ def _conditions(meta: dict) -> dict:
 def _meta(classifier: LoadedClassifier, task: Task) -> dict:
   """What was evaluated, on what and with what."""
   versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
-  versions |= {"apr_jax": apr_jax.__version__, "python": platform.python_version()}
+  versions |= {"apr_jax": __version__, "python": platform.python_version()}
   return {
     "config": classifier.config.to_dict(),
     "seed": classifier.config.seed,

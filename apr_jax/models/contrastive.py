@@ -59,7 +59,7 @@ def as_plain(variables: Mapping[str, Any]) -> Mapping[str, Any]:
 
   Args:
     variables: "params" and "batch_stats" of a `zoo.Classifier`; those of a network without
-    projection are returned
+      projection are returned
       as they are.
   """
   params = variables["params"]["network"]

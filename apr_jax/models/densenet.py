@@ -42,7 +42,7 @@ class DenseNet(nn.Module):
 
   Attributes:
     depth: number of layers; a stage has (depth − 4) / 3 of them, half as many blocks with
-    bottlenecks.
+      bottlenecks.
     growth: channels that a block adds.
     bottleneck: see `DenseBlock`.
     compression: factor on the number of channels between two stages.

@@ -63,7 +63,7 @@ class BatchNorm(nn.Module):
 
   Attributes:
     axis_name: name of the mapped axis over which training statistics are averaged; None keeps them
-    per device.
+      per device.
     momentum: weight of the new batch in the running statistics (PyTorch's sense).
     epsilon: added to the variance.
   """

@@ -202,7 +202,7 @@ def to_variables(
 
   Raises:
     UserError: the network has no counterpart in PyTorch, or the state dict is not one of it. Names
-    all that is
+      all that is
       missing, not known or of another shape, as far as it fits in a line.
   """
   names = _names(name)

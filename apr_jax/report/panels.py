@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from apr_jax.augment import samples
+from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.corruptions.whole_sets import regenerate
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError, one_line
 from apr_jax.evaluation import swap as swap_suite, thumbnails
-from apr_jax.evaluation.classifier import LoadedClassifier
 from apr_jax.evaluation.ood import max_softmax
 from apr_jax.evaluation.suite import Task
 from apr_jax.report import html

@@ -8,13 +8,12 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from apr_jax.comparison import table
-from apr_jax.comparison.scores import Scores
-from apr_jax.evaluation.classifier import LoadedClassifier
+from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.evaluation.suite import Task
-from apr_jax.report import html, panels, training
-from apr_jax.report.scores import SECTIONS, Runs, incomplete_ood
-from apr_jax.training.workdir import write_text
+from apr_jax.files import write_text
+from apr_jax.report import curves, html, panels, table
+from apr_jax.report.results import Scores
+from apr_jax.report.sections import SECTIONS, Runs, incomplete_ood
 
 REPORT = "report.html"
 
@@ -48,7 +47,7 @@ def write_report(
         _headline(table.make_rows([table.entry_of(scores, original)]), runs),
         *(section(runs) for section in SECTIONS),
         *(panels.draw(title, classifier, task, results) for title in panels.PANELS),
-        training.curves(workdir),
+        curves.curves(workdir),
         _about(runs),
       ],
     ),

@@ -1,14 +1,6 @@
-"""What a run writes down: `metrics.jsonl`, TensorBoard events, and lines or a progress bar for the
-reader.
+"""What a run shows and records: `metrics.jsonl`, TensorBoard events, and lines or a progress bar.
 
-`metrics.jsonl` has one line per logged window of training steps and one per evaluation:
-
-    {"kind": "train", "step", "epoch", "loss", "accuracy", "learning_rate", "images_per_second"}
-    {"kind": "eval", "step", "epoch", "clean_error"}
-
-`step` counts finished steps, `epoch` is a fraction, accuracies and errors are in percent. Runs on a
-stream also have "input_wait", the percentage of the window's time in which the devices had nothing
-to do for want of images. TensorBoard also shows images, which `metrics.jsonl` does not hold.
+TensorBoard also shows images, which `metrics.jsonl` does not hold.
 """
 
 import json
@@ -20,9 +12,7 @@ import types
 import numpy as np
 import tqdm
 
-from apr_jax.training.workdir import write_text
-
-METRICS = "metrics.jsonl"
+from apr_jax.run.metrics import METRICS, drop_after
 
 
 def _tensorboardx() -> types.ModuleType:
@@ -72,7 +62,7 @@ class Logs:
     self._total_steps, self._batch_size = total_steps, batch_size
     self._quiet = quiet or not primary
     if primary:
-      _drop_after(workdir / METRICS, step)
+      drop_after(workdir / METRICS, step)
       self._file = (workdir / METRICS).open("a", encoding="utf-8")
       self._tensorboard = _tensorboardx().SummaryWriter(str(workdir), purge_step=step + 1)
     if not self._quiet and sys.stderr.isatty():
@@ -160,37 +150,3 @@ class Logs:
     self._file.flush()
     for name, value in values.items():
       self._tensorboard.add_scalar(f"{kind}/{name}", value, step)
-
-
-def read_metrics(path: pathlib.Path) -> list[dict]:
-  """The lines of a `metrics.jsonl`, [] without the file. Half of a killed run's last line, or one
-  not of ours, is left out.
-  """
-  return [values for _, values in _lines(path)]
-
-
-def _drop_after(path: pathlib.Path, step: int) -> None:
-  if path.exists():
-    write_text(
-      path, "".join(line + "\n" for line, values in _lines(path) if values["step"] <= step)
-    )
-
-
-def _lines(path: pathlib.Path) -> list[tuple[str, dict]]:
-  """Each line that is whole, with its values."""
-  lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-  read = [(line, _values(line)) for line in lines]
-  return [(line, values) for line, values in read if values is not None]
-
-
-def _values(line: str) -> dict | None:
-  try:
-    values = json.loads(line)
-  except ValueError:
-    return None
-  ours = (
-    isinstance(values, dict)
-    and isinstance(values.get("kind"), str)
-    and all(isinstance(values.get(key), (int, float)) for key in ("step", "epoch"))
-  )
-  return values if ours else None

@@ -11,27 +11,17 @@ import threading
 import jax
 import numpy as np
 
-from apr_jax import experiment, parallel
+from apr_jax import experiment, optimizers, parallel, schedules
+from apr_jax.attacks.pgd import make_adversary
 from apr_jax.augment.samples import as_grid, training_views
 from apr_jax.data import resident
-from apr_jax.errors import UserError
-from apr_jax.training import checkpoint, optimizer, state as train_state, workdir as workdirs
-from apr_jax.training.adversary import make_adversary
+from apr_jax.errors import Stopped, UserError
+from apr_jax.run import checkpoint, configuration
+from apr_jax.run.state import create_state
 from apr_jax.training.logs import Logs
 from apr_jax.training.resident_steps import ResidentSteps
 from apr_jax.training.step import train_step
 from apr_jax.training.stream_steps import StreamSteps
-
-
-class Interrupted(Exception):
-  """The run was asked to stop (SIGTERM, SIGINT); its state is saved."""
-
-  def __init__(self, signal_number: int, step: int):
-    super().__init__(
-      f"stopped by {signal.Signals(signal_number).name} after step {step}; its state is saved: "
-      f"the same command continues it"
-    )
-    self.exit_code = 128 + signal_number
 
 
 def train(config, workdir: str, quiet: bool = False) -> None:
@@ -47,7 +37,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
 
   Raises:
     UserError: something the user gave cannot be used.
-    Interrupted: SIGTERM or SIGINT arrived.
+    Stopped: SIGTERM or SIGINT arrived.
   """
   if "://" in str(workdir):
     raise UserError(
@@ -69,13 +59,11 @@ def train(config, workdir: str, quiet: bool = False) -> None:
   # ---- Optimizer and step ----
   steps_per_epoch = resident.steps_per_epoch(train_data.num_examples, config.batch_size)
   total_steps = config.epochs * steps_per_epoch
-  schedule = optimizer.make_schedule(
+  schedule = schedules.make_schedule(
     config.schedule, config.optimizer.learning_rate, steps_per_epoch, total_steps
   )
-  update_rule = optimizer.make_optimizer(config.optimizer, schedule)
-  create = functools.partial(
-    train_state.create, config.seed, parts.model, parts.image_size, update_rule
-  )
+  update_rule = optimizers.make_optimizer(config.optimizer, schedule)
+  create = functools.partial(create_state, config.seed, parts.model, parts.image_size, update_rule)
   step = functools.partial(
     train_step,
     model=parts.model,
@@ -88,7 +76,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
   # a network that cannot take these images says so before anything is written
   jax.eval_shape(create)
   primary = jax.process_index() == 0  # of several processes, the one that writes and prints
-  workdirs.check_config(workdir, config)
+  configuration.check_config(workdir, config)
   done = checkpoint.latest_step(workdir) or 0
   parallel.check_agreed(
     lambda: done, "the step of the newest checkpoint", "give a --workdir that they share"
@@ -101,7 +89,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
     )
   if done == total_steps:
     if primary:  # an evaluation reads there where data lie, and what it is to score
-      workdirs.write_config(workdir, config)
+      configuration.write_config(workdir, config)
     if primary and not quiet:
       print(
         f"nothing left to do: {workdir} is trained for {done} of {total_steps} steps; "
@@ -121,7 +109,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
       f"{test_data.image_size} pixels); correct the data or set data.image_size"
     )
   if primary:
-    workdirs.write_config(workdir, config)
+    configuration.write_config(workdir, config)
 
   with checkpoint.Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
     # ---- State ----
@@ -213,7 +201,9 @@ def train(config, workdir: str, quiet: bool = False) -> None:
   if failure:
     raise failure
   if done < total_steps:
-    raise Interrupted(signals.received, done)
+    raise Stopped(
+      signals.received, f" after step {done}; its state is saved: the same command continues it"
+    )
 
 
 def _next_multiple(step: int, every: int) -> int:

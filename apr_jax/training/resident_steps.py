@@ -13,7 +13,7 @@ import numpy as np
 
 from apr_jax import parallel
 from apr_jax.data import ArrayData, resident
-from apr_jax.training.state import TrainState
+from apr_jax.run.state import TrainState
 from apr_jax.training.step import Sums
 
 STEPS_PER_DISPATCH = 32

@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from apr_jax.attacks.pgd import Adversary
 from apr_jax.augment.pipeline import Augment
 from apr_jax.losses import Loss
 from apr_jax.models import Classifier
 from apr_jax.parallel import AXIS
-from apr_jax.training.adversary import Adversary
-from apr_jax.training.state import TrainState
+from apr_jax.run.state import TrainState
 
 Sums = dict[str, jax.Array]
 

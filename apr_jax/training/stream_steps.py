@@ -12,7 +12,7 @@ import jax
 
 from apr_jax import parallel
 from apr_jax.data import ImageStream, resident
-from apr_jax.training.state import TrainState
+from apr_jax.run.state import TrainState
 from apr_jax.training.step import Sums
 
 AHEAD = 2  # batches on the devices, and steps under way; bounds the memory

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from apr_jax import corruptions, data
-from apr_jax.corruptions import make, whole_sets
+from apr_jax import corruptions, data, make_corruptions
+from apr_jax.corruptions import whole_sets
 from apr_jax.data.published_corruptions import PublishedCorruptions
 from apr_jax.errors import UserError
 
@@ -40,7 +40,7 @@ def test_sets_are_drawn_independently(digits):
 
 
 def test_make_writes_the_published_layout(digits, tmp_path):
-  make.make(digits, tmp_path, names=NAMES, quiet=True)
+  make_corruptions.make(digits, tmp_path, names=NAMES, quiet=True)
   assert sorted(path.name for path in tmp_path.iterdir()) == [
     "contrast.npy",
     "gaussian_noise.npy",
@@ -64,11 +64,11 @@ def test_make_keeps_whole_files_and_replaces_partial_ones(digits, tmp_path, monk
       raise KeyboardInterrupt
     return whole_sets.regenerate(images, name, severity, **options)
 
-  monkeypatch.setattr(make, "regenerate", interrupted)
+  monkeypatch.setattr(make_corruptions, "regenerate", interrupted)
   with pytest.raises(KeyboardInterrupt):
-    make.make(digits, tmp_path, names=NAMES, quiet=True)
+    make_corruptions.make(digits, tmp_path, names=NAMES, quiet=True)
   assert (tmp_path / "gaussian_noise.npy").exists() and not (tmp_path / "contrast.npy").exists()
-  make.make(digits, tmp_path, names=NAMES, quiet=True)
+  make_corruptions.make(digits, tmp_path, names=NAMES, quiet=True)
   assert [name for name, _ in made].count("gaussian_noise") == 5
   assert not list(tmp_path.glob("*.partial"))
   np.testing.assert_array_equal(
@@ -78,7 +78,7 @@ def test_make_keeps_whole_files_and_replaces_partial_ones(digits, tmp_path, monk
 
 
 def test_make_refuses_a_folder_of_something_else(digits, tmp_path):
-  make.make(digits, tmp_path, names=("contrast",), quiet=True)
+  make_corruptions.make(digits, tmp_path, names=("contrast",), quiet=True)
   contents = lambda: {path.name: path.read_bytes() for path in tmp_path.iterdir()}
   before = contents()
   smaller = dataclasses.replace(digits, images=np.ascontiguousarray(digits.images[:, ::2, ::2]))
@@ -86,8 +86,8 @@ def test_make_refuses_a_folder_of_something_else(digits, tmp_path):
     with pytest.raises(
       UserError, match="regenerated.json says that the folder was made from another data set"
     ):
-      make.make(other, tmp_path, names=("contrast",), quiet=True)
+      make_corruptions.make(other, tmp_path, names=("contrast",), quiet=True)
   assert contents() == before
   (tmp_path / "regenerated.json").unlink()
   with pytest.raises(UserError, match="holds .npy files and no regenerated.json"):
-    make.make(digits, tmp_path, names=("contrast",), quiet=True)
+    make_corruptions.make(digits, tmp_path, names=("contrast",), quiet=True)

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 import apr_jax
-from apr_jax import corruptions, data, metrics
-from apr_jax.corruptions import make
+from apr_jax import corruptions, data, make_corruptions, metrics
+from apr_jax.classifiers import of_run
 from apr_jax.errors import UserError
-from apr_jax.evaluation import classifier, runner
-from apr_jax.training import checkpoint
+from apr_jax.evaluation import runner
+from apr_jax.run import checkpoint
 
 OOD = {"auroc", "tnr95", "dtacc", "aupr_in", "aupr_out", "oscr"}
 LIMIT = 48
@@ -148,7 +148,7 @@ def test_evaluation_leaves_the_run_alone(run, results):
 def count_calls(monkeypatch, fail_at=math.inf):
   """The numbers of images of each call of the network; the call `fail_at` dies."""
   calls = []
-  original = classifier.LoadedClassifier.logits
+  original = of_run.LoadedClassifier.logits
 
   def logits(self, images):
     if len(calls) == fail_at:
@@ -156,7 +156,7 @@ def count_calls(monkeypatch, fail_at=math.inf):
     calls.append(len(images))
     return original(self, images)
 
-  monkeypatch.setattr(classifier.LoadedClassifier, "logits", logits)
+  monkeypatch.setattr(of_run.LoadedClassifier, "logits", logits)
   return calls
 
 
@@ -386,7 +386,7 @@ def test_what_the_last_suite_lacks_is_said_before_the_first_is_computed(run, tmp
 
 
 def test_sets_made_here_are_not_called_published(run, tmp_path):
-  make.make(
+  make_corruptions.make(
     data.load("digits", "test"), tmp_path / "made", names=corruptions.CORRUPTIONS, quiet=True
   )
   results = runner.evaluate(
@@ -423,7 +423,7 @@ def test_the_corruptions_of_another_data_set_are_refused(run, tmp_path):
 def test_outputs_that_are_not_finite_are_one_line(run, tmp_path):
   copy = tmp_path / "copy"
   shutil.copytree(run, copy)
-  loaded = classifier.LoadedClassifier(copy)
+  loaded = of_run.LoadedClassifier(copy)
   loaded._variables = jax.tree.map(lambda x: x * np.nan, loaded._variables)
   with pytest.raises(UserError, match="not finite: its training diverged"):
     loaded.logits(np.zeros((1, 32, 32, 3), np.uint8))

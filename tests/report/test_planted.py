@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from apr_jax import compare
-from apr_jax.comparison.scores import Scores
 from apr_jax.corruptions import CORRUPTIONS
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.evaluation import swap
 from apr_jax.evaluation.suite import Task
-from apr_jax.report import panels, scores as sections, training, write
+from apr_jax.report import curves, panels, sections, write
 from apr_jax.report.html import page
+from apr_jax.report.results import Scores
 from configs import cifar10_apr_p
 
 ROC = {"fpr": [0.0, 0.0, 1.0], "tpr": [0.0, 1.0, 1.0]}
@@ -222,7 +222,7 @@ def test_temperature_at_its_bound_and_withheld_scores():
 
 
 def test_damaged_metrics(tmp_path):
-  assert training.curves(tmp_path) == ""
+  assert curves.curves(tmp_path) == ""
   whole = [
     json.dumps({"kind": "train", "step": step, "epoch": step / 2, "loss": 1.0 / step})
     for step in (1, 2, 3)
@@ -230,7 +230,7 @@ def test_damaged_metrics(tmp_path):
   (tmp_path / "metrics.jsonl").write_text(
     "\n".join([*whole[:2], "[1]", '{"step": 1}', '"text"', whole[2][:20]])
   )
-  text = training.curves(tmp_path)
+  text = curves.curves(tmp_path)
   assert text.count("<img") == 1 and "training loss" in text
 
 

@@ -36,7 +36,7 @@ def test_lines_are_where_the_data_say():
 
 
 def test_lines_along_the_edges_lie_inside_the_frame():
-  from apr_jax.report.scores import _UNIT
+  from apr_jax.report.sections import _UNIT
 
   svg = plots.lines(
     {"perfect": ([0, 0, 1], [0, 1, 1])}, "x", "y", x_limits=_UNIT, y_limits=_UNIT, diagonal=True

@@ -17,8 +17,9 @@ from tensorboardX.proto import event_pb2
 
 import apr_jax
 from apr_jax import data
-from apr_jax.errors import UserError
-from apr_jax.training import checkpoint, loop, workdir as workdirs
+from apr_jax.errors import Stopped, UserError
+from apr_jax.run import checkpoint, configuration
+from apr_jax.training import loop
 from apr_jax.training.logs import Logs
 from apr_jax.training.resident_steps import ResidentSteps
 
@@ -37,7 +38,7 @@ def without_speed(entries):
 
 def parameters(workdir):
   """The newest checkpoint's whole content as NumPy arrays by name."""
-  config = workdirs.read_config(workdir)
+  config = configuration.read_config(workdir)
   parts = loop.experiment.build(config)
   schedule = loop.optimizer.make_schedule(config.schedule, config.optimizer.learning_rate, 4, 8)
   update_rule = loop.optimizer.make_optimizer(config.optimizer, schedule)
@@ -153,7 +154,7 @@ def test_the_workdir_holds_what_the_run_needs(uninterrupted):
   names = {re.sub(r"tfevents\..*", "tfevents", entry.name) for entry in uninterrupted.iterdir()}
   assert names == {"config.json", "checkpoints", "metrics.jsonl", "events.out.tfevents"}
   assert sorted(entry.name for entry in (uninterrupted / "checkpoints").iterdir()) == ["4", "8"]
-  config = workdirs.read_config(uninterrupted)
+  config = configuration.read_config(uninterrupted)
   assert (config.model.num_classes, config.model.image_size) == (10, (32, 32))  # resolved
 
 
@@ -204,7 +205,7 @@ def test_more_epochs_continue_the_run(digits, uninterrupted, tmp_path, capsys):
   assert_same_parameters(uninterrupted, tmp_path / "three")
   steps = [entry["step"] for entry in lines(uninterrupted)]
   assert steps == [entry["step"] for entry in lines(tmp_path / "three")] and steps[-1] == 12
-  assert workdirs.read_config(uninterrupted).epochs == 3
+  assert configuration.read_config(uninterrupted).epochs == 3
 
 
 def test_another_configuration_is_refused_before_anything_changes(digits, uninterrupted):
@@ -222,7 +223,7 @@ def test_a_signal_saves_and_the_same_command_continues(
   handler = signal.getsignal(number)
   config = lambda: digits(log_every_steps=1, checkpoint__every_steps=100)
   signal_in(owner, method, number)
-  with pytest.raises(loop.Interrupted) as stop:
+  with pytest.raises(Stopped) as stop:
     loop.train(config(), tmp_path / "run", quiet=True)
   assert stop.value.exit_code == code
   assert str(stop.value) == (
@@ -242,7 +243,7 @@ def test_an_adversarial_run_continues_bitwise(digits, tmp_path, signal_in):
   config = lambda: digits(adversary__steps=1, log_every_steps=1)
   loop.train(config(), tmp_path / "whole", quiet=True)
   signal_in(ResidentSteps, "run", signal.SIGTERM)
-  with pytest.raises(loop.Interrupted):
+  with pytest.raises(Stopped):
     loop.train(config(), tmp_path / "run", quiet=True)
   loop.train(config(), tmp_path / "run", quiet=True)
   assert_same_parameters(tmp_path / "run", tmp_path / "whole")

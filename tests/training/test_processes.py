@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from apr_jax.evaluation.classifier import LoadedClassifier
+from apr_jax.classifiers.of_run import LoadedClassifier
 
 ROOT = pathlib.Path(__file__).parents[2]
 COMMAND = [

@@ -12,7 +12,7 @@ from flax import linen as nn
 from apr_jax import models, parallel
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
-from apr_jax.training import state as train_state
+from apr_jax.run.state import create_state
 from apr_jax.training.resident_steps import ResidentSteps
 
 EXAMPLES, BATCH = 26, 8  # three steps per epoch, two examples left over
@@ -34,9 +34,7 @@ class Constant(nn.Module):
 
 
 def new_state():
-  return train_state.create(
-    0, models.Classifier(Constant(), (0.0,), (1.0,)), (2, 2), optax.sgd(0.1)
-  )
+  return create_state(0, models.Classifier(Constant(), (0.0,), (1.0,)), (2, 2), optax.sgd(0.1))
 
 
 def recording_step(state, images, labels, key, shard):

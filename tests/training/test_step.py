@@ -10,10 +10,11 @@ import pytest
 from flax import linen as nn
 
 from apr_jax import data, losses, models, parallel
+from apr_jax.attacks.pgd import pgd
 from apr_jax.augment.pipeline import make_augment
 from apr_jax.models.contrastive import Contrastive
-from apr_jax.training import state as train_state, step as step_module
-from apr_jax.training.adversary import pgd
+from apr_jax.run.state import create_state
+from apr_jax.training import step as step_module
 from configs import base
 
 RANDOM = np.random.default_rng(0)
@@ -48,7 +49,7 @@ def augmentation(num_classes=5, **changes):
 
 def linear_state(optimizer):
   model = models.Classifier(Linear(), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-  return model, train_state.create(0, model, (8, 8), optimizer)
+  return model, create_state(0, model, (8, 8), optimizer)
 
 
 def numpy_step(weight, bias, images, labels):
@@ -123,7 +124,7 @@ def test_devices_do_not_matter_with_synchronised_batch_norm(tiny_network, on_dev
   augment = augmentation(flip=True, crop_padding=1)
   results = {}
   for devices in (1, 2, 4):
-    state = train_state.create(0, model, (8, 8), optimizer)
+    state = create_state(0, model, (8, 8), optimizer)
     step = on_devices(
       devices, model=model, augment=augment, loss=losses.apr_loss, optimizer=optimizer
     )
@@ -131,7 +132,7 @@ def test_devices_do_not_matter_with_synchronised_batch_norm(tiny_network, on_dev
       state, sums = step(state, images, labels, jax.random.key(number))
     results[devices] = state.variables, sums
     assert sums["examples"] == 16
-  start = train_state.create(0, model, (8, 8), optimizer).variables
+  start = create_state(0, model, (8, 8), optimizer).variables
   moved = jax.tree.map(lambda a, b: np.abs(a - b).max() > 1e-3, results[1][0], start)
   assert all(jax.tree.leaves(moved))
   for devices in (2, 4):
@@ -147,7 +148,7 @@ def test_running_statistics_are_averaged_over_devices(tiny_network, on_devices):
   images[6:] = 255  # of four devices the last one sees white only
   optimizer = optax.sgd(0.1)
   model = models.Classifier(tiny_network(5), (0.0,) * 3, (1.0,) * 3)
-  state = train_state.create(0, model, (8, 8), optimizer)
+  state = create_state(0, model, (8, 8), optimizer)
   step = on_devices(
     4, model=model, augment=augmentation(), loss=losses.apr_loss, optimizer=optimizer
   )
@@ -163,7 +164,7 @@ def test_a_plain_image_set_is_learnt_and_an_attack_on_it_raises_the_loss(tiny_ne
   images[labels == 1, :4] += 100  # brighter above
   optimizer = optax.sgd(0.05, 0.9)
   model = models.Classifier(tiny_network(2), (0.5,) * 3, (0.25,) * 3)
-  state = train_state.create(0, model, (8, 8), optimizer)
+  state = create_state(0, model, (8, 8), optimizer)
   augment = augmentation(2, **{"apr_p.prob": 0.5})
   step = on_devices(2, model=model, augment=augment, loss=losses.apr_loss, optimizer=optimizer)
   history = []
@@ -186,7 +187,7 @@ def test_the_update_is_that_of_the_attacked_views(tiny_network, on_devices):
   # The step's own pieces by hand, on one device: the attack's passes leave no trace but the views.
   optimizer = optax.sgd(0.1)
   model = models.Classifier(tiny_network(5), (0.5,) * 3, (0.25,) * 3)
-  state = train_state.create(0, model, (8, 8), optimizer)
+  state = create_state(0, model, (8, 8), optimizer)
   key = jax.random.key(4)
   parts = {"model": model, "loss": losses.apr_loss, "optimizer": optimizer}
   after, sums = on_devices(1, augment=two_views, adversary=ATTACK, **parts)(
@@ -218,7 +219,7 @@ def test_devices_do_not_matter_to_the_attack_with_synchronised_batch_norm(tiny_n
   model = models.Classifier(tiny_network(5, axis_name=parallel.AXIS), (0.5,) * 3, (0.25,) * 3)
   results = []
   for devices, unroll in ((1, True), (2, False), (4, True)):
-    state = train_state.create(0, model, (8, 8), optimizer)
+    state = create_state(0, model, (8, 8), optimizer)
     step = on_devices(
       devices,
       model=model,
@@ -265,7 +266,7 @@ def losses_with(rival, on_devices, network, images, labels, steps):
   """The losses of training on these images of two classes."""
   optimizer = optax.sgd(0.05, 0.9)
   model = models.Classifier(network, (0.5,) * 3, (0.25,) * 3)
-  state = train_state.create(0, model, images.shape[1:3], optimizer)
+  state = create_state(0, model, images.shape[1:3], optimizer)
   step = on_devices(
     1,
     model=model,
@@ -312,7 +313,7 @@ def test_real_images_are_learnt_by_contrast(tiny_network, on_devices, real_image
   labels = np.repeat(np.arange(2, dtype=np.int32), 8)
   optimizer = optax.sgd(0.03, 0.9)
   model = models.Classifier(Contrastive(tiny_network(0), 2, dimensions=8), (0.5,) * 3, (0.25,) * 3)
-  state = train_state.create(0, model, (16, 16), optimizer)
+  state = create_state(0, model, (16, 16), optimizer)
   augment = augmentation(2, **{"simclr.views": 2, "simclr.min_area": 0.5})
   loss = functools.partial(losses.supclr_loss, temperature=0.5, axis_name=parallel.AXIS)
   step = on_devices(1, model=model, augment=augment, loss=loss, optimizer=optimizer)
@@ -338,7 +339,7 @@ def test_the_projection_is_not_taken_for_a_class(on_devices):
 
   model = models.Classifier(Projected(), (0.0,) * 3, (1.0,) * 3)
   optimizer = optax.sgd(0.0)
-  state = train_state.create(0, model, (8, 8), optimizer)
+  state = create_state(0, model, (8, 8), optimizer)
   step = on_devices(
     1,
     model=model,
@@ -358,7 +359,7 @@ def test_views_are_compared_across_devices(tiny_network, on_devices):
   loss = functools.partial(losses.supclr_loss, axis_name=parallel.AXIS)
   results = {}
   for devices in (1, 4):
-    state = train_state.create(0, model, (8, 8), optimizer)
+    state = create_state(0, model, (8, 8), optimizer)
     step = on_devices(devices, model=model, augment=two_views, loss=loss, optimizer=optimizer)
     for number in range(2):
       state, sums = step(state, IMAGES, LABELS, jax.random.key(number))
@@ -420,7 +421,7 @@ def test_dropout_keys_differ_between_devices_and_from_the_augmentations(on_devic
 
   model = models.Classifier(Draws(), (0.0,) * 3, (1.0,) * 3)
   optimizer = optax.sgd(0.0)
-  state = train_state.create(0, model, (8, 8), optimizer)
+  state = create_state(0, model, (8, 8), optimizer)
   step = on_devices(
     2, model=model, augment=augmentation(2), loss=losses.apr_loss, optimizer=optimizer
   )

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from apr_jax.errors import UserError
-from apr_jax.training import checkpoint, loop
+from apr_jax.errors import Stopped, UserError
+from apr_jax.run import checkpoint
+from apr_jax.training import loop
 from apr_jax.training.stream_steps import StreamSteps
 from tests.training.test_loop import TRAIN_KEYS, assert_same_parameters, lines
 
@@ -86,7 +87,7 @@ def test_a_stopped_run_continues_with_the_same_batches(
 ):
   overrides = {"log_every_steps": 1, "checkpoint__every_steps": every}
   signal_in(StreamSteps, "run", signal.SIGTERM)
-  with pytest.raises(loop.Interrupted, match="after step 3"):
+  with pytest.raises(Stopped, match="after step 3"):
     loop.train(config(**overrides), tmp_path / "run", quiet=True)
   loop.train(config(**overrides), tmp_path / "run", quiet=True)
   assert_same_parameters(tmp_path / "run", uninterrupted)

@@ -1,0 +1,1 @@
+"""Attacks: plain functions that change images so that a network errs, in training and in evaluation."""

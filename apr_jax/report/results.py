@@ -1,0 +1,197 @@
+"""The headline scores of one evaluated run, and the published numbers they are measured against."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from apr_jax.errors import UserError, one_line
+from apr_jax.evaluation.ood import scored_sets
+from apr_jax.evaluation.runner import RESULTS
+from apr_jax.published import OOD_SETS, Figure, data_set, other_recipe, published, test_images
+from apr_jax.run.configuration import CHANGE_NOTHING, with_its_path
+from apr_jax.settings import flatten
+
+# {name of the score, as in `apr_jax.published`: (title, where it stands in results.json)}; all in
+# percent.
+METRICS: Mapping[str, tuple[str, Callable[[dict], float]]] = {
+  "clean_error": ("clean error %", lambda results: results["clean"]["error"]),
+  "mean_error": ("mean corruption error %", lambda results: results["corruptions"]["mean_error"]),
+  "mce": ("mCE %", lambda results: results["corruptions"]["mce"]),
+  "ece": ("clean ECE %", lambda results: 100 * results["calibration"]["clean"]["ece"]),
+  "ood_auroc": ("OOD AUROC %", lambda results: results["ood"]["mean_auroc"]),
+}
+
+# Keys of a configuration that change no score, or that a table shows apart.
+_APART = (*CHANGE_NOTHING, "seed", "model.name", "evaluation.")
+# from the data set, when the training starts
+_FILLED_IN = ("model.num_classes", "model.image_size")
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+  """What an evaluation wrote.
+
+  Attributes:
+    folder: of the run.
+    results: results.json, whose "meta" says what was evaluated, when and with what.
+  """
+
+  folder: pathlib.Path
+  results: dict[str, Any]
+
+  @property
+  def config(self) -> dict[str, Any]:
+    """The run's resolved configuration."""
+    return self.results["meta"]["config"]
+
+  @property
+  def title(self) -> str:
+    """The name of the experiment; of runs of earlier versions, which have none, that of their
+    folder.
+    """
+    return self.config.get("name", "") or self.folder.name
+
+  @property
+  def corruption_source(self) -> str | None:
+    """ "published", "tfds" or "regenerated"; None if corruptions were not scored."""
+    return self.results.get("corruptions", {}).get("source")
+
+  @property
+  def ood_sets(self) -> tuple[str, ...]:
+    """Names of the out-of-distribution sets that were scored."""
+    return tuple(scored_sets(self.results.get("ood", {})))
+
+  @property
+  def limit(self) -> str | None:
+    """ "the first 100 of each set", or "1,000 test images" where the data set has more, or None."""
+    examples = self.results["meta"]["examples"]
+    if examples != "all":
+      return examples
+    whole = test_images(self.config["data"]["name"])
+    scored = {
+      self.results.get(suite, {}).get("examples", whole) for suite in ("clean", "corruptions")
+    } - {whole}
+    return f"{max(scored):,} test images" if whole and scored else None
+
+  def value(self, metric: str) -> float | None:
+    """A score of `METRICS` in percent; None if it was not evaluated, or is not defined on this data
+    set.
+    """
+    try:
+      return METRICS[metric][1](self.results)
+    except KeyError:
+      return None
+
+  def published(self, metric: str) -> Figure | None:
+    """The published number of the same score: of the same data set, and for OOD on the same
+    sets.
+    """
+    name, network = self.config.get("name", ""), self.config["model"]["name"]
+    if self.config["data"]["name"] != data_set(name):
+      return None
+    if metric != "ood_auroc":
+      return published(name, network, metric)
+    sets = [_plain_set(path) for path in self.ood_sets]
+    if set(sets) == set(OOD_SETS):
+      return published(name, network, metric)
+    figures = [published(name, network, f"{metric}/{each}") for each in sets]
+    if not figures or None in figures:
+      return None
+    return Figure(sum(figure.value for figure in figures) / len(figures), figures[0].source)
+
+  def images(self, metric: str) -> tuple:
+    """Of which images the score is; scores of different ones have no mean."""
+    if metric in ("mean_error", "mce"):
+      return self.limit, self.corruption_source
+    return self.limit, tuple(sorted(self.ood_sets)) if metric == "ood_auroc" else ()
+
+  def not_comparable(self, metric: str) -> str | None:
+    """Why the score must not be held against the published number, or None."""
+    if self.limit:
+      return self.limit
+    if metric in ("mean_error", "mce") and self.corruption_source == "regenerated":
+      return "regenerated corruptions"
+    return other_recipe(self.config.get("name", "")) if self.published(metric) else None
+
+
+def read_scores(folder: str | pathlib.Path) -> Scores:
+  """The results of a run's evaluation.
+
+  Args:
+    folder: of the run, or the folder that the evaluation wrote into.
+
+  Raises:
+    UserError: there are no results, or they cannot be read.
+  """
+  folder = pathlib.Path(folder)
+  paths = [path for path in (folder / "eval" / RESULTS, folder / RESULTS) if path.is_file()]
+  if not paths:
+    raise UserError(
+      f"{folder} holds no results: there is no {folder / 'eval' / RESULTS}; run evaluate.py "
+      f"--workdir {folder} first"
+    )
+  try:
+    results = json.loads(paths[0].read_text(encoding="utf-8"))
+    scores = Scores(folder, results)
+    _ = (
+      scores.config["model"]["name"],
+      scores.config["data"]["name"],
+      scores.config["seed"],
+      results["meta"]["step"],
+      scores.limit,
+    )
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    raise UserError(
+      f"{paths[0]} cannot be read as the results of an evaluation: {one_line(repr(error))}; "
+      f"run evaluate.py --workdir {folder} again"
+    ) from error
+  return scores
+
+
+def deviations(
+  config: Mapping[str, Any], original: Mapping[str, Any], apart: tuple[str, ...] = _APART
+) -> str:
+  """What a configuration changes in another, "epochs=1, data.limit=256"; "" for nothing.
+
+  Args:
+    config: nested; resolved or not.
+    original: nested, such as that of the configuration file.
+    apart: beginnings of the keys that are passed over.
+  """
+  changed, base = _flat(config), _flat(original)
+  filled_in = {key for key in _FILLED_IN if not any(_as_tuple(base.get(key, 0)))}
+  apart = with_its_path(apart, changed["data.name"])
+  return ", ".join(
+    f"{key}={value}"
+    for key, value in changed.items()
+    if key in base and value != base[key] and key not in filled_in and not key.startswith(apart)
+  )
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Dotted keys; lists as tuples, which is what they were before JSON."""
+  return {
+    key: tuple(value) if isinstance(value, list) else value
+    for key, value in flatten(dict(config)).items()
+  }
+
+
+def _as_tuple(value: Any) -> tuple:
+  return value if isinstance(value, tuple) else (value,)
+
+
+def _plain_set(name: str) -> str:
+  """The name in `OOD_SETS` of a set given by name, as TFDS calls it, or as
+  "images:PATH/LSUN_fix.npz".
+  """
+  plain = (
+    name.rpartition(":")[2]
+    .rstrip("/")
+    .rpartition("/")[2]
+    .lower()
+    .removesuffix(".npz")
+    .removesuffix(".npy")
+  )
+  return "svhn" if plain == "svhn_cropped" else plain

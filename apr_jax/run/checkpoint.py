@@ -1,0 +1,126 @@
+"""Checkpoints of a run, in `WORKDIR/checkpoints`, written by Orbax in the background.
+
+A checkpoint has two parts: "model" (params, batch_stats), which is all that evaluation needs, and
+"training" (step, key_data, opt_state), which a run needs to continue. Orbax writes under a
+temporary name and renames when all is on disk, so a killed run leaves whole checkpoints only.
+"""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from apr_jax import parallel
+from apr_jax.errors import UserError, one_line
+from apr_jax.run.state import TrainState
+
+FOLDER = "checkpoints"
+
+
+class Checkpoints:
+  """The checkpoints of one workdir; a context manager that waits for pending writes at its end.
+
+  Args:
+    workdir: folder of the run.
+    keep: how many of the newest to keep.
+  """
+
+  def __init__(self, workdir: str | pathlib.Path, keep: int = 1):
+    # Orbax wants an absolute path, and fails in a background thread if it does not get one.
+    self._folder = pathlib.Path(workdir).absolute() / FOLDER
+    options = ocp.CheckpointManagerOptions(
+      max_to_keep=keep, create=False, enable_async_checkpointing=True
+    )
+    self._folder.mkdir(parents=True, exist_ok=True)
+    self._manager = ocp.CheckpointManager(self._folder, options=options)
+
+  def __enter__(self) -> "Checkpoints":
+    return self
+
+  def __exit__(self, *_) -> None:
+    self._manager.close()
+
+  def latest_step(self) -> int | None:
+    """The step of the newest whole checkpoint, or None."""
+    return self._manager.latest_step()
+
+  def save(self, step: int, state: TrainState) -> None:
+    """Writes the state in the background; returns when it is safe to donate it."""
+    items = {
+      name: ocp.args.StandardSave(tree) for name, tree in parallel.as_global(_items(state)).items()
+    }
+    self._manager.save(step, args=ocp.args.Composite(**items))
+
+  def save_variables(self, step: int, variables: dict[str, Any]) -> None:
+    """Writes a checkpoint that has the part "model" alone, of replicated params and batch_stats, in
+    the background.
+
+    It can be evaluated; a run cannot continue from it.
+    """
+    self._manager.save(
+      step, args=ocp.args.Composite(model=ocp.args.StandardSave(parallel.as_global(variables)))
+    )
+
+  def restore(self, create: Callable[[], TrainState]) -> TrainState:
+    """The newest checkpoint, replicated on all devices.
+
+    Args:
+      create: makes a state of the same structure; it is traced, not run.
+
+    Raises:
+      UserError: the checkpoint cannot be read.
+    """
+    items = self._restore(jax.eval_shape(lambda: _items(create())))
+    return TrainState(**items["model"], **items["training"])
+
+  def restore_variables(self, create: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The newest checkpoint's params and batch_stats, replicated on all devices.
+
+    Args:
+      create: makes variables of the same structure; it is traced, not run.
+
+    Raises:
+      UserError: the checkpoint cannot be read.
+    """
+    return self._restore({"model": jax.eval_shape(create)})["model"]
+
+  def _restore(self, abstract: dict[str, Any]) -> dict[str, Any]:
+    step = self.latest_step()
+    items = {
+      name: ocp.args.StandardRestore(tree)
+      for name, tree in parallel.as_replicated(abstract).items()
+    }
+    try:
+      return dict(self._manager.restore(step, args=ocp.args.Composite(**items)))
+    except (ValueError, KeyError, OSError) as error:
+      raise UserError(
+        f"the checkpoint {self._folder / str(step)} cannot be read: {one_line(error)}; "
+        f"delete that folder to use the one before it, if any"
+      ) from error
+
+
+def exists(workdir: str | pathlib.Path) -> bool:
+  """Whether the workdir holds a whole checkpoint."""
+  return latest_step(workdir) is not None
+
+
+def latest_step(workdir: str | pathlib.Path) -> int | None:
+  """The step of the newest whole checkpoint of a workdir, or None; reads names alone and writes
+  nothing.
+  """
+  folder = pathlib.Path(workdir) / FOLDER
+  steps = (
+    [int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()]
+    if folder.is_dir()
+    else []
+  )
+  return max(steps, default=None)
+
+
+def _items(state: TrainState) -> dict[str, Any]:
+  return {
+    "model": state.variables,
+    "training": {"step": state.step, "key_data": state.key_data, "opt_state": state.opt_state},
+  }

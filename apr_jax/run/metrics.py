@@ -1,0 +1,51 @@
+"""`metrics.jsonl`, the record of a run: one line per logged window of training steps, one per evaluation.
+
+    {"kind": "train", "step", "epoch", "loss", "accuracy", "learning_rate", "images_per_second"}
+    {"kind": "eval", "step", "epoch", "clean_error"}
+
+`step` counts finished steps, `epoch` is a fraction, accuracies and errors are in percent. Runs on a
+stream also have "input_wait", the percentage of the window's time in which the devices had nothing
+to do for want of images.
+"""
+
+import json
+import pathlib
+
+from apr_jax.files import write_text
+
+METRICS = "metrics.jsonl"
+
+
+def read_metrics(path: pathlib.Path) -> list[dict]:
+  """The lines of a `metrics.jsonl`, [] without the file. Half of a killed run's last line, or one
+  not of ours, is left out.
+  """
+  return [values for _, values in _lines(path)]
+
+
+def drop_after(path: pathlib.Path, step: int) -> None:
+  """Drops the lines of later steps, which a run that continues from this one repeats."""
+  if path.exists():
+    write_text(
+      path, "".join(line + "\n" for line, values in _lines(path) if values["step"] <= step)
+    )
+
+
+def _lines(path: pathlib.Path) -> list[tuple[str, dict]]:
+  """Each line that is whole, with its values."""
+  lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+  read = [(line, _values(line)) for line in lines]
+  return [(line, values) for line, values in read if values is not None]
+
+
+def _values(line: str) -> dict | None:
+  try:
+    values = json.loads(line)
+  except ValueError:
+    return None
+  ours = (
+    isinstance(values, dict)
+    and isinstance(values.get("kind"), str)
+    and all(isinstance(values.get(key), (int, float)) for key in ("step", "epoch"))
+  )
+  return values if ours else None

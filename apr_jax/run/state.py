@@ -1,0 +1,53 @@
+"""Everything a run needs to continue: the state that steps transform and checkpoints hold."""
+
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from apr_jax.models import Classifier
+
+
+@flax.struct.dataclass
+class TrainState:
+  """Attributes:
+  step: int32 `[]`, steps done.
+  key_data: uint32 `[2]`, the run's key as `jax.random.key_data` gives it: with several processes,
+    a typed key would make each step wait until the one that returns it has ended.
+  params: float32 tree.
+  batch_stats: float32 tree, running statistics of batch normalisation.
+  opt_state: the optimizer's.
+  """
+
+  step: jax.Array
+  key_data: jax.Array
+  params: Any
+  batch_stats: Any
+  opt_state: optax.OptState
+
+  @property
+  def key(self) -> jax.Array:
+    """PRNG key of the run; a step uses `fold_in(key, step)`."""
+    return jax.random.wrap_key_data(self.key_data)
+
+  @property
+  def variables(self) -> dict[str, Any]:
+    """What the model's `apply` takes."""
+    return {"params": self.params, "batch_stats": self.batch_stats}
+
+
+def create_state(
+  seed: int, model: Classifier, image_size: tuple[int, int], optimizer: optax.GradientTransformation
+) -> TrainState:
+  """The state before the first step, a function of the seed alone."""
+  init_key, run_key = jax.random.split(jax.random.key(seed))
+  variables = model.init(init_key, jnp.zeros((1, *image_size, 3)), train=False)
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    key_data=jax.random.key_data(run_key),
+    params=variables["params"],
+    batch_stats=variables.get("batch_stats", {}),
+    opt_state=optimizer.init(variables["params"]),
+  )

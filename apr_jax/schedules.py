@@ -1,0 +1,60 @@
+"""Learning-rate schedules, by name.
+
+To add one: write a function and add a line to `SCHEDULES`.
+"""
+
+import jax.numpy as jnp
+import optax
+
+from apr_jax.errors import UserError, lookup
+
+
+def step_decay(peak: float, settings, steps_per_epoch: int, total_steps: int) -> optax.Schedule:
+  """Multiplies the rate by `factor` at each of `boundaries_epochs`."""
+  del total_steps
+  return optax.piecewise_constant_schedule(
+    peak, {round(epoch * steps_per_epoch): settings.factor for epoch in settings.boundaries_epochs}
+  )
+
+
+def cosine(peak: float, settings, steps_per_epoch: int, total_steps: int) -> optax.Schedule:
+  """Half a cosine from the peak, after the warm-up, to zero at the last step."""
+  warmup = round(settings.warmup_epochs * steps_per_epoch)
+  decay = optax.cosine_decay_schedule(peak, max(total_steps - warmup, 1))
+  # Before its start the cosine would fall again, and slow the warm-up.
+  return lambda step: decay(jnp.maximum(step - warmup, 0))
+
+
+def constant(peak: float, settings, steps_per_epoch: int, total_steps: int) -> optax.Schedule:
+  """The peak throughout."""
+  del settings, steps_per_epoch, total_steps
+  return optax.constant_schedule(peak)
+
+
+SCHEDULES = {"step": step_decay, "cosine": cosine, "constant": constant}
+
+
+def make_schedule(
+  settings, learning_rate: float, steps_per_epoch: int, total_steps: int
+) -> optax.Schedule:
+  """The learning rate as a function of the step.
+
+  Args:
+    settings: `config.schedule`. During its `warmup_epochs` the rate rises linearly from zero to the
+    schedule's.
+    learning_rate: the peak.
+    steps_per_epoch, total_steps: of the run.
+
+  Raises:
+    UserError: unknown name, or a negative warm-up.
+  """
+  if settings.warmup_epochs < 0:
+    raise UserError(f"schedule.warmup_epochs must not be negative, got {settings.warmup_epochs}")
+  schedule = lookup(SCHEDULES, settings.name, "schedule.name")(
+    learning_rate, settings, steps_per_epoch, total_steps
+  )
+  warmup = round(settings.warmup_epochs * steps_per_epoch)
+  if not warmup:
+    return schedule
+  ramp = optax.linear_schedule(0.0, 1.0, warmup)
+  return lambda step: ramp(step) * schedule(step)

@@ -1,0 +1,73 @@
+"""Trains and evaluates one run of a sweep; started by `apr_jax.sweep`, in a process of its own:
+
+    python -m apr_jax.sweep.one_run --config FILE --set KEY=VALUE ... --workdir DIR --suites
+    clean,ood
+
+That is `train.py`, then `evaluate.py`. Standard input is a pipe that the sweep holds open: at its
+end the sweep has died, and this process saves its state and stops too.
+"""
+
+import os
+import pathlib
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+import ml_collections
+from absl import flags
+
+from apr_jax import cli, config_files
+from apr_jax.evaluation import runner
+from apr_jax.files import write_json
+from apr_jax.run import checkpoint
+from apr_jax.sweep import plan
+from apr_jax.training import loop
+
+FLAGS = flags.FlagValues()
+_CONFIG = flags.DEFINE_string("config", None, "The configuration file.", flag_values=FLAGS)
+_SET = flags.DEFINE_multi_string("set", [], "KEY=VALUE.", flag_values=FLAGS)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=FLAGS)
+_SUITES = flags.DEFINE_list("suites", None, "As for evaluate.py.", flag_values=FLAGS)
+flags.mark_flags_as_required(["config", "workdir", "suites"], flag_values=FLAGS)
+
+
+def complete(config: ml_collections.ConfigDict, workdir: str, suites: Sequence[str]) -> None:
+  """Trains what is not trained, evaluates what is not evaluated, and marks the run as done.
+
+  Args:
+    config: of the run; where data lie and what is evaluated may differ from when it was trained.
+    workdir: folder of the run.
+    suites: names of `runner.SUITES`.
+
+  Raises:
+    UserError: something the user gave cannot be used.
+    Interrupted: SIGTERM or SIGINT arrived in training.
+  """
+  loop.train(config, workdir)
+  results = runner.evaluate(
+    workdir,
+    suites=tuple(suites),
+    ood_sets=config.evaluation.ood_sets,
+    batch_size=config.evaluation.batch_size,
+  )
+  print("\n".join(runner.summary_lines(results)), flush=True)
+  write_json(
+    pathlib.Path(workdir) / plan.DONE,
+    {"config": plan.json_config(config), "step": checkpoint.latest_step(workdir)},
+  )
+
+
+def _main() -> None:
+  threading.Thread(target=_stop_with_the_sweep, daemon=True).start()
+  complete(config_files.load_config(_CONFIG.value, _SET.value), _WORKDIR.value, _SUITES.value)
+
+
+def _stop_with_the_sweep() -> None:
+  while os.read(sys.stdin.fileno(), 1):
+    pass
+  os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+  cli.run(_main, FLAGS)

@@ -1,0 +1,138 @@
+"""A trained run as a function of images."""
+
+import copy
+import functools
+import pathlib
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import apr_jax
+from apr_jax import data, experiment
+from apr_jax.classifiers.grad_cam import enlarge, grad_cam
+from apr_jax.classifiers.of_run import LoadedClassifier
+from apr_jax.errors import UserError
+from apr_jax.run import checkpoint, configuration
+
+
+@pytest.fixture(scope="module")
+def loaded(run):
+  return apr_jax.load_classifier(run)
+
+
+IMAGES = data.load("digits", "test").images[:20]
+
+
+def test_logits_are_those_of_the_checkpoint(run, loaded):
+  parts = experiment.build(configuration.read_config(run))
+  with checkpoint.Checkpoints(run) as checkpoints:
+    variables = checkpoints.restore_variables(
+      lambda: parts.model.init(jax.random.key(5), jnp.zeros((1, 32, 32, 3)))
+    )
+  variables = jax.device_get(variables)
+  expected = parts.model.apply(variables, jnp.asarray(IMAGES, jnp.float32) / 255, train=False)
+  logits = loaded.logits(IMAGES)
+  assert logits.dtype == np.float32 and logits.shape == (20, 10)
+  np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+  assert (loaded.num_classes, loaded.image_size, loaded.step) == (10, (32, 32), 50)
+
+
+def test_weights_are_named_by_their_values(run, loaded):
+  assert (
+    len(loaded.weights) == 16
+    and loaded.weights == LoadedClassifier(run, devices=jax.devices()[:1]).weights
+  )
+  variables = loaded.variables
+  (kernel,) = (path for path, values in jax.tree.leaves_with_path(variables) if values.ndim == 2)
+  first = jax.tree.leaves(variables["batch_stats"])[0]
+  for change in (
+    lambda path, values: np.nextafter(values, 9) if path == kernel else values,
+    lambda path, values: values.T.copy().reshape(values.shape) if path == kernel else values,
+    lambda path, values: (
+      values + 1 if path[0].key == "batch_stats" and values.shape == first.shape else values
+    ),
+    lambda path, values: values.astype(np.float16),
+  ):
+    other = copy.copy(loaded)
+    del other.__dict__["weights"]
+    other._variables = jax.device_put(jax.tree.map_with_path(change, variables))
+    assert other.weights != loaded.weights
+
+
+def test_probabilities_are_the_softmax_of_the_logits(loaded):
+  logits = loaded.logits(IMAGES).astype(np.float64)
+  probabilities = loaded.predict_proba(IMAGES)
+  assert probabilities.dtype == np.float32
+  np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-6)
+  expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+  np.testing.assert_allclose(probabilities, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("devices, batch_size", [(1, 3), (2, 20), (4, 6)])
+def test_devices_and_batch_size_change_nothing(run, loaded, devices, batch_size):
+  other = LoadedClassifier(run, devices=jax.devices()[:devices], batch_size=batch_size)
+  np.testing.assert_array_equal(other.logits(IMAGES), loaded.logits(IMAGES))
+
+
+@pytest.mark.parametrize(
+  "images",
+  [
+    IMAGES / 255,
+    IMAGES.astype(np.int64),
+    IMAGES[:, :16, :16],
+    IMAGES[:, :, :31],
+    IMAGES[0],
+    IMAGES[..., :1],
+    IMAGES[:0],
+  ],
+)
+def test_other_images_are_refused(loaded, images):
+  with pytest.raises(UserError) as error:
+    loaded.logits(images)
+  assert "images must be" in str(error.value) and str(list(images.shape)) in str(error.value)
+
+
+def test_a_path_works_as_a_string_does(run, loaded):
+  np.testing.assert_array_equal(
+    apr_jax.load_classifier(pathlib.Path(run)).logits(IMAGES[:2]),
+    apr_jax.load_classifier(str(run)).logits(IMAGES[:2]),
+  )
+
+
+def test_a_workdir_without_run_or_checkpoint_is_refused(run, tmp_path):
+  with pytest.raises(UserError, match="holds no run"):
+    apr_jax.load_classifier(tmp_path)
+  shutil.copy(run / "config.json", tmp_path / "config.json")
+  with pytest.raises(UserError, match="holds no checkpoint yet"):
+    apr_jax.load_classifier(tmp_path)
+  assert [entry.name for entry in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_grad_cam_is_that_of_the_network_at_the_size_of_the_images(run, loaded):
+  small = LoadedClassifier(run, devices=jax.devices()[:1], batch_size=4)
+  maps = small.grad_cam(IMAGES[:6])
+  assert (
+    maps.shape == (6, 32, 32) and maps.dtype == np.float32 and maps.min() >= 0 and maps.max() <= 1
+  )
+  assert maps.max() > 0.5
+  apply = experiment.build(configuration.read_config(run)).model.apply
+  expected = enlarge(
+    jax.jit(functools.partial(grad_cam, apply))(
+      small.variables, IMAGES[:6], loaded.logits(IMAGES[:6]).argmax(1)
+    ),
+    (32, 32),
+  )
+  np.testing.assert_allclose(maps, expected, atol=1e-4)
+  other = small.grad_cam(IMAGES[:4], (loaded.logits(IMAGES[:4]).argmax(1) + 1) % 10)
+  assert np.abs(other - maps[:4]).max() > 0.1
+
+
+@pytest.mark.parametrize(
+  "classes", [np.array([1, 10]), np.array([-1, 0]), np.array([1]), np.array([0.0, 1.0])]
+)
+def test_grad_cam_refuses_classes_that_do_not_fit(loaded, classes):
+  with pytest.raises(UserError, match="classes must be 2 integers in 0..9, one per image"):
+    loaded.grad_cam(IMAGES[:2], classes)

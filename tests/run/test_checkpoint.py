@@ -1,0 +1,180 @@
+"""Checkpoints: what is saved comes back bit by bit, or one line says why not."""
+
+import pathlib
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from apr_jax import models, parallel
+from apr_jax.errors import UserError
+from apr_jax.run import checkpoint
+from apr_jax.run.state import create_state
+
+
+@pytest.fixture
+def create(tiny_network):
+  """Makes the state of a small run from a seed, replicated."""
+  model = models.Classifier(tiny_network(5), (0.5,) * 3, (0.25,) * 3)
+  optimizer = optax.sgd(optax.constant_schedule(0.1), 0.9)
+  return lambda seed=0: parallel.replicate(create_state(seed, model, (8, 8), optimizer))
+
+
+def varied(state, step):
+  """Nothing at its initial value."""
+  random = np.random.default_rng(step)
+  noisy = lambda tree: jax.tree.map(
+    lambda x: (x + random.normal(size=x.shape)).astype(x.dtype), jax.device_get(tree)
+  )
+  return parallel.replicate(
+    state.replace(
+      step=jnp.int32(step),
+      params=noisy(state.params),
+      batch_stats=noisy(state.batch_stats),
+      opt_state=jax.tree.map(lambda x: x + step, noisy(state.opt_state)),
+    )
+  )
+
+
+def plain(state):
+  return jax.device_get(state)
+
+
+def assert_same(first, second):
+  assert jax.tree.structure(first) == jax.tree.structure(second)
+  for (path, a), b in zip(
+    jax.tree_util.tree_leaves_with_path(first), jax.tree.leaves(second), strict=True
+  ):
+    assert a.dtype == b.dtype, path
+    np.testing.assert_array_equal(a, b, err_msg=jax.tree_util.keystr(path))
+
+
+def save(workdir, *states, keep=1):
+  with checkpoint.Checkpoints(workdir, keep) as checkpoints:
+    for state in states:
+      checkpoints.save(int(state.step), state)
+
+
+def names(workdir):
+  return sorted(entry.name for entry in (workdir / checkpoint.FOLDER).iterdir())
+
+
+def test_round_trip_is_bitwise_and_brings_the_key(tmp_path, create):
+  state = varied(create(1), 7)
+  save(tmp_path, state)
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    assert checkpoints.latest_step() == 7
+    restored = checkpoints.restore(create)  # of another seed: everything comes from the file
+  assert_same(plain(restored), plain(state))
+  assert jax.random.uniform(restored.key) == jax.random.uniform(state.key)
+  assert {len(leaf.sharding.device_set) for leaf in jax.tree.leaves(restored.params)} == {
+    len(jax.devices())
+  }
+
+
+def test_restore_variables_reads_the_model_alone(tmp_path, create):
+  state = varied(create(), 3)
+  save(tmp_path, state)
+  shutil.rmtree(tmp_path / checkpoint.FOLDER / "3" / "training")
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    variables = checkpoints.restore_variables(lambda: create().variables)
+  assert_same(jax.device_get(variables), jax.device_get(state.variables))
+
+
+def test_the_newest_are_kept(tmp_path, create):
+  states = [varied(create(), step) for step in (2, 4, 6)]
+  save(tmp_path, *states, keep=2)
+  assert names(tmp_path) == ["4", "6"]
+  # Opening for reading, with its default, deletes nothing.
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    assert_same(plain(checkpoints.restore(create)), plain(states[-1]))
+  assert names(tmp_path) == ["4", "6"]
+
+
+def test_a_state_may_be_donated_while_it_is_written(tmp_path, create):
+  state = varied(create(), 1)
+  expected = plain(state)
+  expected = jax.tree.map(np.copy, expected)
+
+  def overwrite(state, shard):
+    nine = lambda x: x if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x * 0 + 9
+    return jax.tree.map(nine, state), shard * 0
+
+  step = parallel.parallel_step(overwrite, num_inputs=0)
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    checkpoints.save(1, state)
+    for _ in range(5):
+      state, _ = step(state)
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    assert_same(plain(checkpoints.restore(create)), expected)
+
+
+def test_a_workdir_without_checkpoints(tmp_path):
+  assert not checkpoint.exists(tmp_path)
+  with checkpoint.Checkpoints(tmp_path / "new" / "run") as checkpoints:
+    assert checkpoints.latest_step() is None
+  assert not checkpoint.exists(tmp_path / "new" / "run")
+
+
+def test_a_checkpoint_cut_off_in_the_middle_does_not_count(tmp_path, create):
+  save(tmp_path, varied(create(), 2))
+  folder = tmp_path / checkpoint.FOLDER
+  shutil.copytree(folder / "2", folder / "4.orbax-checkpoint-tmp-123")
+  assert checkpoint.exists(tmp_path)
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    assert checkpoints.latest_step() == 2
+  shutil.rmtree(folder / "2")
+  assert not checkpoint.exists(tmp_path)
+
+
+def test_a_relative_workdir_works(tmp_path, create, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  save("here", varied(create(), 2))
+  assert checkpoint.exists(tmp_path / "here")
+
+
+def truncate(files):
+  files = list(files)
+  assert files
+  for file in files:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+DAMAGES = {
+  "data cut": lambda folder: truncate(folder.glob("*/d/*")),
+  "all data cut": lambda folder: truncate(
+    file for file in folder.rglob("*") if file.parent.name == "d"
+  ),
+  "index cut": lambda folder: truncate(folder.rglob("manifest.ocdbt")),
+  "index lost": lambda folder: [file.unlink() for file in folder.rglob("manifest.ocdbt")],
+  "description cut": lambda folder: truncate(folder.rglob("_METADATA")),
+  "model lost": lambda folder: shutil.rmtree(folder / "model"),
+  "all lost": lambda folder: [shutil.rmtree(folder), folder.mkdir()],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_one_line_that_names_the_folder(tmp_path, create, damage):
+  save(tmp_path, varied(create(), 5))
+  folder = pathlib.Path(tmp_path) / checkpoint.FOLDER / "5"
+  DAMAGES[damage](folder)
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    for restore in (
+      lambda: checkpoints.restore(create),
+      lambda: checkpoints.restore_variables(lambda: create().variables),
+    ):
+      with pytest.raises(UserError) as error:
+        restore()
+      assert str(folder) in str(error.value) and "cannot be read" in str(error.value)
+      assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path, create, tiny_network):
+  save(tmp_path, varied(create(), 5))
+  other = models.Classifier(tiny_network(6), (0.5,) * 3, (0.25,) * 3)
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    with pytest.raises(UserError, match="cannot be read"):
+      checkpoints.restore_variables(lambda: other.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3))))
