@@ -7,7 +7,6 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from apr_jax import data, losses, models, parallel
 from apr_jax.augment.apr import OVERFLOWS
@@ -16,8 +15,6 @@ from apr_jax.augment.policies import POLICIES
 from apr_jax.data import ArrayData, ImageStream
 from apr_jax.errors import UserError, lookup
 from apr_jax.losses import Loss
-
-_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "auto": None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Experiment:
     image_size: (H, W) in pixels.
   """
 
-  model: models.Classifier
+  model: models.NormalisedNetwork
   augment: Augment
   loss: Loss
   num_classes: int
@@ -109,27 +106,30 @@ def resolve(config, train: ArrayData | ImageStream):
   return resolved
 
 
-def build(config) -> Experiment:
+def network_spec(config: Any) -> models.NetworkSpec:
+  """The network of a resolved configuration."""
+  settings = config.model
+  return models.NetworkSpec(
+    settings.name,
+    settings.num_classes,
+    tuple(settings.image_size),
+    tuple(settings.mean),
+    tuple(settings.std),
+    settings.dtype,
+    contrastive=_is_on(config, "simclr", "views"),
+  )
+
+
+def build(config: Any) -> Experiment:
   """The experiment of a resolved configuration.
 
   Raises:
     UserError: a name is unknown.
   """
-  settings = config.model
-  dtype = lookup(_DTYPES, settings.dtype, "model.dtype")
-  if dtype is None:
-    dtype = jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
-  model = models.make(
-    settings.name,
-    settings.num_classes,
-    mean=settings.mean,
-    std=settings.std,
-    dtype=dtype,
-    axis_name=parallel.AXIS if settings.sync_batch_norm else None,
-    contrastive=_is_on(config, "simclr", "views"),
-  )
-  augment = make_augment(config.augment, settings.num_classes, settings.mean, settings.std)
-  return Experiment(model, augment, _loss(config), settings.num_classes, tuple(settings.image_size))
+  spec = network_spec(config)
+  model = spec.build(axis_name=parallel.AXIS if config.model.sync_batch_norm else None)
+  augment = make_augment(config.augment, spec.num_classes, spec.mean, spec.std)
+  return Experiment(model, augment, _loss(config), spec.num_classes, spec.image_size)
 
 
 def _loss(config: Any) -> Loss:
@@ -155,7 +155,7 @@ def check(config: Any) -> None:
   """
   augment, boundaries = config.augment, config.schedule.boundaries_epochs
   lookup(models.NETWORKS, config.model.name, "model.name")
-  lookup(_DTYPES, config.model.dtype, "model.dtype")
+  lookup(models.DTYPES, config.model.dtype, "model.dtype")
   rules = [
     ("epochs", config.epochs, config.epochs > 0, "above 0"),
     ("batch_size", config.batch_size, config.batch_size > 0, "above 0"),

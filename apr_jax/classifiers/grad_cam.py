@@ -21,7 +21,7 @@ def grad_cam(
   """One map per image, at the size of the network's last feature map.
 
   Args:
-    apply: of a `models.Classifier`.
+    apply: of a `models.NormalisedNetwork`.
     variables: its "params" and "batch_stats".
     images: uint8 `[N, H, W, 3]`.
     classes: int `[N]`, the class whose logit is explained, per image.

@@ -1,5 +1,5 @@
 """Networks, one file per family; `zoo` names them."""
 
-from apr_jax.models.zoo import NETWORKS, Classifier, make
+from apr_jax.models.zoo import DTYPES, NETWORKS, NetworkSpec, NormalisedNetwork, make
 
-__all__ = ["NETWORKS", "Classifier", "make"]
+__all__ = ["DTYPES", "NETWORKS", "NetworkSpec", "NormalisedNetwork", "make"]

@@ -58,7 +58,7 @@ def as_plain(variables: Mapping[str, Any]) -> Mapping[str, Any]:
   """The variables of the same classifier without projection, which has the same logits.
 
   Args:
-    variables: "params" and "batch_stats" of a `zoo.Classifier`; those of a network without
+    variables: "params" and "batch_stats" of a `zoo.NormalisedNetwork`; those of a network without
       projection are returned
       as they are.
   """

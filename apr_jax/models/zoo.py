@@ -5,6 +5,7 @@ To add a network: write its module in a file of its own, taking `num_classes`, `
 """
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -42,7 +43,7 @@ NETWORKS = {
 }
 
 
-class Classifier(nn.Module):
+class NormalisedNetwork(nn.Module):
   """A network that takes images as they are: normalisation is its first layer.
 
   Attributes:
@@ -76,7 +77,7 @@ def make(
   dtype: Any = jnp.float32,
   axis_name: str | None = None,
   contrastive: bool = False,
-) -> Classifier:
+) -> NormalisedNetwork:
   """The named network with its input normalisation.
 
   Args:
@@ -99,4 +100,64 @@ def make(
   )
   if contrastive:
     network = Contrastive(network, num_classes)
-  return Classifier(network, tuple(mean), tuple(std), "highest" if dtype == jnp.float32 else None)
+  return NormalisedNetwork(
+    network, tuple(mean), tuple(std), "highest" if dtype == jnp.float32 else None
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkSpec:
+  """Everything that says which network it is: what a run, or an import, stores of it.
+
+  Attributes:
+    name: a key of `NETWORKS`.
+    num_classes: number of logits.
+    image_size: (H, W) in pixels of the images it is trained on.
+    mean, std: of the input normalisation per channel, in units of [0, 1].
+    dtype: of the convolutions, a key of `DTYPES`.
+    contrastive: whether it has a projection; see `contrastive.Contrastive`.
+  """
+
+  name: str
+  num_classes: int
+  image_size: tuple[int, int]
+  mean: tuple[float, float, float]
+  std: tuple[float, float, float]
+  dtype: str = "auto"
+  contrastive: bool = False
+
+  def build(self, axis_name: str | None = None) -> NormalisedNetwork:
+    """The network.
+
+    Args:
+      axis_name: mapped axis over which batch statistics are averaged in training; None keeps them
+        per device.
+
+    Raises:
+      UserError: the name or the dtype is unknown.
+    """
+    return make(
+      self.name,
+      self.num_classes,
+      mean=self.mean,
+      std=self.std,
+      dtype=dtype_of(self.dtype),
+      axis_name=axis_name,
+      contrastive=self.contrastive,
+    )
+
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "auto": None}
+"""{name: of the convolutions; None chooses by the platform}."""
+
+
+def dtype_of(name: str) -> Any:
+  """The dtype of that name; "auto" is bfloat16 on GPU and TPU, float32 on CPU.
+
+  Raises:
+    UserError: the name is unknown.
+  """
+  dtype = lookup(DTYPES, name, "model.dtype")
+  if dtype is None:
+    return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
+  return dtype

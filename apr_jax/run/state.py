@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from apr_jax.models import Classifier
+from apr_jax.models import NormalisedNetwork
 
 
 @flax.struct.dataclass
@@ -39,7 +39,10 @@ class TrainState:
 
 
 def create_state(
-  seed: int, model: Classifier, image_size: tuple[int, int], optimizer: optax.GradientTransformation
+  seed: int,
+  model: NormalisedNetwork,
+  image_size: tuple[int, int],
+  optimizer: optax.GradientTransformation,
 ) -> TrainState:
   """The state before the first step, a function of the seed alone."""
   init_key, run_key = jax.random.split(jax.random.key(seed))

@@ -12,7 +12,7 @@ import optax
 from apr_jax.attacks.pgd import Adversary
 from apr_jax.augment.pipeline import Augment
 from apr_jax.losses import Loss
-from apr_jax.models import Classifier
+from apr_jax.models import NormalisedNetwork
 from apr_jax.parallel import AXIS
 from apr_jax.run.state import TrainState
 
@@ -29,7 +29,7 @@ def train_step(
   key: jax.Array,
   shard: jax.Array,
   *,
-  model: Classifier,
+  model: NormalisedNetwork,
   augment: Augment,
   loss: Loss,
   optimizer: optax.GradientTransformation,

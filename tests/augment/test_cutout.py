@@ -62,7 +62,7 @@ def test_depends_on_position_alone():
 
 
 def test_the_network_sees_zeros_in_the_square():
-  show = models.Classifier(lambda images, train: images, MEAN, (0.2,) * 3)
+  show = models.NormalisedNetwork(lambda images, train: images, MEAN, (0.2,) * 3)
   blanked = cutout.cutout(jax.random.key(0), IMAGES, 4, MEAN)
   seen = np.asarray(show.apply({}, blanked))
   blank = (np.asarray(blanked) == MEAN).all(-1)

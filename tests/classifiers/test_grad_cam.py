@@ -42,7 +42,7 @@ def planted(wrap=lambda network: network):
   """A classifier whose first class is red, whose second is green but not red, and whose third is
   nothing.
   """
-  model = models.Classifier(wrap(Colors), (0.0,) * 3, (1.0,) * 3)
+  model = models.NormalisedNetwork(wrap(Colors), (0.0,) * 3, (1.0,) * 3)
   kernel = np.array([[1, -1, 0], [0, 1, 0], [0, 0, 0]], np.float32)
   return model, {"fc": {"kernel": kernel, "bias": np.zeros(3, np.float32)}}
 
@@ -169,7 +169,7 @@ def test_a_network_without_a_marked_map_is_refused_in_one_line():
     def __call__(self, images, train):
       return nn.Dense(3)(images.mean((1, 2)))
 
-  model = models.Classifier(Bare(), MEAN, STD)
+  model = models.NormalisedNetwork(Bare(), MEAN, STD)
   variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
   with pytest.raises(
     UserError, match="pass it through apr_jax.models.layers.mark_last_map before"

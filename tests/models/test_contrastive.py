@@ -44,14 +44,14 @@ def make(name, num_classes=7, **keywords):
 
 
 def small(num_classes=7):
-  return models.Classifier(Small(num_classes), MEAN, STD)
+  return models.NormalisedNetwork(Small(num_classes), MEAN, STD)
 
 
 @pytest.fixture(scope="module")
 def trained():
   """A contrastive network with parameters that are not at their start, and images."""
   model, random = (
-    models.Classifier(contrastive.Contrastive(Small(0), 7), MEAN, STD),
+    models.NormalisedNetwork(contrastive.Contrastive(Small(0), 7), MEAN, STD),
     np.random.default_rng(0),
   )
   images = jnp.asarray(random.uniform(0, 1, (6, 8, 8, 3)), jnp.float32)

@@ -18,7 +18,7 @@ from apr_jax.run.state import create_state
 @pytest.fixture
 def create(tiny_network):
   """Makes the state of a small run from a seed, replicated."""
-  model = models.Classifier(tiny_network(5), (0.5,) * 3, (0.25,) * 3)
+  model = models.NormalisedNetwork(tiny_network(5), (0.5,) * 3, (0.25,) * 3)
   optimizer = optax.sgd(optax.constant_schedule(0.1), 0.9)
   return lambda seed=0: parallel.replicate(create_state(seed, model, (8, 8), optimizer))
 
@@ -174,7 +174,7 @@ def test_a_damaged_checkpoint_is_one_line_that_names_the_folder(tmp_path, create
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path, create, tiny_network):
   save(tmp_path, varied(create(), 5))
-  other = models.Classifier(tiny_network(6), (0.5,) * 3, (0.25,) * 3)
+  other = models.NormalisedNetwork(tiny_network(6), (0.5,) * 3, (0.25,) * 3)
   with checkpoint.Checkpoints(tmp_path) as checkpoints:
     with pytest.raises(UserError, match="cannot be read"):
       checkpoints.restore_variables(lambda: other.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3))))

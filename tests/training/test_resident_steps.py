@@ -34,7 +34,9 @@ class Constant(nn.Module):
 
 
 def new_state():
-  return create_state(0, models.Classifier(Constant(), (0.0,), (1.0,)), (2, 2), optax.sgd(0.1))
+  return create_state(
+    0, models.NormalisedNetwork(Constant(), (0.0,), (1.0,)), (2, 2), optax.sgd(0.1)
+  )
 
 
 def recording_step(state, images, labels, key, shard):

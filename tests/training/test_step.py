@@ -48,7 +48,7 @@ def augmentation(num_classes=5, **changes):
 
 
 def linear_state(optimizer):
-  model = models.Classifier(Linear(), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+  model = models.NormalisedNetwork(Linear(), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
   return model, create_state(0, model, (8, 8), optimizer)
 
 
@@ -120,7 +120,9 @@ def test_devices_do_not_matter_with_synchronised_batch_norm(tiny_network, on_dev
   images, labels = np.repeat(IMAGES, 2, axis=0), np.repeat(LABELS, 2)
   images = (images * np.linspace(0.2, 1, 16).reshape(-1, 1, 1, 1)).astype(np.uint8)
   optimizer = optax.sgd(0.1, 0.9)
-  model = models.Classifier(tiny_network(5, axis_name=parallel.AXIS), (0.5,) * 3, (0.25,) * 3)
+  model = models.NormalisedNetwork(
+    tiny_network(5, axis_name=parallel.AXIS), (0.5,) * 3, (0.25,) * 3
+  )
   augment = augmentation(flip=True, crop_padding=1)
   results = {}
   for devices in (1, 2, 4):
@@ -147,7 +149,7 @@ def test_running_statistics_are_averaged_over_devices(tiny_network, on_devices):
   images = np.zeros((8, 8, 8, 3), np.uint8)
   images[6:] = 255  # of four devices the last one sees white only
   optimizer = optax.sgd(0.1)
-  model = models.Classifier(tiny_network(5), (0.0,) * 3, (1.0,) * 3)
+  model = models.NormalisedNetwork(tiny_network(5), (0.0,) * 3, (1.0,) * 3)
   state = create_state(0, model, (8, 8), optimizer)
   step = on_devices(
     4, model=model, augment=augmentation(), loss=losses.apr_loss, optimizer=optimizer
@@ -163,7 +165,7 @@ def test_a_plain_image_set_is_learnt_and_an_attack_on_it_raises_the_loss(tiny_ne
   images = random.integers(0, 128, (16, 8, 8, 3), dtype=np.uint8)
   images[labels == 1, :4] += 100  # brighter above
   optimizer = optax.sgd(0.05, 0.9)
-  model = models.Classifier(tiny_network(2), (0.5,) * 3, (0.25,) * 3)
+  model = models.NormalisedNetwork(tiny_network(2), (0.5,) * 3, (0.25,) * 3)
   state = create_state(0, model, (8, 8), optimizer)
   augment = augmentation(2, **{"apr_p.prob": 0.5})
   step = on_devices(2, model=model, augment=augment, loss=losses.apr_loss, optimizer=optimizer)
@@ -186,7 +188,7 @@ def test_a_plain_image_set_is_learnt_and_an_attack_on_it_raises_the_loss(tiny_ne
 def test_the_update_is_that_of_the_attacked_views(tiny_network, on_devices):
   # The step's own pieces by hand, on one device: the attack's passes leave no trace but the views.
   optimizer = optax.sgd(0.1)
-  model = models.Classifier(tiny_network(5), (0.5,) * 3, (0.25,) * 3)
+  model = models.NormalisedNetwork(tiny_network(5), (0.5,) * 3, (0.25,) * 3)
   state = create_state(0, model, (8, 8), optimizer)
   key = jax.random.key(4)
   parts = {"model": model, "loss": losses.apr_loss, "optimizer": optimizer}
@@ -216,7 +218,9 @@ def test_the_update_is_that_of_the_attacked_views(tiny_network, on_devices):
 
 def test_devices_do_not_matter_to_the_attack_with_synchronised_batch_norm(tiny_network, on_devices):
   optimizer = optax.sgd(0.1)
-  model = models.Classifier(tiny_network(5, axis_name=parallel.AXIS), (0.5,) * 3, (0.25,) * 3)
+  model = models.NormalisedNetwork(
+    tiny_network(5, axis_name=parallel.AXIS), (0.5,) * 3, (0.25,) * 3
+  )
   results = []
   for devices, unroll in ((1, True), (2, False), (4, True)):
     state = create_state(0, model, (8, 8), optimizer)
@@ -265,7 +269,7 @@ RIVALS = {
 def losses_with(rival, on_devices, network, images, labels, steps):
   """The losses of training on these images of two classes."""
   optimizer = optax.sgd(0.05, 0.9)
-  model = models.Classifier(network, (0.5,) * 3, (0.25,) * 3)
+  model = models.NormalisedNetwork(network, (0.5,) * 3, (0.25,) * 3)
   state = create_state(0, model, images.shape[1:3], optimizer)
   step = on_devices(
     1,
@@ -312,7 +316,9 @@ def test_real_images_are_learnt_with_every_rival(rival, tiny_network, on_devices
 def test_real_images_are_learnt_by_contrast(tiny_network, on_devices, real_images):
   labels = np.repeat(np.arange(2, dtype=np.int32), 8)
   optimizer = optax.sgd(0.03, 0.9)
-  model = models.Classifier(Contrastive(tiny_network(0), 2, dimensions=8), (0.5,) * 3, (0.25,) * 3)
+  model = models.NormalisedNetwork(
+    Contrastive(tiny_network(0), 2, dimensions=8), (0.5,) * 3, (0.25,) * 3
+  )
   state = create_state(0, model, (16, 16), optimizer)
   augment = augmentation(2, **{"simclr.views": 2, "simclr.min_area": 0.5})
   loss = functools.partial(losses.supclr_loss, temperature=0.5, axis_name=parallel.AXIS)
@@ -337,7 +343,7 @@ def test_the_projection_is_not_taken_for_a_class(on_devices):
       ones = self.param("scale", nn.initializers.ones, ()) * jnp.ones((len(images), 1))
       return jnp.concatenate([0 * ones, 0 * ones, 0 * ones, ones, 0 * ones] + [9 * ones] * train, 1)
 
-  model = models.Classifier(Projected(), (0.0,) * 3, (1.0,) * 3)
+  model = models.NormalisedNetwork(Projected(), (0.0,) * 3, (1.0,) * 3)
   optimizer = optax.sgd(0.0)
   state = create_state(0, model, (8, 8), optimizer)
   step = on_devices(
@@ -353,7 +359,7 @@ def test_the_projection_is_not_taken_for_a_class(on_devices):
 
 def test_views_are_compared_across_devices(tiny_network, on_devices):
   optimizer = optax.sgd(0.1, 0.9)
-  model = models.Classifier(
+  model = models.NormalisedNetwork(
     Contrastive(tiny_network(0, axis_name=parallel.AXIS), 5), (0.5,) * 3, (0.25,) * 3
   )
   loss = functools.partial(losses.supclr_loss, axis_name=parallel.AXIS)
@@ -419,7 +425,7 @@ def test_dropout_keys_differ_between_devices_and_from_the_augmentations(on_devic
       draw = jax.random.uniform(self.make_rng("dropout")) if train else 0.0
       return scale * jnp.stack([jnp.full(len(images), draw), jnp.zeros(len(images))], 1)
 
-  model = models.Classifier(Draws(), (0.0,) * 3, (1.0,) * 3)
+  model = models.NormalisedNetwork(Draws(), (0.0,) * 3, (1.0,) * 3)
   optimizer = optax.sgd(0.0)
   state = create_state(0, model, (8, 8), optimizer)
   step = on_devices(
