@@ -13,6 +13,8 @@ from apr_jax.files import write_json
 from apr_jax.settings import flatten
 
 CONFIG = "config.json"
+IMPORT = "network.json"
+"""What an imported network has in its place; see `run.network`."""
 
 _SECTIONS = {"seed", "data", "model", "augment", "evaluation"}
 
@@ -46,6 +48,11 @@ def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
     UserError: the folder is missing, holds no run, or its config.json is damaged.
   """
   path = pathlib.Path(workdir) / CONFIG
+  if (path.parent / IMPORT).is_file():
+    raise UserError(
+      f"{workdir} holds an imported network, which has no configuration of a training; "
+      f"give the --workdir of a training"
+    )
   if not path.is_file():
     raise UserError(f"{workdir} holds no run: there is no {path}; give the --workdir of a training")
   try:
@@ -64,10 +71,15 @@ def check_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict)
   configuration.
 
   Raises:
-    UserError: the folder holds a run with another configuration; the message names the keys.
+    UserError: the folder holds a run with another configuration, and the message names the keys; or
+      it holds an imported network.
   """
   if pathlib.Path(workdir).exists() and not pathlib.Path(workdir).is_dir():
     raise UserError(f"the workdir {workdir} cannot be written: it is a file; use another --workdir")
+  if (pathlib.Path(workdir) / IMPORT).exists():
+    raise UserError(
+      f"{workdir} holds an imported network, which is not trained further; use another --workdir"
+    )
   if not (pathlib.Path(workdir) / CONFIG).exists():
     return
   stored = flatten(read_config(workdir).to_dict())
@@ -81,7 +93,10 @@ def check_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict)
     if stored.get(key) != wanted.get(key) and not key.startswith(tuple(free))
   ]
   if differing:
-    said = lambda values, key: repr(values[key]) if key in values else "no such key"
+
+    def said(values, key):
+      return repr(values[key]) if key in values else "no such key"
+
     changes = ", ".join(
       f"{key} ({said(stored, key)} there, {said(wanted, key)} now)" for key in differing
     )
