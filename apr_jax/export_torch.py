@@ -28,7 +28,7 @@ flags.mark_flags_as_required(["workdir", "checkpoint"], flag_values=FLAGS)
 
 
 def export_checkpoint(workdir: str, file: str) -> NetworkSpec:
-  """Writes the newest checkpoint of a run, or an import, as a PyTorch state dict of float32 tensors.
+  """Writes the network of a run, or of an import, as a PyTorch state dict of float32 tensors.
 
   Args:
     workdir: folder of the run.

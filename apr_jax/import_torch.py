@@ -181,8 +181,8 @@ def _network(
     std = _IMAGENET_STD if imagenet else usual.std
   if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
     raise UserError(
-      f"mean and std are three numbers each, for red, green and blue in units of [0, 1], and std is "
-      f"above 0; got {tuple(mean)} and {tuple(std)}"
+      f"mean and std are three numbers each, for red, green and blue in units of [0, 1], and std "
+      f"is above 0; got {tuple(mean)} and {tuple(std)}"
     )
   size = _IMAGENET_SIZE if imagenet else _CIFAR_SIZE
   return models.NetworkSpec(

@@ -64,8 +64,8 @@ def check_devices() -> None:
     AssertionError,
   ) as error:  # the latter without a message, where the plug-in is not installed
     raise UserError(
-      f"JAX cannot start on {jax.config.jax_platforms or 'a device'}: {one_line(error)}; install JAX "
-      f" for this hardware, end what holds it, or set JAX_PLATFORMS=cpu"
+      f"JAX cannot start on {jax.config.jax_platforms or 'a device'}: {one_line(error)}; install "
+      f"JAX for this hardware, end what holds it, or set JAX_PLATFORMS=cpu"
     ) from error
 
 

@@ -45,7 +45,7 @@ LEVELS = (
 )
 PARTS, COMMANDS = 1, len(LEVELS) - 1
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
-# The face of the package: it shows what users call, and brings in the assembly only inside functions.
+# The face of the package: it shows what users call, and brings in the assembly inside functions.
 FACE = "apr_jax"
 
 

@@ -56,6 +56,32 @@ print([name for name in sys.modules if name.startswith(rooms)])
   assert result.stdout.strip() == "[]"
 
 
+def test_a_function_is_a_classifier_with_jax_and_numpy_only(tmp_path):
+  result = run(
+    """
+import numpy as np
+import apr_jax
+
+assert "FromFunction" in dir(apr_jax) and "apr_jax.classifiers" not in sys.modules
+for name in apr_jax.__all__:
+  assert getattr(apr_jax, name) is not None
+try:
+  apr_jax.FromFunktion
+except AttributeError as error:
+  assert "has no attribute 'FromFunktion'" in str(error)
+classifier = apr_jax.FromFunction(lambda images: images.mean((1, 2)), 3, 8, name="mean colour")
+images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+np.testing.assert_allclose(classifier.logits(images), images.mean((1, 2)), rtol=1e-6)
+through_jax = apr_jax.FromFunction(
+  None, 3, 8, name="mean colour", jax_logits=lambda images: 255 * images.mean((1, 2)))
+np.testing.assert_allclose(through_jax.logits(images), images.mean((1, 2)), rtol=1e-5)
+""",
+    (*HEAVY, "flax", "optax", "orbax", "sklearn", "ml_collections", "tensorboardX", "tqdm"),
+    tmp_path,
+  )
+  assert result.returncode == 0, result.stderr
+
+
 def test_training_and_evaluation_in_memory_need_no_tensorflow(tmp_path):
   result = run(
     """
