@@ -13,7 +13,8 @@ from importlib.machinery import PathFinder
 
 find_spec = PathFinder.find_spec
 PathFinder.find_spec = classmethod(
-    lambda cls, name, *arguments: None if name.split(".")[0] in {blocked} else find_spec(name, *arguments))
+    lambda cls, name, *arguments:
+        None if name.split(".")[0] in {blocked} else find_spec(name, *arguments))
 """
 HEAVY = ("tensorflow", "tensorflow_datasets", "matplotlib", "torch")
 
@@ -86,8 +87,10 @@ def test_training_and_evaluation_in_memory_need_no_tensorflow(tmp_path):
   result = run(
     """
 import flax.linen as nn
+import apr_jax
 from apr_jax import models
 from apr_jax.evaluation import runner
+from apr_jax.evaluation.settings import Settings
 from apr_jax.training import loop
 from configs import digits_base
 
@@ -102,12 +105,15 @@ class Flat(nn.Module):
 
 models.NETWORKS["flat"] = Flat
 config = digits_base.get_config()
-config.update_from_flattened_dict({"model.name": "flat", "data.image_size": 8, "epochs": 1, "data.limit": 128,
-                                   "optimizer.learning_rate": 0.01})
+config.update_from_flattened_dict({"model.name": "flat", "data.image_size": 8, "epochs": 1,
+                                   "data.limit": 128, "optimizer.learning_rate": 0.01})
 loop.train(config, "run", quiet=True)
-results = runner.evaluate("run", suites=("clean", "ood"), quiet=True)
+classifier = apr_jax.load_classifier("run")
+settings = Settings.of(classifier)
+results = runner.evaluate(classifier, settings, ("clean", "ood"), "run/eval", quiet=True).results
 assert results["clean"]["examples"] == 360 and results["clean"]["error"] < 95
-print([name for name in ("tensorflow", "tensorflow_datasets", "torch", "matplotlib") if name in sys.modules])
+heavy = ("tensorflow", "tensorflow_datasets", "torch", "matplotlib")
+print([name for name in heavy if name in sys.modules])
 """,
     # PyTorch may be imported, and must not be.
     [name for name in HEAVY if name != "torch"],

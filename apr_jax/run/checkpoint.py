@@ -5,6 +5,7 @@ A checkpoint has two parts: "model" (params, batch_stats), which is all that eva
 temporary name and renames when all is on disk, so a killed run leaves whole checkpoints only.
 """
 
+import contextlib
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -95,7 +96,8 @@ class Checkpoints:
     """
     folder = self._folder / str(self.latest_step())
     try:
-      stored = ocp.StandardCheckpointHandler().metadata(folder / "model").tree
+      with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
+        stored = handler.metadata(folder / "model").tree
     except (ValueError, KeyError, OSError) as error:
       raise _unreadable(folder, error) from error
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), dict(stored))
