@@ -42,9 +42,10 @@ class Contrastive(nn.Module):
     """
     features = self.network(images, train)
 
-    def linear(size, name):
-      bias = torch_bias(features.shape[-1])
-      return nn.Dense(size, kernel_init=torch_uniform, bias_init=bias, name=name)
+    def linear(size: int, name: str) -> nn.Dense:
+      return nn.Dense(
+        size, kernel_init=torch_uniform, bias_init=torch_bias(features.shape[-1]), name=name
+      )
 
     logits = linear(self.num_classes, "fc")(jax.lax.stop_gradient(features) if train else features)
     if not train and not self.is_initializing():

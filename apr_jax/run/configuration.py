@@ -48,11 +48,6 @@ def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
     UserError: the folder is missing, holds no run, or its config.json is damaged.
   """
   path = pathlib.Path(workdir) / CONFIG
-  if (path.parent / IMPORT).is_file():
-    raise UserError(
-      f"{workdir} holds an imported network, which has no configuration of a training; "
-      f"give the --workdir of a training"
-    )
   if not path.is_file():
     raise UserError(f"{workdir} holds no run: there is no {path}; give the --workdir of a training")
   try:
@@ -93,10 +88,7 @@ def check_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict)
     if stored.get(key) != wanted.get(key) and not key.startswith(tuple(free))
   ]
   if differing:
-
-    def said(values, key):
-      return repr(values[key]) if key in values else "no such key"
-
+    said = lambda values, key: repr(values[key]) if key in values else "no such key"
     changes = ", ".join(
       f"{key} ({said(stored, key)} there, {said(wanted, key)} now)" for key in differing
     )

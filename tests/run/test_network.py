@@ -99,7 +99,7 @@ def test_no_training_takes_the_folder_for_its_own(tmp_path):
   write_import(tmp_path, IMPORT)
   with pytest.raises(UserError, match="holds an imported network, .*; use another --workdir"):
     configuration.check_config(tmp_path, base.get_config())
-  with pytest.raises(UserError, match="holds an imported network, .*give the --workdir of a train"):
+  with pytest.raises(UserError, match="holds no run: .*give the --workdir of a training"):
     configuration.read_config(tmp_path)
 
 
