@@ -15,6 +15,7 @@ from apr_jax.augment.policies import POLICIES
 from apr_jax.data import ArrayData, ImageStream
 from apr_jax.errors import UserError, lookup
 from apr_jax.losses import Loss
+from apr_jax.run.network import spec_of_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +35,6 @@ class Experiment:
   loss: Loss
   num_classes: int
   image_size: tuple[int, int]
-
-  def predictor(
-    self, batch_size: int, devices: list[jax.Device] | None = None
-  ) -> parallel.Predictor:
-    """The compiled inference of the model; see `parallel.Predictor`."""
-    return parallel.Predictor(self.model.apply, batch_size, devices)
 
 
 def load_data(
@@ -108,16 +103,7 @@ def resolve(config, train: ArrayData | ImageStream):
 
 def network_spec(config: Any) -> models.NetworkSpec:
   """The network of a resolved configuration."""
-  settings = config.model
-  return models.NetworkSpec(
-    settings.name,
-    settings.num_classes,
-    tuple(settings.image_size),
-    tuple(settings.mean),
-    tuple(settings.std),
-    settings.dtype,
-    contrastive=_is_on(config, "simclr", "views"),
-  )
+  return spec_of_run(config, contrastive=_is_on(config, "simclr", "views"))
 
 
 def build(config: Any) -> Experiment:

@@ -11,14 +11,13 @@ behind; the logits are the same without it.
 import os
 import pathlib
 
-import ml_collections
 from absl import flags
 
 from apr_jax import cli
 from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.errors import UserError, one_line
 from apr_jax.import_torch import import_library
-from apr_jax.models import contrastive, torch_names
+from apr_jax.models import NetworkSpec, contrastive, torch_names
 
 FLAGS = flags.FlagValues()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=FLAGS)
@@ -28,15 +27,15 @@ _CHECKPOINT = flags.DEFINE_string(
 flags.mark_flags_as_required(["workdir", "checkpoint"], flag_values=FLAGS)
 
 
-def export_checkpoint(workdir: str, file: str) -> ml_collections.ConfigDict:
-  """Writes the newest checkpoint of a run as a PyTorch state dict of float32 tensors.
+def export_checkpoint(workdir: str, file: str) -> NetworkSpec:
+  """Writes the network of a run, or of an import, as a PyTorch state dict of float32 tensors.
 
   Args:
     workdir: folder of the run.
     file: to be made.
 
   Returns:
-    the run's configuration.
+    which network it is.
 
   Raises:
     UserError: something the user gave cannot be used; nothing is written then.
@@ -45,8 +44,8 @@ def export_checkpoint(workdir: str, file: str) -> ml_collections.ConfigDict:
   if pathlib.Path(file).exists():
     raise UserError(f"{file} exists already and is not overwritten; use another --checkpoint")
   classifier = LoadedClassifier(workdir)
-  config = classifier.config
-  state = torch_names.to_state_dict(config.model.name, contrastive.as_plain(classifier.variables))
+  spec = classifier.spec
+  state = torch_names.to_state_dict(spec.name, contrastive.as_plain(classifier.variables))
   # until it is whole: a killed export leaves no file that looks finished
   partial = f"{file}.partial"
   try:
@@ -57,14 +56,14 @@ def export_checkpoint(workdir: str, file: str) -> ml_collections.ConfigDict:
     raise UserError(
       f"{file} cannot be written: {one_line(error)}; use another --checkpoint"
     ) from error
-  return config
+  return spec
 
 
 def _main() -> None:
-  config = export_checkpoint(_WORKDIR.value, _CHECKPOINT.value)
+  spec = export_checkpoint(_WORKDIR.value, _CHECKPOINT.value)
   print(
-    f"{config.model.name} with {config.model.num_classes} classes is in {_CHECKPOINT.value}; it takes images "
-    f"normalised with mean {config.model.mean}, std {config.model.std}"
+    f"{spec.name} with {spec.num_classes} classes is in {_CHECKPOINT.value}; it takes images "
+    f"normalised with mean {spec.mean}, std {spec.std}"
   )
 
 

@@ -5,24 +5,25 @@
 The file holds a state dict with the names of `apr_jax/models/torch_names.py`, as it is or under
 "state_dict", "net" or "model", with or without DataParallel's "module." before the names. It is
 read without running code from it. The network runs in float32, so that its logits are PyTorch's.
-The rest of the configuration is `configs/base.py`, which lies beside the package in a checkout of
-the repository; an installed package alone cannot import checkpoints.
+The folder holds `checkpoints/` and, in place of a training's configuration, `network.json`: see
+`apr_jax/run/network.py`.
 """
 
+import hashlib
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 from absl import flags
 
-from apr_jax import cli, defaults, experiment, models, parallel
+from apr_jax import cli, defaults, models, parallel
 from apr_jax.errors import UserError, lookup, one_line
 from apr_jax.models import torch_names
 from apr_jax.run import checkpoint, configuration
+from apr_jax.run.network import Import, write_import
 
 FLAGS = flags.FlagValues()
 _MODEL = flags.DEFINE_string(
@@ -70,7 +71,7 @@ def import_checkpoint(
   data: str | None = None,
   mean: Sequence[float] | None = None,
   std: Sequence[float] | None = None,
-) -> ml_collections.ConfigDict:
+) -> Import:
   """Writes a workdir that holds the network of a PyTorch checkpoint.
 
   Args:
@@ -81,31 +82,33 @@ def import_checkpoint(
     data: the data set to evaluate on; default: ImageNet for the networks of ImageNet, else CIFAR-10
       or CIFAR-100 by `num_classes`, and "" (evaluation refuses it, `load_classifier` does not) for
       another number.
-    mean, std: of the input normalisation, in units of [0, 1]; default: those of configs/base.py,
-      which are CIFAR's, or ImageNet's.
+    mean, std: of the input normalisation, in units of [0, 1]; default: those of
+      `apr_jax/defaults.py`, which are CIFAR's, or ImageNet's.
 
   Returns:
-    the configuration that is written. Its `imported_from` names the file, and keeps training from
-    taking the workdir for one of its own.
+    what is written beside the parameters. No training takes the workdir for one of its own.
 
   Raises:
     UserError: something the user gave cannot be used; nothing is written then.
   """
   lookup(models.NETWORKS, model, "model")
-  config = _config(model, num_classes, file, data, mean, std)
+  spec = _network(model, num_classes, mean, std)
   if (pathlib.Path(workdir) / configuration.CONFIG).exists() or checkpoint.exists(workdir):
     raise UserError(
       f"{workdir} holds a run already, which is not overwritten; use another --workdir"
     )
-  network = experiment.build(config).model
+  network = spec.build()
   template = jax.eval_shape(
-    lambda: network.init(jax.random.key(0), jnp.zeros((1, *config.model.image_size, 3)))
+    lambda: network.init(jax.random.key(0), jnp.zeros((1, *spec.image_size, 3)))
   )
   variables = torch_names.to_variables(model, read_state_dict(file), template, file)
-  configuration.adopt_config(workdir, config)
+  path = pathlib.Path(file)
+  digest = hashlib.sha256(path.read_bytes()).hexdigest()
+  imported = Import(spec, _evaluation(spec, data), path.name, digest)
+  write_import(workdir, imported)
   with checkpoint.Checkpoints(workdir) as writer:
     writer.save_variables(0, parallel.replicate(variables))
-  return config
+  return imported
 
 
 def read_state_dict(file: str) -> dict[str, np.ndarray]:
@@ -122,8 +125,9 @@ def read_state_dict(file: str) -> dict[str, np.ndarray]:
   # Unpickling bytes that are no checkpoint raises exceptions of any kind.
   except Exception as error:
     raise UserError(
-      f"{file} cannot be read as a PyTorch checkpoint of tensors: {type(error).__name__}: {one_line(error)}; if "
-      f"it holds other objects and you trust it, save its state dict alone with torch.save"
+      f"{file} cannot be read as a PyTorch checkpoint of tensors: {type(error).__name__}: "
+      f"{one_line(error)}; if it holds other objects and you trust it, save its state dict alone "
+      f"with torch.save"
     ) from error
   keys = tuple(found) if isinstance(found, Mapping) else ()
   # AugMix's checkpoints have the name of the network under "model": only a dict is a state dict.
@@ -138,8 +142,8 @@ def read_state_dict(file: str) -> dict[str, np.ndarray]:
   ):
     content = type(found).__name__ + (f" of {', '.join(map(str, keys))}" if keys else "")
     raise UserError(
-      f"{file} holds no state dict, as it is or under {', '.join(_NESTED)}, but a {one_line(content)}; "
-      f"save one with torch.save(network.state_dict(), FILE)"
+      f"{file} holds no state dict, as it is or under {', '.join(_NESTED)}, but a "
+      f"{one_line(content)}; save one with torch.save(network.state_dict(), FILE)"
     )
   return {
     key.removeprefix(_PREFIX): value.detach().to(torch.float32).numpy()
@@ -157,51 +161,46 @@ def import_library() -> Any:
     import torch
   except ImportError as error:
     raise UserError(
-      f"PyTorch cannot be imported ({one_line(error)}): pip install -e '.[torch]' in the checkout of "
-      f"apr_jax"
+      f"PyTorch cannot be imported ({one_line(error)}): pip install -e '.[torch]' in the checkout "
+      f"of apr_jax"
     ) from error
   return torch
 
 
-def _config(
-  model: str,
-  num_classes: int,
-  file: str,
-  data: str | None,
-  mean: Sequence[float] | None,
-  std: Sequence[float] | None,
-) -> ml_collections.ConfigDict:
-  """The complete, resolved configuration of the network."""
-  config = defaults.get_config()
-  imagenet = model in _IMAGENET_NETWORKS
-  if data is None:
-    data = _IMAGENET if imagenet else _CIFAR.get(num_classes, "")
-  if mean is None:
-    mean = _IMAGENET_MEAN if imagenet else config.model.mean
-  if std is None:
-    std = _IMAGENET_STD if imagenet else config.model.std
-  size = _IMAGENET_SIZE if imagenet else _CIFAR_SIZE
+def _network(
+  model: str, num_classes: int, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> models.NetworkSpec:
+  """The network, with the size of images and the normalisation that it is usually trained with."""
   if num_classes < 1:
     raise UserError(f"num_classes must be above 0, got {num_classes}")
+  imagenet = model in _IMAGENET_NETWORKS
+  usual = defaults.get_config().model
+  if mean is None:
+    mean = _IMAGENET_MEAN if imagenet else usual.mean
+  if std is None:
+    std = _IMAGENET_STD if imagenet else usual.std
   if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
     raise UserError(
-      f"mean and std are three numbers each, for red, green and blue in units of [0, 1], and std is "
-      f"above 0; got {tuple(mean)} and {tuple(std)}"
+      f"mean and std are three numbers each, for red, green and blue in units of [0, 1], and std "
+      f"is above 0; got {tuple(mean)} and {tuple(std)}"
     )
-  with config.unlocked():
-    config.imported_from = file
-    config.data.name, config.data.image_size = data, size
-    config.data.resize = _IMAGENET_RESIZE if imagenet else 0
-    config.model.name, config.model.num_classes, config.model.image_size = (
-      model,
-      num_classes,
-      (size, size),
-    )
-    config.model.mean, config.model.std = tuple(mean), tuple(std)
-    config.model.dtype = "float32"
-    if data == "cifar100":
-      config.evaluation.ood_sets = ("cifar10",)
-  return config
+  size = _IMAGENET_SIZE if imagenet else _CIFAR_SIZE
+  return models.NetworkSpec(
+    model, num_classes, (size, size), tuple(mean), tuple(std), dtype="float32"
+  )
+
+
+def _evaluation(spec: models.NetworkSpec, data: str | None) -> dict[str, Any]:
+  """What an evaluation of the network begins with, by the names of its settings."""
+  imagenet = spec.name in _IMAGENET_NETWORKS
+  if data is None:
+    data = _IMAGENET if imagenet else _CIFAR.get(spec.num_classes, "")
+  return {
+    "data": data,
+    "image_size": spec.image_size[0],
+    "resize": _IMAGENET_RESIZE if imagenet else 0,
+    "ood_sets": ("cifar10",) if data == "cifar100" else ("cifar100",),
+  }
 
 
 def _numbers(name: str, values: list[str] | None) -> tuple[float, ...] | None:
@@ -212,7 +211,7 @@ def _numbers(name: str, values: list[str] | None) -> tuple[float, ...] | None:
 
 
 def _main() -> None:
-  config = import_checkpoint(
+  imported = import_checkpoint(
     _MODEL.value,
     _NUM_CLASSES.value,
     _CHECKPOINT.value,
@@ -221,13 +220,14 @@ def _main() -> None:
     mean=_numbers("mean", _MEAN.value),
     std=_numbers("std", _STD.value),
   )
+  network = imported.network
   data = (
-    config.data.name
+    imported.data["data"]
     or "none is known for so many classes, so evaluate.py needs an import with --data"
   )
   print(
-    f"{config.model.name} with {config.model.num_classes} classes is in {_WORKDIR.value}; mean "
-    f"{config.model.mean}, std {config.model.std}; data set: {data}"
+    f"{network.name} with {network.num_classes} classes is in {_WORKDIR.value}; mean "
+    f"{network.mean}, std {network.std}; data set: {data}"
   )
 
 

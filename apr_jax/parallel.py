@@ -7,7 +7,7 @@ donated state that is not loses its buffers. `AXIS` names the mapped axis inside
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -18,10 +18,6 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from apr_jax.errors import UserError, one_line
 
 AXIS = "devices"
-
-_AHEAD = 4  # batches of an evaluation that wait on the devices or are computed; bounds the memory
-# images per call: those of 500 leave the caches, at 4,000 images/s where 50 reach 5,000
-_LARGEST_CPU_BATCH = 50
 
 Tree = TypeVar("Tree")
 
@@ -68,8 +64,8 @@ def check_devices() -> None:
     AssertionError,
   ) as error:  # the latter without a message, where the plug-in is not installed
     raise UserError(
-      f"JAX cannot start on {jax.config.jax_platforms or 'a device'}: {one_line(error)}; install JAX "
-      f" for this hardware, end what holds it, or set JAX_PLATFORMS=cpu"
+      f"JAX cannot start on {jax.config.jax_platforms or 'a device'}: {one_line(error)}; install "
+      f"JAX for this hardware, end what holds it, or set JAX_PLATFORMS=cpu"
     ) from error
 
 
@@ -188,64 +184,20 @@ def parallel_step(
   return lambda *arguments: mapped(*arguments, shards)
 
 
-class Predictor:
-  """Logits of any number of images, on all devices of this process, compiled once.
-
-  Batches are padded to one shape and the padding is cut off again, so the results do not depend on
-  the batch size.
+def parallel_inference(
+  function: Callable[[Any, jax.Array], jax.Array], devices: Sequence[jax.Device]
+) -> Callable[[Any, np.ndarray], jax.Array]:
+  """Runs a function of a batch on several devices, each of which takes its part.
 
   Args:
-    apply: `(variables, float images [b, H, W, 3] in [0, 1])` → logits `[b, K]`.
-    batch_size: images per call over all devices; on CPUs 50 at most, for they compute larger
-      batches more slowly.
-    devices: default: all devices of this process.
+    function: `(variables, part)` → output, with parts `[b, ...]` and outputs `[b, ...]`.
+    devices: of this process.
 
-  Attributes:
-    batch_size: the images per call, rounded up to a multiple of the number of devices.
+  Returns:
+    `(variables, batch)` → outputs `[D, b, ...]`, with D the number of devices, batches
+    `[D, b, ...]`, and variables as `replicate(variables, devices)` makes them.
   """
-
-  def __init__(
-    self,
-    apply: Callable[[Any, jax.Array], jax.Array],
-    batch_size: int,
-    devices: list[jax.Device] | None = None,
-  ):
-    self._devices = jax.local_devices() if devices is None else devices
-    on_cpu = self._devices[0].platform == "cpu"
-    per_device = -(
-      -min(batch_size, _LARGEST_CPU_BATCH if on_cpu else batch_size) // len(self._devices)
-    )
-    self.batch_size = per_device * len(self._devices)
-    self._logits = jax.pmap(
-      lambda variables, images: apply(variables, images.astype(np.float32) / 255),
-      in_axes=(None, 0),
-      devices=self._devices,
-    )
-
-  def place(self, variables: Tree) -> Tree:
-    """Puts the variables where `logits` needs them; do it once for many calls."""
-    return replicate(variables, self._devices)
-
-  def logits(self, variables: Any, images: np.ndarray) -> np.ndarray:
-    """uint8 `[N, H, W, 3]` → float32 `[N, K]`, for variables that `place` returned."""
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or not len(images):
-      raise UserError(
-        f"images must be uint8 [N, H, W, 3] with N > 0, got {images.dtype} {list(images.shape)}"
-      )
-    size = self.batch_size
-    batches = []
-    for start in range(0, len(images), size):
-      batch = images[start : start + size]
-      padded = np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), np.uint8)])
-      # Not awaited: the device computes while the host prepares the next batch.
-      batches.append(
-        self._logits(variables, padded.reshape(len(self._devices), -1, *batch.shape[1:]))
-      )
-      if len(batches) > _AHEAD:
-        jax.block_until_ready(batches[-1 - _AHEAD])
-    return np.concatenate([np.asarray(batch, np.float32).reshape(size, -1) for batch in batches])[
-      : len(images)
-    ]
+  return jax.pmap(function, in_axes=(None, 0), devices=list(devices))
 
 
 def _replicated(devices: list[jax.Device] | None) -> NamedSharding:

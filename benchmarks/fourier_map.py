@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from apr_jax import data, models, parallel
+from apr_jax import data, models
+from apr_jax.classifiers.predictor import Predictor
 from apr_jax.data import ArrayData
 from apr_jax.evaluation import fourier
 from apr_jax.evaluation.suite import Task
@@ -35,7 +36,7 @@ def measure(model: str, batch_size: int, test: ArrayData) -> tuple[int, float, f
   per second on ready images.
   """
   network = models.make(model, test.num_classes, mean=(0.5,) * 3, std=(0.2,) * 3)
-  predictor = parallel.Predictor(network.apply, batch_size)
+  predictor = Predictor(network.apply, batch_size)
   variables = predictor.place(
     jax.device_get(network.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3))))
   )

@@ -45,7 +45,7 @@ LEVELS = (
 )
 PARTS, COMMANDS = 1, len(LEVELS) - 1
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
-# The face of the package: it shows what users call, and brings in the assembly only inside functions.
+# The face of the package: it shows what users call, and brings in the assembly inside functions.
 FACE = "apr_jax"
 
 
@@ -72,12 +72,17 @@ def room_of(module: str) -> str:
 
 
 def imports_of(module: str, inside_functions: bool = True) -> set[str]:
-  """The project's modules that a module imports."""
+  """The project's modules that a module imports.
+
+  What only a type checker imports, under `if TYPE_CHECKING`, counts as inside functions: nothing of
+  it is loaded.
+  """
   tree = ast.parse(FILES[module].read_text())
   lazy = {
     inner
     for node in ast.walk(tree)
     if isinstance(node, ast.FunctionDef)
+    or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
     for inner in ast.walk(node)
   }
   found = set()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from apr_jax import data, experiment, losses, parallel
+from apr_jax.classifiers.predictor import Predictor
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.models.contrastive import Contrastive
@@ -294,7 +295,7 @@ def test_the_predictor_is_the_model_in_evaluation_mode():
   random = np.random.default_rng(0)
   variables = jax.tree.map(lambda x: random.uniform(0.05, 0.2, x.shape).astype(np.float32), shapes)
   images = random.integers(0, 256, (3, 8, 12, 3), dtype=np.uint8)
-  predictor = parts.predictor(2, jax.devices()[:1])
+  predictor = Predictor(parts.model.apply, 2, jax.devices()[:1])
   expected = parts.model.apply(variables, jnp.asarray(images, jnp.float32) / 255, train=False)
   np.testing.assert_allclose(
     predictor.logits(predictor.place(variables), images), expected, rtol=1e-4

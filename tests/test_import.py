@@ -13,7 +13,8 @@ from importlib.machinery import PathFinder
 
 find_spec = PathFinder.find_spec
 PathFinder.find_spec = classmethod(
-    lambda cls, name, *arguments: None if name.split(".")[0] in {blocked} else find_spec(name, *arguments))
+    lambda cls, name, *arguments:
+        None if name.split(".")[0] in {blocked} else find_spec(name, *arguments))
 """
 HEAVY = ("tensorflow", "tensorflow_datasets", "matplotlib", "torch")
 
@@ -56,12 +57,40 @@ print([name for name in sys.modules if name.startswith(rooms)])
   assert result.stdout.strip() == "[]"
 
 
+def test_a_function_is_a_classifier_with_jax_and_numpy_only(tmp_path):
+  result = run(
+    """
+import numpy as np
+import apr_jax
+
+assert "FromFunction" in dir(apr_jax) and "apr_jax.classifiers" not in sys.modules
+for name in apr_jax.__all__:
+  assert getattr(apr_jax, name) is not None
+try:
+  apr_jax.FromFunktion
+except AttributeError as error:
+  assert "has no attribute 'FromFunktion'" in str(error)
+classifier = apr_jax.FromFunction(lambda images: images.mean((1, 2)), 3, 8, name="mean colour")
+images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+np.testing.assert_allclose(classifier.logits(images), images.mean((1, 2)), rtol=1e-6)
+through_jax = apr_jax.FromFunction(
+  None, 3, 8, name="mean colour", jax_logits=lambda images: 255 * images.mean((1, 2)))
+np.testing.assert_allclose(through_jax.logits(images), images.mean((1, 2)), rtol=1e-5)
+""",
+    (*HEAVY, "flax", "optax", "orbax", "sklearn", "ml_collections", "tensorboardX", "tqdm"),
+    tmp_path,
+  )
+  assert result.returncode == 0, result.stderr
+
+
 def test_training_and_evaluation_in_memory_need_no_tensorflow(tmp_path):
   result = run(
     """
 import flax.linen as nn
+import apr_jax
 from apr_jax import models
 from apr_jax.evaluation import runner
+from apr_jax.evaluation.settings import Settings
 from apr_jax.training import loop
 from configs import digits_base
 
@@ -76,12 +105,15 @@ class Flat(nn.Module):
 
 models.NETWORKS["flat"] = Flat
 config = digits_base.get_config()
-config.update_from_flattened_dict({"model.name": "flat", "data.image_size": 8, "epochs": 1, "data.limit": 128,
-                                   "optimizer.learning_rate": 0.01})
+config.update_from_flattened_dict({"model.name": "flat", "data.image_size": 8, "epochs": 1,
+                                   "data.limit": 128, "optimizer.learning_rate": 0.01})
 loop.train(config, "run", quiet=True)
-results = runner.evaluate("run", suites=("clean", "ood"), quiet=True)
+classifier = apr_jax.load_classifier("run")
+settings = Settings.of(classifier)
+results = runner.evaluate(classifier, settings, ("clean", "ood"), "run/eval", quiet=True).results
 assert results["clean"]["examples"] == 360 and results["clean"]["error"] < 95
-print([name for name in ("tensorflow", "tensorflow_datasets", "torch", "matplotlib") if name in sys.modules])
+heavy = ("tensorflow", "tensorflow_datasets", "torch", "matplotlib")
+print([name for name in heavy if name in sys.modules])
 """,
     # PyTorch may be imported, and must not be.
     [name for name in HEAVY if name != "torch"],

@@ -2,6 +2,7 @@
 line.
 """
 
+import hashlib
 import json
 import os
 import pathlib
@@ -13,17 +14,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch")  # before what imports it
 
 import apr_jax
-from apr_jax import experiment, parallel
+from apr_jax import data, experiment, parallel
+from apr_jax.classifiers.interface import ability, check_classifier
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.evaluation import runner
+from apr_jax.evaluation.settings import Settings
 from apr_jax.export_torch import export_checkpoint
 from apr_jax.import_torch import import_checkpoint, read_state_dict
 from apr_jax.run import checkpoint
-from apr_jax.run.configuration import adopt_config, read_config
+from apr_jax.run.configuration import adopt_config, write_config
+from apr_jax.run.network import read_import
 from configs import base
 from tests.models.torch_twins.zoo import make_twin, normalised
 
@@ -72,29 +76,42 @@ def assert_same(found, expected):
 def test_the_workdir_is_a_classifier_with_pytorchs_logits(imported, twin):
   classifier = apr_jax.load_classifier(imported)
   images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
-  model = classifier.config.model
+  spec = classifier.spec
   with torch.no_grad():
-    expected = twin(normalised(images.astype(np.float32) / 255, model.mean, model.std)).numpy()
-  np.testing.assert_allclose(
-    classifier.logits(images), expected, rtol=0, atol=1e-4 * np.abs(expected).max()
-  )
-  assert (classifier.num_classes, classifier.image_size, model.dtype) == (10, (32, 32), "float32")
+    expected = twin(normalised(images.astype(np.float32) / 255, spec.mean, spec.std)).numpy()
+  tolerance = {"rtol": 0, "atol": 1e-4 * np.abs(expected).max()}
+  np.testing.assert_allclose(classifier.logits(images), expected, **tolerance)
+  floats = jnp.asarray(images, jnp.float32) / 255
+  np.testing.assert_allclose(classifier.jax_logits(floats), expected, **tolerance)
+  assert (classifier.num_classes, classifier.image_size, spec.dtype) == (10, (32, 32), "float32")
+
+
+def test_an_import_is_no_training(imported):
+  classifier = check_classifier(apr_jax.load_classifier(imported))
+  assert (classifier.kind, classifier.name) == ("import", f"{SMALL} of twin.pth")
+  abilities = ("config", "workdir", "step", "seed")
+  assert [ability(classifier, name) for name in abilities] == [None] * 4
+  assert classifier.defaults == {
+    "data": "digits",
+    "image_size": 32,
+    "resize": 0,
+    "ood_sets": ("cifar100",),
+  }
+  assert {entry.name for entry in imported.iterdir()} == {"network.json", "checkpoints"}
 
 
 def test_the_workdir_can_be_evaluated(imported, twin, tmp_path):
-  results = runner.evaluate(
-    str(imported), suites=("clean",), limit=30, out=str(tmp_path), quiet=True
-  )
-  test = experiment.load_data(read_config(imported).data, "test", image_size=32)
+  classifier = apr_jax.load_classifier(imported)
+  settings = Settings.of(classifier, limit=30)
+  results = runner.evaluate(classifier, settings, ("clean",), tmp_path, quiet=True).results
+  test = data.load("digits", "test", image_size=32)
   with torch.no_grad():
-    images = normalised(
-      test.images[:30].astype(np.float32) / 255,
-      base.get_config().model.mean,
-      base.get_config().model.std,
-    )
+    floats = test.images[:30].astype(np.float32) / 255
+    images = normalised(floats, base.get_config().model.mean, base.get_config().model.std)
     correct = (twin(images).argmax(1).numpy() == test.labels[:30]).mean()
   assert results["clean"]["accuracy"] == pytest.approx(100 * correct)
-  assert results["meta"]["config"]["imported_from"].endswith("twin.pth")
+  assert results["meta"]["classifier"]["kind"] == "import"
+  assert "config" not in results["meta"]
 
 
 def test_export_gives_back_what_was_imported(imported, twin, tmp_path):
@@ -253,6 +270,10 @@ def test_a_workdir_that_holds_a_run_is_refused(file, imported, tmp_path):
   before = snapshot(imported)
   with pytest.raises(UserError, match="holds a run already"):
     import_checkpoint(SMALL, 10, file(), str(imported))
+  (tmp_path / "run").mkdir()
+  write_config(tmp_path / "run", base.get_config())
+  with pytest.raises(UserError, match="holds a run already"):
+    import_checkpoint(SMALL, 10, file(), str(tmp_path / "run"))
   (tmp_path / "old" / checkpoint.FOLDER / "3").mkdir(parents=True)
   with pytest.raises(UserError, match="holds a run already"):
     import_checkpoint(SMALL, 10, file(), str(tmp_path / "old"))
@@ -260,11 +281,17 @@ def test_a_workdir_that_holds_a_run_is_refused(file, imported, tmp_path):
 
 
 def test_training_does_not_take_the_workdir_for_its_own(imported):
-  same = read_config(imported)
-  with same.unlocked():
-    del same.imported_from
-  with pytest.raises(UserError, match="imported_from"):
-    adopt_config(imported, same)
+  with pytest.raises(UserError, match="holds an imported network, .*; use another --workdir"):
+    adopt_config(imported, base.get_config())
+
+
+def test_an_import_that_was_killed_is_made_again(file, tmp_path, imported):
+  (tmp_path / "run").mkdir()
+  (tmp_path / "run" / "network.json").write_bytes((imported / "network.json").read_bytes())
+  with pytest.raises(UserError, match="holds no checkpoint yet: .*; import it again"):
+    apr_jax.load_classifier(tmp_path / "run")
+  import_checkpoint(SMALL, 10, file(), str(tmp_path / "run"))
+  assert apr_jax.load_classifier(tmp_path / "run").defaults["data"] == "cifar10"
 
 
 @pytest.mark.parametrize(
@@ -276,23 +303,18 @@ def test_training_does_not_take_the_workdir_for_its_own(imported):
     ("resnet50", 3, ("imagenet2012", (0.229, 0.224, 0.225), (224, 224), ("cifar100",))),
   ],
 )
-def test_the_configuration_is_complete_and_fits_the_network(
-  file, tmp_path, model, classes, expected
-):
+def test_what_is_written_is_complete_and_fits_the_network(file, tmp_path, model, classes, expected):
   path = file(make_twin(model, classes).state_dict())
-  config = import_checkpoint(model, classes, path, str(tmp_path / "run"))
-  assert read_config(tmp_path / "run").to_dict() == config.to_dict()
-  assert config.to_dict().keys() == base.get_config().to_dict().keys() | {"imported_from"}
-  assert (
-    config.data.name,
-    config.model.std,
-    config.model.image_size,
-    config.evaluation.ood_sets,
-  ) == expected
-  assert (config.model.name, config.model.num_classes) == (model, classes)
-  assert (config.data.image_size, config.data.resize) == (
+  imported = import_checkpoint(model, classes, path, str(tmp_path / "run"))
+  assert read_import(tmp_path / "run") == imported
+  network, brought = imported.network, imported.data
+  assert (brought["data"], network.std, network.image_size, brought["ood_sets"]) == expected
+  assert (network.name, network.num_classes, network.dtype) == (model, classes, "float32")
+  assert (brought["image_size"], brought["resize"]) == (
     (224, 256) if model == "resnet50" else (32, 0)
   )
+  assert imported.source == "twin.pth"
+  assert imported.sha256 == hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
   assert checkpoint.exists(tmp_path / "run")
 
 
@@ -349,11 +371,8 @@ def test_the_commands(file, imported, twin, tmp_path):
     "",
     f"error: there is no checkpoint file {path}x; give its path with --checkpoint\n",
   )
-  assert json.loads((tmp_path / "run" / "config.json").read_text())["model"]["std"] == [
-    0.2,
-    0.3,
-    0.25,
-  ]
+  written = json.loads((tmp_path / "run" / "network.json").read_text())
+  assert written["network"]["std"] == [0.2, 0.3, 0.25]
   assert_same(
     arrays(torch.load(tmp_path / "out.pth", weights_only=True)), arrays(twin.state_dict())
   )

@@ -34,7 +34,10 @@ def grad_cam(
     UserError: the network does not mark its last feature map.
   """
   inputs = jnp.asarray(images).astype(jnp.float32) / 255
-  run = lambda variables: apply(variables, inputs, mutable=["intermediates"])
+
+  def run(variables):
+    return apply(variables, inputs, mutable=["intermediates"])
+
   marked = jax.eval_shape(run, variables)[1].get("intermediates", {})
   if len(jax.tree.leaves(marked)) != 1:
     raise UserError(

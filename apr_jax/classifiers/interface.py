@@ -5,12 +5,13 @@ comes from. A run (`of_run`), an import (`of_run`) and a user's function (`of_fu
 classifiers; so is any object with the attributes of `Classifier`.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from apr_jax.errors import UserError
+from apr_jax.errors import UserError, one_line
 
 ABILITIES: Mapping[str, str] = {
   "jax_logits": (
@@ -39,10 +40,12 @@ class Classifier(Protocol):
     fingerprint: of its weights; results are kept under it, so that those of another network are
       never taken for its own.
 
-  Optional attributes are those of `ABILITIES`, and
+  Optional attributes are those of `ABILITIES`, of which `jax_logits` may be a
+  `jax.tree_util.Partial`, whose leaves are the parameters, and
 
     step, seed: of the training, int.
     kind: "run", "import" or "function".
+    spec: the `models.NetworkSpec` of a run or an import.
     defaults: {name of a field of `evaluation.Settings`: value}, what an evaluation of it begins
       with: the data it was trained on.
   """
@@ -66,7 +69,7 @@ class Classifier(Protocol):
 
 def ability(classifier: Classifier, name: str) -> Any:
   """An optional attribute of `ABILITIES`, or None where the classifier lacks it."""
-  return getattr(classifier, name, None)
+  return _attribute(classifier, name)
 
 
 def need(classifier: Classifier, name: str, whose: str) -> Any:
@@ -92,23 +95,32 @@ def check_classifier(found: Any) -> Classifier:
   Raises:
     UserError: an attribute is missing or of another type.
   """
-  kind = type(found).__name__
-  types = {
-    "name": str,
-    "num_classes": int,
-    "image_size": tuple,
-    "fingerprint": str,
+  rules = {
+    "name": (lambda value: isinstance(value, str) and value, "a text that is not empty"),
+    "num_classes": (_is_count, "a whole number above 0"),
+    "image_size": (
+      lambda value: isinstance(value, tuple) and len(value) == 2 and all(map(_is_count, value)),
+      "a tuple (height, width) in pixels",
+    ),
+    "fingerprint": (lambda value: isinstance(value, str) and value, "a text that is not empty"),
+    "logits": (callable, "a function of images"),
   }
-  for attribute, wanted in types.items():
-    value = getattr(found, attribute, None)
-    if not isinstance(value, wanted):
+  for attribute, (valid, rule) in rules.items():
+    value = _attribute(found, attribute)
+    if not valid(value):
       raise UserError(
-        f"a classifier has {attribute}, a {wanted.__name__}; this {kind} has {value!r}: "
-        f"give apr_jax.FromFunction or apr_jax.load_classifier"
+        f"a classifier has {attribute}, {rule}; this {type(found).__name__} has "
+        f"{one_line(repr(value))}: give apr_jax.FromFunction(...) or apr_jax.load_classifier(...)"
       )
-  if not callable(getattr(found, "logits", None)):
-    raise UserError(
-      f"a classifier has logits(images), which this {kind} lacks: "
-      f"give apr_jax.FromFunction or apr_jax.load_classifier"
-    )
   return found
+
+
+def _is_count(value: Any) -> bool:
+  return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _attribute(found: Any, name: str) -> Any:
+  """An attribute, or None where there is none; an AttributeError inside a property is passed on."""
+  if inspect.getattr_static(found, name, None) is not None:
+    return getattr(found, name)
+  return getattr(found, name, None)  # objects that make their attributes when asked

@@ -1,71 +1,112 @@
-"""A trained network as a function of images."""
+"""A trained or imported network as a function of images."""
 
 import functools
 import hashlib
 import pathlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 
-from apr_jax import experiment, parallel
+from apr_jax import parallel
 from apr_jax.classifiers.grad_cam import enlarge, grad_cam
+from apr_jax.classifiers.predictor import Predictor, check_images
 from apr_jax.errors import UserError, one_line
-from apr_jax.run import checkpoint, configuration
+from apr_jax.models import NetworkSpec, NormalisedNetwork
+from apr_jax.models.contrastive import has_projection
+from apr_jax.run import checkpoint, configuration, network
+
+_BATCH_SIZE = 500  # images per call of an import, which has no configuration to say so
 
 
 class LoadedClassifier:
-  """The network of a run with the parameters of its newest checkpoint.
+  """The network of a training, or of an import, with the parameters of its newest checkpoint.
+
+  It is a `classifiers.interface.Classifier`. Only the network is built: nothing of the training is.
 
   Attributes:
-    num_classes: number of logits.
-    image_size: (H, W) in pixels of the training images.
-    step: training steps that the checkpoint has seen.
-    config: the run's resolved configuration.
+    name: of the experiment, else of the folder; of an import, the network and its file.
+    num_classes: number of logits, K.
+    image_size: (H, W) in pixels of the images it takes.
+    kind: "run" or "import".
+    spec: which network it is.
+    defaults: what an evaluation of it begins with, by the names of its settings.
+    config: the resolved configuration of the training; None for an import.
+    workdir: the folder of the training; None for an import.
+    step: training steps that the checkpoint has seen; None for an import.
+    seed: of the training; None for an import.
 
   Args:
-    workdir: folder of the run.
+    workdir: folder of the run, or of the import.
     devices: where to compute; default: all devices of this process.
     batch_size: images per call; default: the run's `evaluation.batch_size`. It changes no result.
 
   Raises:
-    UserError: the workdir holds no run, or no readable checkpoint, or JAX has no device.
+    UserError: the workdir holds neither, or no readable checkpoint, or JAX has no device.
   """
 
   def __init__(
     self,
     workdir: str | pathlib.Path,
-    devices: list[jax.Device] | None = None,
+    devices: Sequence[jax.Device] | None = None,
     batch_size: int | None = None,
   ):
     parallel.check_devices()
-    self.config = configuration.read_config(workdir)
-    if not checkpoint.exists(workdir):
-      raise UserError(
-        f"{workdir} holds no checkpoint yet: there is none in "
-        f"{pathlib.Path(workdir) / checkpoint.FOLDER}; train it first"
-      )
+    workdir = pathlib.Path(workdir)
+    if network.is_import(workdir):
+      self._describe_import(workdir)
+    else:
+      self._describe_run(workdir)
+    self.num_classes, self.image_size = self.spec.num_classes, self.spec.image_size
+    model = self.spec.build()
+    self._apply = model.apply
+    if batch_size is None:
+      batch_size = self.defaults.get("batch_size", _BATCH_SIZE)
+    self._predictor = Predictor(self._apply, batch_size, devices)
+    self._maps = jax.jit(functools.partial(grad_cam, self._apply))
+    self._variables = self._predictor.place(
+      parallel.to_host(_restore(workdir, model, self.image_size))
+    )
+
+  def _describe_run(self, workdir: pathlib.Path) -> None:
+    config = configuration.read_config(workdir)
+    _check_checkpoint(workdir, "train it first")
+    # The configuration says how the network was trained. Whether that left a projection beside the
+    # logits, the checkpoint says itself, whatever the key of the training was called.
+    with checkpoint.Checkpoints(workdir) as checkpoints:
+      contrastive = has_projection(checkpoints.describe_variables())
     try:
-      parts = experiment.build(self.config)
+      self.spec: NetworkSpec = network.spec_of_run(config, contrastive)
+      self.defaults: Mapping[str, Any] = {
+        "data": config.data.name,
+        "data_dir": config.data.data_dir,
+        "image_size": config.data.image_size,
+        "resize": config.data.resize,
+        "download": config.data.download,
+        "ood_sets": tuple(config.evaluation.ood_sets),
+        "batch_size": config.evaluation.batch_size,
+      }
+      self.name: str = config.name or workdir.resolve().name
     except (AttributeError, KeyError) as error:
       raise UserError(
-        f"{pathlib.Path(workdir) / configuration.CONFIG} is not one of this version: {one_line(error)}; "
+        f"{workdir / configuration.CONFIG} is not one of this version: {one_line(error)}; "
         f"train again into another workdir"
       ) from error
-    self.num_classes, self.image_size = parts.num_classes, parts.image_size
-    # A network without batch normalisation has no statistics; its checkpoint says so with an empty
-    # tree.
-    create = lambda: (
-      {"batch_stats": {}}
-      | parts.model.init(jax.random.key(0), jnp.zeros((1, *parts.image_size, 3)))
-    )
-    with checkpoint.Checkpoints(workdir) as checkpoints:
-      self.step = checkpoints.latest_step()
-      variables = checkpoints.restore_variables(create)
-    self._predictor = parts.predictor(batch_size or self.config.evaluation.batch_size, devices)
-    self._maps = jax.jit(functools.partial(grad_cam, parts.model.apply))
-    self._variables = self._predictor.place(parallel.to_host(variables))
+    self.kind = "run"
+    self.config: ml_collections.ConfigDict | None = config
+    self.workdir: pathlib.Path | None = workdir
+    self.step: int | None = checkpoint.latest_step(workdir)
+    self.seed: int | None = config.seed
+
+  def _describe_import(self, workdir: pathlib.Path) -> None:
+    imported = network.read_import(workdir)
+    _check_checkpoint(workdir, "import it again")
+    self.spec, self.defaults = imported.network, imported.data
+    self.name, self.kind = f"{self.spec.name} of {imported.source}", "import"
+    self.config = self.workdir = self.step = self.seed = None
 
   @property
   def variables(self) -> dict[str, Any]:
@@ -73,7 +114,7 @@ class LoadedClassifier:
     return parallel.to_host(self._variables)
 
   @functools.cached_property
-  def weights(self) -> str:
+  def fingerprint(self) -> str:
     """Names the values of `variables` in sixteen hexadecimal digits: another training, another
     name.
     """
@@ -83,17 +124,18 @@ class LoadedClassifier:
       digest.update(values.tobytes())
     return digest.hexdigest()[:16]
 
+  @property
+  def weights(self) -> str:
+    """`fingerprint`, by the name it has in results.json."""
+    return self.fingerprint
+
   def logits(self, images: np.ndarray) -> np.ndarray:
-    """Images uint8 `[N, H, W, 3]` → logits float32 `[N, num_classes]`.
+    """Images uint8 `[N, H, W, 3]` → logits float32 `[N, K]`.
 
     Raises:
       UserError: another dtype or shape, or the network's parameters are not finite.
     """
-    if images.ndim == 4 and images.shape[1:3] != self.image_size:
-      raise UserError(
-        f"images must be {self.image_size[0]}×{self.image_size[1]} pixels as in training, "
-        f"got {list(images.shape)}"
-      )
+    check_images(images, self.image_size)
     logits = self._predictor.logits(self._variables, images)
     if not np.isfinite(logits).all():
       raise UserError(
@@ -103,12 +145,26 @@ class LoadedClassifier:
     return logits
 
   def predict_proba(self, images: np.ndarray) -> np.ndarray:
-    """Images uint8 `[N, H, W, 3]` → probabilities float32 `[N, num_classes]`."""
+    """Images uint8 `[N, H, W, 3]` → probabilities float32 `[N, K]`."""
     return np.asarray(jax.nn.softmax(self.logits(images), axis=-1))
+
+  @functools.cached_property
+  def jax_logits(self) -> Callable[[jax.Array], jax.Array]:
+    """A JAX function, float images `[B, H, W, 3]` in [0, 1] → logits float32 `[B, K]`: the network
+    in inference, differentiable, for use under `jit`, `grad` and `vmap`.
+
+    It is a `jax.tree_util.Partial` whose leaves are the parameters, on JAX's default device. A
+    jitted function that takes it as an argument therefore compiles without their values.
+    """
+
+    def logits(variables, images):
+      return self._apply(variables, images).astype(jnp.float32)
+
+    return jax.tree_util.Partial(logits, jax.device_put(self.variables))
 
   def grad_cam(self, images: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
     """Where the network sees a class: Grad-CAM at the size of the images; see
-    `evaluation.grad_cam`.
+    `classifiers.grad_cam`.
 
     Args:
       images: uint8 `[N, H, W, 3]`.
@@ -135,3 +191,25 @@ class LoadedClassifier:
     batches = [slice(start, start + size) for start in range(0, len(images), size)]
     maps = [self._maps(self._variables, images[batch], classes[batch]) for batch in batches]
     return np.asarray(enlarge(jnp.concatenate(maps), self.image_size))
+
+
+def _check_checkpoint(workdir: pathlib.Path, remedy: str) -> None:
+  if not checkpoint.exists(workdir):
+    raise UserError(
+      f"{workdir} holds no checkpoint yet: there is none in {workdir / checkpoint.FOLDER}; {remedy}"
+    )
+
+
+def _restore(
+  workdir: pathlib.Path, model: NormalisedNetwork, image_size: tuple[int, int]
+) -> dict[str, Any]:
+  """The parameters and statistics of the newest checkpoint, which must be those of the model."""
+
+  def create():
+    # A network without batch normalisation has no statistics; its checkpoint says so with an empty
+    # tree.
+    start = model.init(jax.random.key(0), jnp.zeros((1, *image_size, 3)))
+    return {"batch_stats": {}} | start
+
+  with checkpoint.Checkpoints(workdir) as checkpoints:
+    return checkpoints.restore_variables(create)

@@ -41,9 +41,12 @@ class Contrastive(nn.Module):
     ends at the features.
     """
     features = self.network(images, train)
-    linear = lambda size, name: nn.Dense(
-      size, kernel_init=torch_uniform, bias_init=torch_bias(features.shape[-1]), name=name
-    )
+
+    def linear(size: int, name: str) -> nn.Dense:
+      return nn.Dense(
+        size, kernel_init=torch_uniform, bias_init=torch_bias(features.shape[-1]), name=name
+      )
+
     logits = linear(self.num_classes, "fc")(jax.lax.stop_gradient(features) if train else features)
     if not train and not self.is_initializing():
       return logits
@@ -54,6 +57,11 @@ class Contrastive(nn.Module):
     return jnp.concatenate([logits, projection / length], -1) if train else logits
 
 
+def has_projection(variables: Mapping[str, Any]) -> bool:
+  """Whether the variables of a `zoo.NormalisedNetwork` are those of a network with a projection."""
+  return _PROJECTION[0] in variables["params"].get("network", {})
+
+
 def as_plain(variables: Mapping[str, Any]) -> Mapping[str, Any]:
   """The variables of the same classifier without projection, which has the same logits.
 
@@ -62,9 +70,9 @@ def as_plain(variables: Mapping[str, Any]) -> Mapping[str, Any]:
       projection are returned
       as they are.
   """
-  params = variables["params"]["network"]
-  if _PROJECTION[0] not in params:
+  if not has_projection(variables):
     return variables
+  params = variables["params"]["network"]
   return {
     "params": {"network": {**params["network"], "fc": params["fc"]}},
     "batch_stats": variables["batch_stats"].get("network", {}),

@@ -5,6 +5,7 @@ A checkpoint has two parts: "model" (params, batch_stats), which is all that eva
 temporary name and renames when all is on disk, so a killed run leaves whole checkpoints only.
 """
 
+import contextlib
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -86,6 +87,21 @@ class Checkpoints:
     """
     return self._restore({"model": jax.eval_shape(create)})["model"]
 
+  def describe_variables(self) -> dict[str, Any]:
+    """Shapes and dtypes of the newest checkpoint's params and batch_stats, as a tree of
+    `jax.ShapeDtypeStruct`; reads none of the values.
+
+    Raises:
+      UserError: the checkpoint cannot be read.
+    """
+    folder = self._folder / str(self.latest_step())
+    try:
+      with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
+        stored = handler.metadata(folder / "model").tree
+    except (ValueError, KeyError, OSError) as error:
+      raise _unreadable(folder, error) from error
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), dict(stored))
+
   def _restore(self, abstract: dict[str, Any]) -> dict[str, Any]:
     step = self.latest_step()
     items = {
@@ -95,10 +111,7 @@ class Checkpoints:
     try:
       return dict(self._manager.restore(step, args=ocp.args.Composite(**items)))
     except (ValueError, KeyError, OSError) as error:
-      raise UserError(
-        f"the checkpoint {self._folder / str(step)} cannot be read: {one_line(error)}; "
-        f"delete that folder to use the one before it, if any"
-      ) from error
+      raise _unreadable(self._folder / str(step), error) from error
 
 
 def exists(workdir: str | pathlib.Path) -> bool:
@@ -117,6 +130,13 @@ def latest_step(workdir: str | pathlib.Path) -> int | None:
     else []
   )
   return max(steps, default=None)
+
+
+def _unreadable(folder: pathlib.Path, error: Exception) -> UserError:
+  return UserError(
+    f"the checkpoint {folder} cannot be read: {one_line(error)}; "
+    f"delete that folder to use the one before it, if any"
+  )
 
 
 def _items(state: TrainState) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from apr_jax.files import write_json
 from apr_jax.settings import flatten
 
 CONFIG = "config.json"
+IMPORT = "network.json"
+"""What an imported network has in its place; see `run.network`."""
 
 _SECTIONS = {"seed", "data", "model", "augment", "evaluation"}
 
@@ -64,10 +66,15 @@ def check_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict)
   configuration.
 
   Raises:
-    UserError: the folder holds a run with another configuration; the message names the keys.
+    UserError: the folder holds a run with another configuration, and the message names the keys; or
+      it holds an imported network.
   """
   if pathlib.Path(workdir).exists() and not pathlib.Path(workdir).is_dir():
     raise UserError(f"the workdir {workdir} cannot be written: it is a file; use another --workdir")
+  if (pathlib.Path(workdir) / IMPORT).exists():
+    raise UserError(
+      f"{workdir} holds an imported network, which is not trained further; use another --workdir"
+    )
   if not (pathlib.Path(workdir) / CONFIG).exists():
     return
   stored = flatten(read_config(workdir).to_dict())

@@ -14,6 +14,7 @@ import numpy as np
 from apr_jax import experiment, optimizers, parallel, schedules
 from apr_jax.attacks.pgd import make_adversary
 from apr_jax.augment.samples import as_grid, training_views
+from apr_jax.classifiers.predictor import Predictor
 from apr_jax.data import resident
 from apr_jax.errors import Stopped, UserError
 from apr_jax.run import checkpoint, configuration
@@ -118,7 +119,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
       steps = StreamSteps(step, train_data, config.batch_size, state.key, total_steps)
     else:
       steps = ResidentSteps(step, train_data, config.batch_size, state.key)
-    predictor = parts.predictor(config.evaluation.batch_size)
+    predictor = Predictor(parts.model.apply, config.evaluation.batch_size)
 
     def clean_error(state) -> float:
       variables = predictor.place(parallel.to_host(state.variables))

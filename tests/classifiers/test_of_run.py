@@ -1,7 +1,8 @@
-"""A trained run as a function of images."""
+"""A trained run as a function of images, and as one of JAX."""
 
 import copy
 import functools
+import json
 import pathlib
 import shutil
 
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 
 import apr_jax
-from apr_jax import data, experiment
+from apr_jax import data, experiment, models, parallel
 from apr_jax.classifiers.grad_cam import enlarge, grad_cam
+from apr_jax.classifiers.interface import check_classifier
 from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.errors import UserError
 from apr_jax.run import checkpoint, configuration
@@ -40,11 +42,97 @@ def test_logits_are_those_of_the_checkpoint(run, loaded):
   assert (loaded.num_classes, loaded.image_size, loaded.step) == (10, (32, 32), 50)
 
 
-def test_weights_are_named_by_their_values(run, loaded):
-  assert (
-    len(loaded.weights) == 16
-    and loaded.weights == LoadedClassifier(run, devices=jax.devices()[:1]).weights
+def test_it_is_a_classifier_and_brings_what_its_evaluation_begins_with(run, loaded):
+  assert check_classifier(loaded) is loaded
+  config = configuration.read_config(run)
+  assert (loaded.kind, loaded.workdir, loaded.seed, loaded.step) == ("run", run, 0, 50)
+  assert loaded.config.to_dict() == config.to_dict() and loaded.name == run.name
+  assert loaded.spec == models.NetworkSpec(
+    config.model.name, 10, (32, 32), config.model.mean, config.model.std
   )
+  assert loaded.defaults == {
+    "data": "digits",
+    "data_dir": "",
+    "image_size": config.data.image_size,
+    "resize": 0,
+    "download": False,
+    "ood_sets": config.evaluation.ood_sets,
+    "batch_size": config.evaluation.batch_size,
+  }
+
+
+def copy_of(run, folder, **changes):
+  """A copy of the run, some of whose configuration is another."""
+  shutil.copytree(run, folder)
+  values = json.loads((folder / "config.json").read_text())
+  (folder / "config.json").write_text(json.dumps(values | changes))
+  return folder
+
+
+def test_a_named_experiment_gives_its_name(run, tmp_path):
+  assert LoadedClassifier(copy_of(run, tmp_path / "copy", name="mine")).name == "mine"
+
+
+def test_nothing_of_the_training_is_asked_of_the_configuration(run, loaded, tmp_path):
+  other = copy_of(run, tmp_path / "copy", augment={}, optimizer={"name": "unheard of"})
+  np.testing.assert_array_equal(LoadedClassifier(other).logits(IMAGES), loaded.logits(IMAGES))
+  lacking = copy_of(run, tmp_path / "lacking", model={"name": "wide_resnet_10_1"})
+  with pytest.raises(UserError, match="config.json is not one of this version: .*num_classes"):
+    LoadedClassifier(lacking)
+
+
+def test_the_checkpoint_says_whether_there_is_a_projection(run, tmp_path):
+  config = configuration.read_config(run)
+  spec = models.NetworkSpec(
+    config.model.name, 10, (32, 32), config.model.mean, config.model.std, contrastive=True
+  )
+  model = spec.build()
+  shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3))))
+  random = np.random.default_rng(0)
+  variables = jax.tree.map(lambda x: random.uniform(0.05, 0.2, x.shape).astype(np.float32), shapes)
+  configuration.write_config(tmp_path, config)
+  with checkpoint.Checkpoints(tmp_path) as writer:
+    writer.save_variables(3, parallel.replicate(variables))
+  contrastive = LoadedClassifier(tmp_path)
+  assert contrastive.spec == spec and contrastive.step == 3
+  expected = model.apply(variables, jnp.asarray(IMAGES, jnp.float32) / 255)
+  np.testing.assert_allclose(contrastive.logits(IMAGES), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_jax_logits_are_the_logits(loaded):
+  floats = jnp.asarray(IMAGES, jnp.float32) / 255
+  logits = jax.jit(loaded.jax_logits)(floats)
+  assert logits.dtype == jnp.float32
+  np.testing.assert_allclose(logits, loaded.logits(IMAGES), rtol=1e-4, atol=1e-4)
+  one_by_one = jax.vmap(lambda image: loaded.jax_logits(image[None])[0])(floats[:3])
+  np.testing.assert_allclose(one_by_one, logits[:3], rtol=1e-4, atol=1e-4)
+
+
+def test_jax_logits_have_the_gradient_of_the_network(loaded):
+  images = jnp.asarray(IMAGES[:2], jnp.float32) / 255
+
+  def score(function, images):
+    return jax.nn.log_softmax(function(images))[jnp.arange(2), jnp.array([3, 7])].sum()
+
+  # As an argument, the function brings its parameters as leaves; closed over, as constants.
+  gradient = jax.jit(jax.grad(score, argnums=1))(loaded.jax_logits, images)
+  np.testing.assert_allclose(
+    jax.jit(jax.grad(lambda images: score(loaded.jax_logits, images)))(images), gradient, atol=1e-5
+  )
+  assert len(jax.tree.leaves(loaded.jax_logits)) == len(jax.tree.leaves(loaded.variables))
+  apply = experiment.build(loaded.config).model.apply
+  expected = jax.grad(lambda x: score(lambda x: apply(loaded.variables, x, train=False), x))(images)
+  np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-4)
+  # A step of one level along the gradient raises the score by what the gradient says.
+  step = gradient / jnp.abs(gradient).max() / 255
+  rise = score(loaded.jax_logits, images + step) - score(loaded.jax_logits, images - step)
+  np.testing.assert_allclose(rise, 2 * (gradient * step).sum(), rtol=0.05)
+
+
+def test_weights_are_named_by_their_values(run, loaded):
+  one_device = LoadedClassifier(run, devices=jax.devices()[:1])
+  assert len(loaded.weights) == 16 and loaded.weights == one_device.weights
+  assert loaded.weights == loaded.fingerprint
   variables = loaded.variables
   (kernel,) = (path for path, values in jax.tree.leaves_with_path(variables) if values.ndim == 2)
   first = jax.tree.leaves(variables["batch_stats"])[0]
@@ -57,7 +145,7 @@ def test_weights_are_named_by_their_values(run, loaded):
     lambda path, values: values.astype(np.float16),
   ):
     other = copy.copy(loaded)
-    del other.__dict__["weights"]
+    del other.__dict__["fingerprint"]
     other._variables = jax.device_put(jax.tree.map_with_path(change, variables))
     assert other.weights != loaded.weights
 
