@@ -40,6 +40,7 @@ class LoadedClassifier:
     batch_size: int | None = None,
   ):
     parallel.check_devices()
+    self.workdir = pathlib.Path(workdir)
     self.config = configuration.read_config(workdir)
     if not checkpoint.exists(workdir):
       raise UserError(
@@ -66,6 +67,35 @@ class LoadedClassifier:
     self._predictor = parts.predictor(batch_size or self.config.evaluation.batch_size, devices)
     self._maps = jax.jit(functools.partial(grad_cam, parts.model.apply))
     self._variables = self._predictor.place(parallel.to_host(variables))
+
+  @property
+  def name(self) -> str:
+    """That of the configuration, else of the folder."""
+    return self.config.name or self.workdir.resolve().name
+
+  @property
+  def kind(self) -> str:
+    return "run"
+
+  @property
+  def seed(self) -> int:
+    return self.config.seed
+
+  @property
+  def fingerprint(self) -> str:
+    return self.weights
+
+  @property
+  def defaults(self) -> dict[str, Any]:
+    """Settings of an evaluation: those of the training."""
+    settings = self.config.data
+    return {
+      "data": settings.name,
+      "data_dir": settings.data_dir,
+      "resize": settings.resize,
+      "download": settings.download,
+      "ood_sets": self.config.evaluation.ood_sets,
+    }
 
   @property
   def variables(self) -> dict[str, Any]:
