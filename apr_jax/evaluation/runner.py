@@ -110,8 +110,9 @@ def evaluate(
     results[suite] = summary
     results["meta"]["suites"][suite] = options(chosen[suite])
     write_json(folder / RESULTS, results)
-    for name, evaluator in known.items():
-      evaluator.write(folder, results.get(name))
+    # First what is no longer there, for two suites of one class write the same files.
+    for name in sorted(known, key=lambda name: name in results):
+      known[name].write(folder, results.get(name))
   return Evaluation(results, task, classifier, folder, known)
 
 

@@ -33,7 +33,8 @@ def choose(suites: Suites) -> dict[str, Evaluator]:
   """{name: evaluator}.
 
   Raises:
-    UserError: none is named, a name is unknown, or what stands under a name is no evaluator.
+    UserError: none is named, a name is unknown, or what stands under a name is no evaluator, or one
+      of another class than in `SUITES`.
   """
   if not suites:
     raise UserError(f"no suites are named; give --suites, of {', '.join(SUITES)}")
@@ -44,5 +45,10 @@ def choose(suites: Suites) -> dict[str, Evaluator]:
       if name == "meta":
         raise UserError("no suite can be called meta: that is what the results depend on")
       options(evaluator)
+      if name in SUITES and type(evaluator) is not type(SUITES[name]):
+        raise UserError(
+          f"the suite {name} is one of {type(SUITES[name]).__name__}, got {evaluator!r}; give it "
+          f"another name"
+        )
     return dict(suites)
   return {name: lookup(SUITES, name, "suite") for name in suites}
