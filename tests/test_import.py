@@ -61,7 +61,7 @@ def test_training_and_evaluation_in_memory_need_no_tensorflow(tmp_path):
     """
 import flax.linen as nn
 from apr_jax import models
-from apr_jax.evaluation import runner
+import apr_jax
 from apr_jax.training import loop
 from configs import digits_base
 
@@ -79,7 +79,8 @@ config = digits_base.get_config()
 config.update_from_flattened_dict({"model.name": "flat", "data.image_size": 8, "epochs": 1, "data.limit": 128,
                                    "optimizer.learning_rate": 0.01})
 loop.train(config, "run", quiet=True)
-results = runner.evaluate("run", suites=("clean", "ood"), quiet=True)
+classifier = apr_jax.load_classifier("run")
+results = apr_jax.evaluate(classifier, suites=("clean", "ood"), out="run/eval", report=False, quiet=True)
 assert results["clean"]["examples"] == 360 and results["clean"]["error"] < 95
 print([name for name in ("tensorflow", "tensorflow_datasets", "torch", "matplotlib") if name in sys.modules])
 """,

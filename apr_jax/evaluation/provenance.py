@@ -109,4 +109,5 @@ def _training(task: Task) -> dict[str, Any]:
   values = config.to_dict()
   values["data"] |= {"name": settings.data, "data_dir": settings.data_dir}
   values["evaluation"] |= {"ood_sets": settings.ood_sets}
-  return {"config": values} | {name: getattr(task.classifier, name) for name in _OF_A_TRAINING}
+  found = {name: getattr(task.classifier, name, None) for name in _OF_A_TRAINING}
+  return {"config": values, **found}

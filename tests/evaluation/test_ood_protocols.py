@@ -112,7 +112,8 @@ def test_missing_sets_are_said_and_their_mean_has_no_number(on_disk, tmp_path):
   assert list(protocol["missing"]) == ["svhn", "imagenet_resize", "lsun_fix", "imagenet_fix"]
   assert protocol["missing"]["svhn"] == (
     f"looked in {tmp_path} for a folder, .npz or .npy file of images called svhn and "
-    f"for TFDS's svhn_cropped; prepare it with TFDS, put its test images there, or give another --data_dir"
+    f"for TFDS's svhn_cropped; prepare it with TFDS, put its test images there, or give another "
+    f"--data_dir"
   )
   assert (
     "Imagenet_resize or ImageNet_resize or imagenet_resize;"
