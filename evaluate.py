@@ -1,8 +1,13 @@
-"""Scores a trained run: `python evaluate.py --workdir DIR [--suites
-clean,corruptions,calibration,ood] [--data_dir D]`.
+"""Scores a classifier, of a run or an import:
 
-Needs only the workdir, where training stored its configuration, and the data to score on. Writes
-`results.json` and `report.html`.
+    python evaluate.py --workdir DIR [--suites clean,corruptions,ood] [--data_dir DIR]
+
+and any function:
+
+    python evaluate.py --classifier FILE.py:FUNCTION --data cifar10 --data_dir DIR --out DIR
+
+where FUNCTION() returns a classifier, such as `apr_jax.FromFunction` makes. Of a run the folder is
+enough, for training stored its configuration there. Writes `results.json` and `report.html`.
 """
 
 import pathlib
@@ -10,18 +15,27 @@ import pathlib
 from absl import flags
 
 from apr_jax import cli, config_files
-from apr_jax.classifiers.of_run import LoadedClassifier
-from apr_jax.evaluation import ood_protocols, runner
-from apr_jax.evaluation.suite import Task
+from apr_jax.classifiers.interface import Classifier, ability
+from apr_jax.errors import UserError
+from apr_jax.evaluation import ood_protocols, runner, settings, suites
 from apr_jax.report.write import REPORT, write_report
 
 FLAGS = flags.FlagValues()
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=FLAGS)
+_CLASSIFIER = flags.DEFINE_string(
+  "classifier",
+  None,
+  "FILE.py:FUNCTION, a function that returns a classifier; in place of --workdir.",
+  flag_values=FLAGS,
+)
+_DATA = flags.DEFINE_string(
+  "data", None, "Data set to evaluate on; default: that of the training.", flag_values=FLAGS
+)
 _SUITES = flags.DEFINE_list(
   "suites",
-  list(runner.DEFAULT_SUITES),
-  f"What to evaluate, of {', '.join(runner.SUITES)}.",
+  list(suites.DEFAULT_SUITES),
+  f"What to evaluate, of {', '.join(suites.SUITES)}.",
   flag_values=FLAGS,
 )
 _DATA_DIR = flags.DEFINE_string(
@@ -33,8 +47,8 @@ _DATA_DIR = flags.DEFINE_string(
 _LIMIT = flags.DEFINE_integer(
   "limit",
   0,
-  "Evaluate on the first so many images of each set, which in class folders and ImageNet-C are of the "
-  "first classes; 0 = all.",
+  "Evaluate on the first so many images of each set, which in class folders and ImageNet-C are of "
+  "the first classes; 0 = all.",
   flag_values=FLAGS,
 )
 _OUT = flags.DEFINE_string(
@@ -67,46 +81,60 @@ _REPORT = flags.DEFINE_bool(
   "as it is.",
   flag_values=FLAGS,
 )
-flags.mark_flag_as_required("workdir", flag_values=FLAGS)
 
 
 def main() -> None:
-  runner.evaluate(
-    _WORKDIR.value,
-    suites=tuple(_SUITES.value),
-    data_dir=_DATA_DIR.value,
-    limit=_LIMIT.value,
-    out=_OUT.value,
-    corruption_source=_CORRUPTIONS.value,
-    ood_sets=None if _OOD_SETS.value is None else tuple(_OOD_SETS.value),
-    batch_size=_BATCH_SIZE.value,
-    report=_finish,
+  given = {
+    "data": _DATA.value,
+    "data_dir": _DATA_DIR.value,
+    "limit": _LIMIT.value,
+    "corruption_source": _CORRUPTIONS.value,
+    "ood_sets": _OOD_SETS.value,
+  }
+  # What is wrong with the flags is said before the seconds that loading takes.
+  suites.choose(_SUITES.value)
+  settings.check(limit=_LIMIT.value, corruption_source=_CORRUPTIONS.value)
+  classifier = _load()
+  evaluation = runner.evaluate(
+    classifier,
+    settings.Settings.of(classifier, **given),
+    _SUITES.value,
+    _OUT.value or pathlib.Path(_WORKDIR.value) / "eval",
   )
-
-
-def _finish(
-  folder: pathlib.Path,
-  workdir: pathlib.Path,
-  results: dict,
-  classifier: LoadedClassifier,
-  task: Task,
-) -> None:
-  """Prints the scores, and then draws the report, so that whatever happens to it the scores are
-  seen.
-  """
-  print("\n".join(runner.summary_lines(results)), flush=True)
+  # Before the report is drawn, so that whatever happens to it the scores are seen.
+  print("\n".join(evaluation.lines()), flush=True)
+  report = evaluation.folder / REPORT
   if _REPORT.value:
-    write_report(
-      folder,
-      workdir,
-      results,
-      classifier,
-      task,
-      config_files.original_config(classifier.config.get("name", "")),
+    config = ability(classifier, "config")
+    write_report(evaluation, config and config_files.original_config(config.name))
+    print(f"report                 {report}")
+  elif report.exists():
+    print(f"report                 {report} is that of an earlier evaluation")
+
+
+def _load() -> Classifier:
+  """The classifier that the flags name.
+
+  Raises:
+    UserError: it cannot be loaded, or a flag is missing or too much.
+  """
+  if (_WORKDIR.value is None) == (_CLASSIFIER.value is None):
+    raise UserError(
+      "give one of --workdir, the folder of a run, and --classifier, a function as FILE.py:FUNCTION"
     )
-    print(f"report                 {folder / REPORT}")
-  elif (folder / REPORT).exists():
-    print(f"report                 {folder / REPORT} is that of an earlier evaluation")
+  if _WORKDIR.value is not None:
+    from apr_jax.classifiers import of_run  # brings Orbax
+
+    return of_run.LoadedClassifier(_WORKDIR.value, batch_size=_BATCH_SIZE.value)
+  if _OUT.value is None:
+    raise UserError("--classifier has no folder of its own: give --out, a folder for the results")
+  if _BATCH_SIZE.value is not None:
+    raise UserError(
+      "--batch_size is for runs; with --classifier the function says how many images it takes"
+    )
+  from apr_jax.classifiers import from_file
+
+  return from_file.load(_CLASSIFIER.value)
 
 
 if __name__ == "__main__":

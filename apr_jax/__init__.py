@@ -15,6 +15,7 @@ Importing this package imports neither Flax nor TensorFlow.
 """
 
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from apr_jax import augment, corruptions, metrics
@@ -60,6 +61,73 @@ def load_classifier(workdir: str | pathlib.Path) -> "LoadedClassifier":
   from apr_jax.classifiers import of_run
 
   return of_run.LoadedClassifier(workdir)
+
+
+def evaluate(
+  classifier: Any,
+  data: str | None = None,
+  *,
+  out: str | pathlib.Path,
+  data_dir: str | pathlib.Path | None = None,
+  suites: Sequence[str] | Mapping[str, Any] = ("clean", "corruptions", "calibration", "ood"),
+  limit: int = 0,
+  corruptions: str = "auto",
+  ood_sets: Sequence[str] | None = None,
+  report: bool = True,
+  quiet: bool = False,
+) -> dict[str, Any]:
+  """Scores a classifier, and writes `OUT/results.json` and `OUT/report.html`.
+
+      resnet = apr_jax.FromFunction(logits, 10, (32, 32), name="my resnet")
+      results = apr_jax.evaluate(
+        resnet, "cifar10", data_dir=DIR, suites=("clean", "corruptions"), out="runs/mine"
+      )
+      results["corruptions"]["mean_error"]    # in percent
+
+  Each part that is finished is on disk at once: an interrupted evaluation with the same arguments
+  goes on where it stopped.
+
+  Args:
+    classifier: of `load_classifier` or `FromFunction`, or any object of
+      `apr_jax.classifiers.interface.Classifier`.
+    data: name of the data set to evaluate on, see `apr_jax.data.load`; default: that of the
+      training.
+    out: folder of the results.
+    data_dir: where data sets and published corruptions lie; default: as in training.
+    suites: names of `apr_jax.evaluation.suites.SUITES`, or {name: evaluator}.
+    limit: evaluate on the first so many images of each set; 0 = all.
+    corruptions: where corrupted images come from: "published", "tfds" or "regenerated"; "auto" =
+      the first that is there.
+    ood_sets: names of out-of-distribution sets, or of a protocol, "apr" or "openood"; default: as
+      in training.
+    report: whether to write the report.
+    quiet: show no progress.
+
+  Returns:
+    what `results.json` holds: {suite: summary}, errors in percent, and "meta", what they depend on.
+
+  Raises:
+    apr_jax.errors.UserError: something that was given cannot be used.
+  """
+  # brings Flax and the report, which the augmentations do not need
+  from apr_jax import config_files
+  from apr_jax.evaluation import runner
+  from apr_jax.evaluation.settings import Settings
+  from apr_jax.report.write import write_report
+
+  settings = Settings.of(
+    classifier,
+    data=data,
+    data_dir=data_dir,
+    limit=limit,
+    corruption_source=corruptions,
+    ood_sets=ood_sets,
+  )
+  evaluation = runner.evaluate(classifier, settings, suites, out, quiet=quiet)
+  if report:
+    config = getattr(classifier, "config", None)
+    write_report(evaluation, config and config_files.original_config(config.name))
+  return evaluation.results
 
 
 def __getattr__(name: str) -> Any:

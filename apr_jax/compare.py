@@ -1,4 +1,4 @@
-"""Prints the scores of evaluated runs as one table, beside the published numbers:
+"""Prints the scores of evaluations as one table, beside the published numbers:
 
     python -m apr_jax.compare runs/a runs/b ... [--out compare.html]
 
@@ -44,12 +44,7 @@ def compare(folders: Sequence[str], out: str | None = None) -> str:
     raise UserError("no runs are named; give their folders: python -m apr_jax.compare DIR DIR ...")
   runs = [read_scores(folder) for folder in dict.fromkeys(map(pathlib.Path, folders))]
   rows = table.make_rows(
-    _apart(
-      [
-        table.entry_of(run, config_files.original_config(run.config.get("name", "")))
-        for run in runs
-      ]
-    )
+    _apart([table.entry_of(run, config_files.original_config(run.experiment)) for run in runs])
   )
   if out is not None:
     if pathlib.Path(out).is_dir():
@@ -69,7 +64,10 @@ def _apart(entries: list[table.Entry]) -> list[table.Entry]:
   """The same; where a row would have a seed twice, which is no mean over seeds, its runs get rows
   of their own.
   """
-  row = lambda entry: (entry.experiment, entry.changes, entry.network)
+
+  def row(entry: table.Entry) -> tuple[str, str, str]:
+    return entry.experiment, entry.changes, entry.network
+
   seeds = collections.Counter((row(entry), entry.seed) for entry in entries)
   twice = {key for (key, _), count in seeds.items() if count > 1}
   return [
@@ -83,10 +81,9 @@ def _origin(scores: Scores) -> str:
   versions = ", ".join(
     f"{package} {meta['versions'][package]}" for package in ("apr_jax", "jax", "flax")
   )
-  return (
-    f"- {scores.folder}: seed {meta['seed']}, step {meta['step']}, {versions}, "
-    f"commit {meta['git'] or 'unknown'}, {meta['device']}\n"
-  )
+  training = "".join(f"{name} {meta[name]}, " for name in ("seed", "step") if name in meta)
+  commit = meta["git"] or "unknown"
+  return f"- {scores.folder}: {training}{versions}, commit {commit}, {meta['device']}\n"
 
 
 def _main(*folders: str) -> None:

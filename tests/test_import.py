@@ -89,8 +89,6 @@ def test_training_and_evaluation_in_memory_need_no_tensorflow(tmp_path):
 import flax.linen as nn
 import apr_jax
 from apr_jax import models
-from apr_jax.evaluation import runner
-from apr_jax.evaluation.settings import Settings
 from apr_jax.training import loop
 from configs import digits_base
 
@@ -109,8 +107,9 @@ config.update_from_flattened_dict({"model.name": "flat", "data.image_size": 8, "
                                    "data.limit": 128, "optimizer.learning_rate": 0.01})
 loop.train(config, "run", quiet=True)
 classifier = apr_jax.load_classifier("run")
-settings = Settings.of(classifier)
-results = runner.evaluate(classifier, settings, ("clean", "ood"), "run/eval", quiet=True).results
+results = apr_jax.evaluate(
+  classifier, suites=("clean", "ood"), out="run/eval", report=False, quiet=True
+)
 assert results["clean"]["examples"] == 360 and results["clean"]["error"] < 95
 heavy = ("tensorflow", "tensorflow_datasets", "torch", "matplotlib")
 print([name for name in heavy if name in sys.modules])

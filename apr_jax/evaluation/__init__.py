@@ -1,3 +1,3 @@
-"""Evaluation of a trained run: one file per evaluator behind the interface of `suite`, joined by
-`runner`.
+"""Evaluation of any classifier: one file per evaluator behind the interface of `evaluator`, named
+in `suites` and run by `runner`.
 """

@@ -1,25 +1,35 @@
 """Accuracy on the test split as it is."""
 
+import dataclasses
+from collections.abc import Mapping
+from typing import ClassVar
+
 from apr_jax import metrics
-from apr_jax.evaluation.suite import Parts, Task
+from apr_jax.evaluation.evaluator import Evaluator, Headline, Parts
+from apr_jax.evaluation.task import Task
 
 
-def parts(task: Task) -> Parts:
-  """One part, the whole test split."""
-  yield (
-    "clean",
-    lambda: (
-      metrics.accuracy_and_error(task.test_logits, task.test.labels)
-      | {"examples": len(task.test.labels)}
-    ),
-  )
+@dataclasses.dataclass(frozen=True)
+class Clean(Evaluator):
+  """The error on the test images as they are."""
+
+  headlines: ClassVar[Mapping[str, Headline]] = {
+    "clean_error": Headline("clean error %", lambda summary: summary["error"])
+  }
+
+  def parts(self, task: Task) -> Parts:
+    """One part, the whole test split."""
+    yield "clean", lambda: _score(task)
+
+  def summarise(self, results: dict) -> dict:
+    """ "accuracy" and "error" in percent, "examples"."""
+    return results["clean"]
+
+  def lines(self, summary: dict) -> list[str]:
+    """The error."""
+    return [f"clean error            {summary['error']:6.2f} %   ({summary['examples']} images)"]
 
 
-def summarise(results: dict) -> dict:
-  """ "accuracy" and "error" in percent, "examples"."""
-  return results["clean"]
-
-
-def lines(summary: dict) -> list[str]:
-  """The error."""
-  return [f"clean error            {summary['error']:6.2f} %   ({summary['examples']} images)"]
+def _score(task: Task) -> dict:
+  labels = task.test.labels
+  return metrics.accuracy_and_error(task.test_logits, labels) | {"examples": len(labels)}

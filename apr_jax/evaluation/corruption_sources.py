@@ -1,11 +1,13 @@
 """Where corrupted test images come from. The results of an evaluation name their source:
 
-published      CIFAR-10-C or CIFAR-100-C (a folder of `.npy` files), or ImageNet-C (a tree of
-JPEG files) tfds           TFDS's copy of CIFAR-10-C, `cifar10_corrupted/NAME_SEVERITY`
+published      CIFAR-10-C or CIFAR-100-C (a folder of `.npy` files), or ImageNet-C (a tree of JPEG
+               files)
+tfds           TFDS's copy of CIFAR-10-C, `cifar10_corrupted/NAME_SEVERITY`
 regenerated    made here from the test images by `apr_jax.corruptions`; not comparable with
-published scores
+               published scores
 """
 
+import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator
 
@@ -17,7 +19,8 @@ from apr_jax.data import ArrayData
 from apr_jax.data.imagenet_c import ImageNetC
 from apr_jax.data.published_corruptions import PublishedCorruptions
 from apr_jax.errors import UserError
-from apr_jax.evaluation.suite import Task, data_folder
+from apr_jax.evaluation.settings import AUTO, data_folder
+from apr_jax.evaluation.task import Task
 
 Load = Callable[[str, int], Iterator[ArrayData]]
 """(corruption, severity) → the corrupted test images in chunks, which bound the memory."""
@@ -28,32 +31,48 @@ _TFDS = {"cifar10": "cifar10_corrupted"}
 _TFDS_NAMES = {"glass_blur": "frosted_glass_blur", "elastic_transform": "elastic"}
 
 
-def open_source(task: Task, names: tuple[str, ...]) -> tuple[str, Load]:
-  """The name of the task's source and its images: the source asked for, or with "auto" the first
-  that is there.
+@dataclasses.dataclass(frozen=True)
+class CorruptionSource:
+  """Corrupted test images.
+
+  Attributes:
+    name: "published", "tfds" or "regenerated", as results call it.
+    load: (corruption, severity) → images in chunks.
+  """
+
+  name: str
+  load: Load
+
+  def logits(self, task: Task, corruption: str, severity: int) -> tuple[np.ndarray, np.ndarray]:
+    """The classifier's logits of one set, float32 `[N, K]`, and the labels, int32 `[N]`; N up to
+    the limit.
+
+    They are kept until another set is asked for, so that several evaluators can look at them.
+    """
+    return task.once(
+      f"{self.name}: {corruption}/{severity}",
+      lambda: _predict(task, self.load(corruption, severity)),
+    )
+
+
+def open_source(task: Task, names: tuple[str, ...]) -> CorruptionSource:
+  """The source that the settings ask for, or with "auto" the first that is there.
 
   Args:
-    task: `task.corruption_source` is "auto" or a key of `SOURCES`.
+    task: `settings.corruption_source` is "auto" or a key of `SOURCES`.
     names: corruptions that will be loaded.
 
   Raises:
     UserError: the source is not there, or does not fit.
   """
-  source = _choose(task.data_name, task.data_dir, task.corruption_source, names)
+  settings = task.settings
+  source = _choose(settings.data, settings.data_dir, settings.corruption_source, names)
   load = SOURCES[source](task, names)
-  return "regenerated" if source == "published" and _made_here(task) else source, load
+  made_here = source == "published" and _made_here(task)
+  return CorruptionSource("regenerated" if made_here else source, load)
 
 
-def logits_of(task: Task, load: Load, name: str, severity: int) -> tuple[np.ndarray, np.ndarray]:
-  """The network's logits of one corrupted set, float32 `[N, K]`, and the labels, int32 `[N]`; N up
-  to the limit.
-
-  They are kept until another set is asked for, so that several evaluators can look at them.
-  """
-  return task.once(f"{name}/{severity}", lambda: _predict(task, load(name, severity)))
-
-
-def describe(data_name: str, data_dir: str, wanted: str = "auto") -> str:
+def describe(data_name: str, data_dir: str, wanted: str = AUTO) -> str:
   """The source and, if it is one, the folder that `open_source` would open now for these values of
   a task.
   """
@@ -64,18 +83,18 @@ def describe(data_name: str, data_dir: str, wanted: str = "auto") -> str:
 def _predict(task: Task, chunks: Iterator[ArrayData]) -> tuple[np.ndarray, np.ndarray]:
   logits, labels, seen = [], [], 0
   for data in chunks:
-    if task.limit:
-      data = data.take(min(task.limit - seen, len(data.labels)))
+    if task.settings.limit:
+      data = data.take(min(task.settings.limit - seen, len(data.labels)))
     logits.append(task.logits(data.images))
     labels.append(data.labels)
     seen += len(data.labels)
-    if seen == task.limit:
+    if seen == task.settings.limit:
       break
   return np.concatenate(logits), np.concatenate(labels)
 
 
 def _choose(data_name: str, data_dir: str, wanted: str, names: tuple[str, ...]) -> str:
-  if wanted != "auto":
+  if wanted != AUTO:
     return wanted
   if _published_folder(data_name, data_dir):
     return "published"
@@ -84,15 +103,17 @@ def _choose(data_name: str, data_dir: str, wanted: str, names: tuple[str, ...]) 
 
 def published(task: Task, names: tuple[str, ...]) -> Load:
   """The published files, in the data folder itself or in its folder of their name."""
-  folder = _published_folder(task.data_name, task.data_dir)
+  name, data_dir = task.settings.data, task.settings.data_dir
+  folder = _published_folder(name, data_dir)
   if folder is None or not (_has_files(folder) or _has_tree(folder)):
-    known = _PUBLISHED.get(task.data_name)
+    known = _PUBLISHED.get(name)
     inside = f" or its folder {known}" if known else ""
     raise UserError(
-      f"the published corruptions of {task.data_name} were not found: looked for labels.npy and "
+      f"the published corruptions of {name} were not found: looked for labels.npy and "
       f"{names[0]}.npy (or {names[0]}/1) in "
-      f"{task.data_dir or 'the folder of --data_dir, which is not given'}{inside}; "
-      f"give --data_dir and unpack the archives there, or choose other --corruptions: tfds, regenerated"
+      f"{data_dir or 'the folder of --data_dir, which is not given'}{inside}; "
+      f"give --data_dir and unpack the archives there, or choose other --corruptions: tfds, "
+      f"regenerated"
     )
   if not _has_files(folder):
     return ImageNetC(folder, task.num_classes, names, task.image_size).load
@@ -104,13 +125,14 @@ def published(task: Task, names: tuple[str, ...]) -> Load:
 def tfds(task: Task, names: tuple[str, ...]) -> Load:
   """TFDS's copy; the four extra corruptions are not in it."""
   missing = sorted(set(names) - set(corruptions.CORRUPTIONS))
-  if task.data_name not in _TFDS or missing:
+  if task.settings.data not in _TFDS or missing:
+    lacking = f" with {', '.join(missing)}" if missing else ""
     raise UserError(
-      f"TFDS has no corrupted {task.data_name}{' with ' + ', '.join(missing) if missing else ''}; "
+      f"TFDS has no corrupted {task.settings.data}{lacking}; "
       f"use --corruptions published or regenerated"
     )
   return lambda name, severity: iter(
-    [task.load_test(f"{_TFDS[task.data_name]}/{_TFDS_NAMES.get(name, name)}_{severity}")]
+    [task.load_test(f"{_TFDS[task.settings.data]}/{_TFDS_NAMES.get(name, name)}_{severity}")]
   )
 
 
@@ -173,7 +195,7 @@ def _has_tree(folder: pathlib.Path) -> bool:
 
 def _made_here(task: Task) -> bool:
   """Whether the folder is one that `apr_jax.make_corruptions` wrote, in the published layout."""
-  folder = _published_folder(task.data_name, task.data_dir)
+  folder = _published_folder(task.settings.data, task.settings.data_dir)
   return folder is not None and (folder / MADE).is_file()
 
 
@@ -181,7 +203,7 @@ def _check_labels(task: Task, labels: np.ndarray, folder: pathlib.Path) -> None:
   """Refuses the corruptions of another data set. The order may differ: TFDS shuffles, the published
   files do not.
   """
-  if task.limit:  # the clean labels are cut
+  if task.settings.limit:  # the clean labels are cut
     return
   try:
     clean = task.test.labels
@@ -191,8 +213,9 @@ def _check_labels(task: Task, labels: np.ndarray, folder: pathlib.Path) -> None:
   if (counts[0] != counts[1]).any():
     label = int(np.argmax(counts[0] != counts[1]))
     raise UserError(
-      f"{folder / 'labels.npy'} disagrees with the test split of {task.data_name}: {counts[0][label]} "
-      f"images of class {label} there, {counts[1][label]} here; give the folder of this data set"
+      f"{folder / 'labels.npy'} disagrees with the test split of {task.settings.data}: "
+      f"{counts[0][label]} images of class {label} there, {counts[1][label]} here; give the folder "
+      f"of this data set"
     )
 
 

@@ -1,61 +1,92 @@
-"""Errors under the 15 corruptions of the benchmarks, and their mean."""
+"""Errors under common corruptions, and their mean."""
 
-from apr_jax import corruptions, metrics
-from apr_jax.corruptions import SEVERITIES
-from apr_jax.evaluation.corruption_sources import Load, logits_of, open_source
-from apr_jax.evaluation.suite import Parts, Task
+import dataclasses
+import functools
+from collections.abc import Mapping
 
+from apr_jax import metrics
+from apr_jax.corruptions import CORRUPTIONS, EXTRA_CORRUPTIONS, SEVERITIES
+from apr_jax.errors import lookup
+from apr_jax.evaluation.corruption_sources import CorruptionSource, open_source
+from apr_jax.evaluation.evaluator import Evaluator, Headline, Parts
+from apr_jax.evaluation.task import Task
 
-def parts(task: Task) -> Parts:
-  """The 15 corruptions of the benchmark; see `parts_of`."""
-  return parts_of(task, corruptions.CORRUPTIONS)
-
-
-def parts_of(task: Task, names: tuple[str, ...]) -> Parts:
-  """One part per corruption and severity, "name/severity"."""
-  source, load = open_source(task, names)
-  for name in names:
-    for severity in SEVERITIES:
-      yield (
-        f"{name}/{severity}",
-        lambda name=name, severity=severity: (
-          _score_set(task, load, name, severity) | {"source": source}
-        ),
-      )
+_KNOWN = dict.fromkeys((*CORRUPTIONS, *EXTRA_CORRUPTIONS))
+_HEADLINES = {
+  "mean_error": Headline("mean corruption error %", lambda summary: summary["mean_error"]),
+  "mce": Headline("mCE %", lambda summary: summary["mce"]),
+}
 
 
-def summarise(results: dict) -> dict:
-  """ "mean_error", "by_corruption" {name: [error per severity]} in percent; "source"; "examples" per
-  set.
+@dataclasses.dataclass(frozen=True)
+class Corruptions(Evaluator):
+  """The error under each corruption and severity.
 
-  On ImageNet's published files also "mce", the AlexNet-normalised score, which is defined on them
-  alone.
+  Attributes:
+    names: of the corruptions, of `apr_jax.corruptions`.
+    severities: of 1..5.
+    title: of the mean, for a terminal.
   """
-  first = next(iter(results.values()))
-  errors = {
-    name: [result["error"] for result in sets] for name, sets in by_corruption(results).items()
-  }
-  summary = {
-    "mean_error": metrics.mean_error(errors),
-    "by_corruption": errors,
-    "source": first["source"],
-    "examples": first["examples"],
-  }
-  published_imagenet = (first["data"], first["source"]) == ("imagenet2012", "published")
-  if published_imagenet and errors.keys() == metrics.ALEXNET_ERRORS.keys():
-    summary["mce"] = metrics.mce(errors)
-  return summary
 
+  names: tuple[str, ...] = CORRUPTIONS
+  severities: tuple[int, ...] = tuple(SEVERITIES)
+  title: str = "mean corruption error"
 
-def lines(summary: dict, title: str = "mean corruption error") -> list[str]:
-  """The mean error and, where it is defined, the mCE."""
-  text = [
-    f"{title:<22} {summary['mean_error']:6.2f} %   ({summary['source']}, {len(summary['by_corruption'])} × "
-    f"{len(SEVERITIES)} sets of {summary['examples']} images)"
-  ]
-  if "mce" in summary:
-    text.append(f"mCE                    {summary['mce']:6.2f} %   (errors relative to AlexNet's)")
-  return text
+  @property
+  def benchmark(self) -> bool:
+    """Whether these are the 15 corruptions at 5 severities, over which the benchmarks' means are
+    taken.
+    """
+    return (self.names, self.severities) == (CORRUPTIONS, tuple(SEVERITIES))
+
+  @property
+  def headlines(self) -> Mapping[str, Headline]:
+    """The benchmark's scores; other corruptions are in no benchmark's mean."""
+    return _HEADLINES if self.benchmark else {}
+
+  def parts(self, task: Task) -> Parts:
+    """One part per corruption and severity, "name/severity"."""
+    for name in self.names:
+      lookup(_KNOWN, name, "corruption")
+    source = open_source(task, self.names)
+    for name in self.names:
+      for severity in self.severities:
+        yield f"{name}/{severity}", functools.partial(_score, task, source, name, severity)
+
+  def summarise(self, results: dict) -> dict:
+    """ "mean_error", "by_corruption" {name: [error per severity]} in percent; "source"; "examples"
+    per set.
+
+    On ImageNet's published files also "mce", the AlexNet-normalised score, which is defined on them
+    alone.
+    """
+    first = next(iter(results.values()))
+    errors = {
+      name: [result["error"] for result in sets] for name, sets in by_corruption(results).items()
+    }
+    summary = {
+      "mean_error": metrics.mean_error(errors),
+      "by_corruption": errors,
+      "source": first["source"],
+      "examples": first["examples"],
+    }
+    published_imagenet = (first["data"], first["source"]) == ("imagenet2012", "published")
+    if published_imagenet and self.benchmark:
+      summary["mce"] = metrics.mce(errors)
+    return summary
+
+  def lines(self, summary: dict) -> list[str]:
+    """The mean error and, where it is defined, the mCE."""
+    sets = f"{len(summary['by_corruption'])} × {len(self.severities)} sets"
+    text = [
+      f"{self.title:<22} {summary['mean_error']:6.2f} %   "
+      f"({summary['source']}, {sets} of {summary['examples']} images)"
+    ]
+    if "mce" in summary:
+      text.append(
+        f"mCE                    {summary['mce']:6.2f} %   (errors relative to AlexNet's)"
+      )
+    return text
 
 
 def by_corruption(results: dict) -> dict[str, list]:
@@ -66,7 +97,11 @@ def by_corruption(results: dict) -> dict[str, list]:
   return grouped
 
 
-def _score_set(task: Task, load: Load, name: str, severity: int) -> dict:
-  logits, labels = logits_of(task, load, name, severity)
-  error = metrics.accuracy_and_error(logits, labels)["error"]
-  return {"error": error, "examples": len(labels), "data": task.data_name}
+def _score(task: Task, source: CorruptionSource, name: str, severity: int) -> dict:
+  logits, labels = source.logits(task, name, severity)
+  return {
+    "error": metrics.accuracy_and_error(logits, labels)["error"],
+    "examples": len(labels),
+    "data": task.settings.data,
+    "source": source.name,
+  }

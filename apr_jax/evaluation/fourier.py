@@ -9,6 +9,7 @@ Reference: Yin et al., A Fourier Perspective on Model Robustness in Computer Vis
 each channel.
 """
 
+import dataclasses
 import functools
 import io
 import math
@@ -21,20 +22,132 @@ import numpy as np
 from apr_jax import metrics, spectrum
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
-from apr_jax.evaluation.suite import Parts, Task
+from apr_jax.evaluation.evaluator import Evaluator, Parts
+from apr_jax.evaluation.task import Task
 from apr_jax.files import write_bytes
-
-EXAMPLES = 1000
-"""Test images at most: evenly spaced, so that all classes of a sorted set are among them."""
-
-LARGEST_MAP = 63
-"""Rows and columns at most; of larger images only the lowest frequencies."""
 
 MAP = "fourier.npy"
 """The map as an array, beside the results."""
 
-_SEED = 0  # of the signs: all networks see the same perturbations
-_CHUNK_BYTES = 2**23  # of the perturbed images that are held at a time
+CHUNK_BYTES = 2**23
+"""Bytes of the perturbed images that are held at a time; changes no result."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Fourier(Evaluator):
+  """The error under each Fourier basis image.
+
+  Attributes:
+    examples: test images at most: evenly spaced, so that all classes of a sorted set are among
+      them.
+    largest_map: rows and columns at most; of larger images only the lowest frequencies.
+    norm: of what is added to one channel, for images in [0, 1]; None = `norm_of` the size.
+    seed: of the signs: all classifiers see the same perturbations.
+  """
+
+  examples: int = 1000
+  largest_map: int = 63
+  norm: float | None = None
+  seed: int = 0
+
+  def parts(self, task: Task) -> Parts:
+    """ "clean", then one part per computed row of the map, "row/-16" to "row/0" at 32 pixels."""
+    test, positions = self._chosen(task.test)
+    yield "clean", lambda: self._about(task, test)
+    for row in self._frequencies(test.image_size[0]):
+      if row <= 0:
+        yield (
+          f"row/{row}",
+          functools.partial(self._row_of_errors, task, test, positions, row),
+        )
+
+  def summarise(self, results: dict) -> dict:
+    """ "map", the error under each frequency; "mean_error" of the map; "clean_error"; all in
+    percent.
+
+    "map" is a list of rows, with the zero frequency in the centre; its first entry is that of
+    "first_frequency", [row, column] in cycles per image. "norm" is that of the perturbation of one
+    channel, "examples" the number of images.
+    """
+    about = results["clean"]
+    rows, columns = (self._frequencies(size) for size in about["image_size"])
+    computed = {row: dict(zip(columns, results[f"row/{row}"])) for row in rows if row <= 0}
+    errors = [
+      [
+        computed[row][column] if row <= 0 else computed[-row][_mirror(column, columns)]
+        for column in columns
+      ]
+      for row in rows
+    ]
+    return {
+      "mean_error": float(np.mean(errors)),
+      "clean_error": about["error"],
+      "norm": about["norm"],
+      "examples": about["examples"],
+      "first_frequency": [rows[0], columns[0]],
+      "map": errors,
+    }
+
+  def lines(self, summary: dict) -> list[str]:
+    """The mean over the map."""
+    rows, columns = np.shape(summary["map"])
+    return [
+      f"Fourier mean error     {summary['mean_error']:6.2f} %   ({rows} × {columns} frequencies, "
+      f"norm {summary['norm']:.3g}, {summary['examples']} images)"
+    ]
+
+  def write(self, folder: pathlib.Path, summary: dict | None) -> None:
+    """Makes `folder/fourier.npy` the map, or no file where there is none."""
+    if summary is None:
+      (folder / MAP).unlink(missing_ok=True)
+      return
+    content = io.BytesIO()
+    np.save(content, np.array(summary["map"]))
+    write_bytes(folder / MAP, content.getvalue())
+
+  def _chosen(self, test: ArrayData) -> tuple[ArrayData, np.ndarray]:
+    """The images that are scored, and their positions in the split."""
+    count = min(self.examples, len(test.labels))
+    positions = np.arange(count) * len(test.labels) // count
+    chosen = ArrayData(test.images[positions], test.labels[positions], test.num_classes, test.name)
+    return chosen, positions
+
+  def _norm(self, image_size: tuple[int, int]) -> float:
+    return norm_of(image_size) if self.norm is None else self.norm
+
+  def _about(self, task: Task, test: ArrayData) -> dict:
+    return {
+      "error": metrics.accuracy_and_error(task.logits(test.images), test.labels)["error"],
+      "examples": len(test.labels),
+      "image_size": list(test.image_size),
+      "norm": self._norm(test.image_size),
+    }
+
+  def _frequencies(self, size: int) -> range:
+    """Those of the map along one axis of so many pixels, with 0 in the centre."""
+    size = min(size, self.largest_map)
+    return range(-(size // 2), (size + 1) // 2)
+
+  def _row_of_errors(
+    self, task: Task, test: ArrayData, positions: np.ndarray, row: int
+  ) -> list[float]:
+    """Errors in percent under all frequencies of a row of the map."""
+    columns = self._frequencies(test.image_size[1])
+    own_mirror = 2 * row % test.image_size[0] == 0
+    to_compute = [column for column in columns if column <= 0 or not own_mirror]
+    signs = signs_of(positions, test.images.shape[-1], self.seed)
+    norm = self._norm(test.image_size)
+    errors = {}
+    # Several frequencies in one call, for the padding of its last batch is computed as well.
+    per_call = max(1, CHUNK_BYTES // test.images.nbytes)
+    for start in range(0, len(to_compute), per_call):
+      called = to_compute[start : start + per_call]
+      images = np.concatenate(
+        [perturbed(test.images, signs, row, column, norm) for column in called]
+      )
+      wrong = task.logits(images).argmax(1).reshape(len(called), -1) != test.labels
+      errors |= zip(called, (100 * wrong.mean(1)).tolist())
+    return [errors[column] if column in errors else errors[-column] for column in columns]
 
 
 def norm_of(image_size: tuple[int, int]) -> float:
@@ -49,58 +162,6 @@ def norm_of(image_size: tuple[int, int]) -> float:
   return float(root_mean_square * math.sqrt(math.prod(image_size)))
 
 
-def parts(task: Task) -> Parts:
-  """ "clean", then one part per computed row of the map, "row/-16" to "row/0" at 32 pixels."""
-  test, positions = _chosen(task.test)
-  yield (
-    "clean",
-    lambda: {
-      "error": metrics.accuracy_and_error(task.logits(test.images), test.labels)["error"],
-      "examples": len(test.labels),
-      "image_size": list(test.image_size),
-      "norm": norm_of(test.image_size),
-    },
-  )
-  for row in _frequencies(test.image_size[0]):
-    if row <= 0:
-      yield f"row/{row}", lambda row=row: _row_of_errors(task, test, positions, row)
-
-
-def summarise(results: dict) -> dict:
-  """ "map", the error under each frequency; "mean_error" of the map; "clean_error"; all in percent.
-
-  "map" is a list of rows, with the zero frequency in the centre; its first entry is that of
-  "first_frequency", [row, column] in cycles per image. "norm" is that of the perturbation of one
-  channel, "examples" the number of images.
-  """
-  about = results["clean"]
-  rows, columns = (_frequencies(size) for size in about["image_size"])
-  computed = {row: dict(zip(columns, results[f"row/{row}"])) for row in rows if row <= 0}
-  errors = [
-    [
-      computed[row][column] if row <= 0 else computed[-row][_mirror(column, columns)]
-      for column in columns
-    ]
-    for row in rows
-  ]
-  return {
-    "mean_error": float(np.mean(errors)),
-    "clean_error": about["error"],
-    "norm": about["norm"],
-    "examples": about["examples"],
-    "first_frequency": [rows[0], columns[0]],
-    "map": errors,
-  }
-
-
-def lines(summary: dict) -> list[str]:
-  """The mean over the map."""
-  return [
-    f"Fourier mean error     {summary['mean_error']:6.2f} %   ({len(summary['map'])} × {len(summary['map'][0])} "
-    f"frequencies, norm {summary['norm']:.3g}, {summary['examples']} images)"
-  ]
-
-
 def fourier_map(results: dict) -> np.ndarray:
   """The map of a `results.json`: errors in percent, float64 `[rows, columns]`, the zero frequency
   in the centre.
@@ -111,18 +172,6 @@ def fourier_map(results: dict) -> np.ndarray:
   if "fourier" not in results:
     raise UserError("these results hold no Fourier map; run evaluate.py with --suites fourier")
   return np.array(results["fourier"]["map"])
-
-
-def write_map(folder: pathlib.Path, results: dict) -> None:
-  """Makes `folder/fourier.npy` the map of `results`: `fourier_map`, or no file where the suite is
-  not in them.
-  """
-  if "fourier" not in results:
-    (folder / MAP).unlink(missing_ok=True)
-    return
-  content = io.BytesIO()
-  np.save(content, fourier_map(results))
-  write_bytes(folder / MAP, content.getvalue())
 
 
 @functools.partial(jax.jit, static_argnames="norm")
@@ -144,47 +193,16 @@ def perturbed(images: jax.Array, signs: jax.Array, row: int, column: int, norm: 
   )
 
 
-def signs_of(positions: np.ndarray, channels: int) -> np.ndarray:
+def signs_of(positions: np.ndarray, channels: int, seed: int = 0) -> np.ndarray:
   """Fair signs float32 `[N, channels]`, 1 or -1, of the images at some positions int `[N]` of the
   test split.
   """
-  key = jax.random.key(_SEED)
-  draw = lambda position: jax.random.rademacher(
-    jax.random.fold_in(key, position), (channels,), jnp.float32
-  )
+  key = jax.random.key(seed)
+
+  def draw(position):
+    return jax.random.rademacher(jax.random.fold_in(key, position), (channels,), jnp.float32)
+
   return np.asarray(jax.vmap(draw)(positions))
-
-
-def _chosen(test: ArrayData) -> tuple[ArrayData, np.ndarray]:
-  """The images that are scored, and their positions in the split."""
-  count = min(EXAMPLES, len(test.labels))
-  positions = np.arange(count) * len(test.labels) // count
-  return ArrayData(
-    test.images[positions], test.labels[positions], test.num_classes, test.name
-  ), positions
-
-
-def _row_of_errors(task: Task, test: ArrayData, positions: np.ndarray, row: int) -> list[float]:
-  """Errors in percent under all frequencies of a row of the map."""
-  columns = _frequencies(test.image_size[1])
-  own_mirror = 2 * row % test.image_size[0] == 0
-  to_compute = [column for column in columns if column <= 0 or not own_mirror]
-  signs, norm = signs_of(positions, test.images.shape[-1]), norm_of(test.image_size)
-  errors = {}
-  # Several frequencies in one call, for the padding of its last batch is computed as well.
-  per_call = max(1, _CHUNK_BYTES // test.images.nbytes)
-  for start in range(0, len(to_compute), per_call):
-    called = to_compute[start : start + per_call]
-    images = np.concatenate([perturbed(test.images, signs, row, column, norm) for column in called])
-    wrong = task.logits(images).argmax(1).reshape(len(called), -1) != test.labels
-    errors |= zip(called, (100 * wrong.mean(1)).tolist())
-  return [errors[column] if column in errors else errors[-column] for column in columns]
-
-
-def _frequencies(size: int) -> range:
-  """Those of the map along one axis of so many pixels, with 0 in the centre."""
-  size = min(size, LARGEST_MAP)
-  return range(-(size // 2), (size + 1) // 2)
 
 
 def _mirror(frequency: int, frequencies: range) -> int:

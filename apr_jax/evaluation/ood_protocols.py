@@ -1,8 +1,8 @@
 """The out-of-distribution benchmarks by name, and where each of their sets is looked for.
 
     apr       the six sets of APR's Table 2: CSI's (https://github.com/alinlab/CSI) without its
-    interpolations openood   OpenOOD v1.5's sets for CIFAR (https://github.com/Jingkang50/OpenOOD),
-    near and far
+              interpolations
+    openood   OpenOOD v1.5's sets for CIFAR (https://github.com/Jingkang50/OpenOOD), near and far
 
 CIFAR-100 is out-of-distribution for CIFAR-10. For a network trained on CIFAR-100 its place is taken
 by CIFAR-10, as OpenOOD has it; the paper has no such table.
@@ -24,7 +24,8 @@ from apr_jax import data
 from apr_jax.data import ArrayData
 from apr_jax.data.unlabelled import ARRAY_FILES, holds_images
 from apr_jax.errors import UserError
-from apr_jax.evaluation.suite import Parts, Task
+from apr_jax.evaluation.evaluator import Parts
+from apr_jax.evaluation.task import Task
 
 _TRAINED_ON = "on which the network was trained; name others in --ood_sets"
 _CSI = "https://github.com/alinlab/CSI links the archive"
@@ -96,7 +97,7 @@ def expand(protocol: str, data_name: str) -> dict[str, tuple[str, ...]]:
 
 
 def parts(task: Task, score: Callable[[str, ArrayData], dict]) -> Parts:
-  """One part for each set that `task.ood_sets` names, by itself or in a protocol; of both, by
+  """One part for each set that `settings.ood_sets` names, by itself or in a protocol; of both, by
   itself.
 
   A set that the user names must be there, which is found out at once; one of a protocol may be
@@ -114,9 +115,9 @@ def parts(task: Task, score: Callable[[str, ArrayData], dict]) -> Parts:
     UserError: as `find`, `expand` and `locate`, or a set that is named by itself cannot be loaded.
   """
   chosen: dict[str, tuple[str | None, bool]] = {}
-  for entry in task.ood_sets:
+  for entry in task.settings.ood_sets:
     if entry in PROTOCOLS:
-      for name in (name for names in expand(entry, task.data_name).values() for name in names):
+      for name in (name for names in expand(entry, task.settings.data).values() for name in names):
         chosen.setdefault(name, (locate(task, name), False))
     else:
       chosen[entry] = find(task, entry), True
@@ -141,7 +142,7 @@ def find(task: Task, name: str) -> str:
     UserError: as `locate`, or a set of `SETS` is missing.
   """
   if name not in SETS:
-    return data.source_of(name, task.data_dir)
+    return data.source_of(name, task.settings.data_dir)
   source = locate(task, name) or (name if name == SETS[name].tfds else None)
   if source is None:
     raise UserError(f"the out-of-distribution set {name} is missing: {missing(task, name)}")
@@ -168,7 +169,7 @@ def locate(task: Task, name: str) -> str | None:
       return f"images:{path}"
   return (
     wanted.tfds
-    if wanted.tfds and (task.download or _is_prepared(task.data_folder / wanted.tfds))
+    if wanted.tfds and (task.settings.download or _is_prepared(task.data_folder / wanted.tfds))
     else None
   )
 
@@ -206,11 +207,11 @@ def _score(
 
 def _is_own(task: Task, path: pathlib.Path) -> bool:
   """Whether the path is the one that the run's data name holds, or a split inside."""
-  kind, _, own = task.data_name.partition(":")
+  kind, _, own = task.settings.data.partition(":")
   if kind not in data.WITH_PATH:
     return False
-  inside, path = pathlib.Path(own or task.data_dir).expanduser().resolve(), path.resolve()
-  return path == inside or path.parent == inside and path.name in ("train", "val", "test")
+  inside, path = pathlib.Path(own or task.settings.data_dir).expanduser().resolve(), path.resolve()
+  return path == inside or (path.parent == inside and path.name in ("train", "val", "test"))
 
 
 def _is_prepared(folder: pathlib.Path) -> bool:

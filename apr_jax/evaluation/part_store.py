@@ -6,7 +6,18 @@ import os
 import pathlib
 from typing import Any
 
+from apr_jax.evaluation.evaluator import Evaluator, options
 from apr_jax.files import write_text
+
+
+def key_of(evaluator: Evaluator) -> str:
+  """Names the class of an evaluator and its options: under others, nothing of this one is found.
+
+  Not the name of the suite: the same parts are those of every suite that asks for them.
+  """
+  kind = type(evaluator)
+  text = json.dumps([kind.__module__, kind.__qualname__, options(evaluator)], sort_keys=True)
+  return f"{kind.__name__}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 class PartStore:
@@ -26,25 +37,30 @@ class PartStore:
     # Rewritten, so that half a line of a killed process does not stay in the middle.
     lines = [
       fingerprint,
-      *([suite, name, result] for (suite, name), result in self._results.items()),
+      *([key, name, result] for (key, name), result in self._results.items()),
     ]
     write_text(self._path, "".join(json.dumps(line) + "\n" for line in lines))
 
-  def get(self, suite: str, name: str) -> Any:
-    """The result of a finished part, or None."""
-    return self._results.get((suite, name))
+  def get(self, key: str, name: str) -> Any:
+    """The result of a finished part, or None.
 
-  def put(self, suite: str, name: str, result: Any) -> None:
+    Args:
+      key: of the evaluator, `key_of`.
+      name: of the part.
+    """
+    return self._results.get((key, name))
+
+  def put(self, key: str, name: str, result: Any) -> None:
     """Records a finished part; it is on disk when this returns.
 
     A dict with the key "missing" is kept in memory only: what was missing may be there the next
     time.
     """
-    self._results[suite, name] = result
+    self._results[key, name] = result
     if isinstance(result, dict) and "missing" in result:
       return
     with self._path.open("a", encoding="utf-8") as file:
-      file.write(json.dumps([suite, name, result]) + "\n")
+      file.write(json.dumps([key, name, result]) + "\n")
       file.flush()
       os.fsync(file.fileno())
 
@@ -57,8 +73,8 @@ def _read(path: pathlib.Path) -> dict[tuple[str, str], Any]:
   lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
   for line in lines[1:]:
     try:
-      suite, name, result = json.loads(line)
-      results[str(suite), str(name)] = result
+      key, name, result = json.loads(line)
+      results[str(key), str(name)] = result
     except (ValueError, TypeError):
       break
   return results

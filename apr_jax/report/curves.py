@@ -14,8 +14,12 @@ _CURVES = {
 """{(kind of line, value): label of the axis}."""
 
 
-def curves(workdir: pathlib.Path) -> str:
-  """What `metrics.jsonl` recorded, over the epochs; empty for a run that was not trained here."""
+def curves(workdir: pathlib.Path | None) -> str:
+  """What `metrics.jsonl` recorded, over the epochs; empty for what was not trained here, and for a
+  classifier that has no folder.
+  """
+  if workdir is None:
+    return ""
   lines = read_metrics(workdir / METRICS)
   charts = []
   for (kind, value), label in _CURVES.items():

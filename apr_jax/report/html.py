@@ -14,19 +14,29 @@ from apr_jax.evaluation.thumbnails import shrink, to_png
 # Dark text on white, one column of at most 62rem; wide tables scroll inside their frame, pictures
 # shrink.
 _STYLE = """
-:root { color-scheme: light; font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff }
+:root {
+  color-scheme: light; font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff
+}
 body { max-width: 62rem; margin: 0 auto; padding: 1rem }
 h1 { font-size: 1.6rem; margin: .5rem 0 }
 h2 { font-size: 1.25rem; margin: 2.2rem 0 .4rem; border-bottom: 1px solid #bbb }
 p, figcaption, summary { max-width: 46rem } figcaption, .note { color: #444; font-size: .9rem }
-figure { margin: .8rem 0 } img { max-width: 100%; height: auto } img.pixels { image-rendering: pixelated }
-.scroll { overflow-x: auto } .figures { display: flex; flex-wrap: wrap; gap: 1rem } .figures figure { flex: 1 1 20rem }
+figure { margin: .8rem 0 } img { max-width: 100%; height: auto }
+img.pixels { image-rendering: pixelated }
+.scroll { overflow-x: auto }
+.figures { display: flex; flex-wrap: wrap; gap: 1rem }
+.figures figure { flex: 1 1 20rem }
 table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums }
 caption { text-align: left; color: #444; font-size: .9rem; padding-bottom: .2rem }
-caption span { position: sticky; left: 0; display: inline-block; max-width: min(46rem, 100vw - 2rem) }
-th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
+caption span {
+  position: sticky; left: 0; display: inline-block; max-width: min(46rem, 100vw - 2rem)
+}
+th, td {
+  padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap
+}
 th:first-child, td:first-child, td:has(img) { text-align: left }
-thead th { border-bottom: 2px solid #888; vertical-align: bottom; white-space: normal } td img { display: block }
+thead th { border-bottom: 2px solid #888; vertical-align: bottom; white-space: normal }
+td img { display: block }
 pre { overflow-x: auto; font-size: .85rem; background: #f4f4f4; padding: .6rem }
 """
 _DARKEST = np.array([8, 48, 107])
@@ -38,7 +48,8 @@ def page(title: str, sections: Sequence[str]) -> str:
   title = html.escape(title)
   return (
     f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
-    f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
+    f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+    '<link rel="icon" href="data:,">\n'
     f"<style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n"
     + "\n".join(sections)
     + "\n</body></html>\n"

@@ -1,7 +1,8 @@
 """The sections that show images: what the network is trained on, what the corruptions do, and what
 it looks at.
 
-To add one: write a function of the network, the task and the results, and add a line to `PANELS`.
+To add one: write a function of the evaluation and add a line to `PANELS`. What needs an ability
+that the classifier lacks is not shown.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,13 +10,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from apr_jax.augment import samples
-from apr_jax.classifiers.of_run import LoadedClassifier
+from apr_jax.classifiers.interface import ability
 from apr_jax.corruptions.whole_sets import regenerate
 from apr_jax.data import ArrayData
-from apr_jax.errors import UserError, one_line
+from apr_jax.errors import UserError
 from apr_jax.evaluation import swap as swap_suite, thumbnails
 from apr_jax.evaluation.ood import max_softmax
-from apr_jax.evaluation.suite import Task
+from apr_jax.evaluation.runner import Evaluation
 from apr_jax.report import html
 
 _SEVERITIES = (1, 3, 5)
@@ -23,42 +24,37 @@ _LOOKED_AT = ("gaussian_noise", "fog", "pixelate")  # a noise, a weather and a d
 _LOOKED_AT_SEVERITY = 3
 _SLOW_FROM = 64  # pixels; above, each corruption takes long to compile, and a few are shown
 
-Panel = Callable[[LoadedClassifier, Task, dict], list[str]]
+Panel = Callable[[Evaluation], list[str]]
 
 
-def augmentation(classifier: LoadedClassifier, task: Task, results: dict) -> list[str]:
-  """Test images, and below each the views that training would make of it; nothing for a network
-  trained elsewhere.
+def augmentation(evaluation: Evaluation) -> list[str]:
+  """Test images, and below each the views that training would make of it; nothing for a classifier
+  that was not trained here.
   """
-  del results
-  config = classifier.config
-  if config.get("imported_from"):
+  config = ability(evaluation.classifier, "config")
+  if config is None:
     return []
-  try:
-    rows = samples.training_views(config, task.test.images, task.test.labels)
-    caption = _augmentation_caption(config)
-  except (AttributeError, KeyError) as error:
-    key = one_line(error).strip("\"'")
-    raise UserError(
-      f"the run's configuration is one of an earlier version, without the key {key}"
-    ) from error
+  test = evaluation.task.test
+  rows = samples.training_views(config, test.images, test.labels)
   names = [
     "image",
     *(f"view {number}" if len(rows) > 2 else "as trained" for number in range(1, len(rows))),
   ]
   return [
     html.picture_table(
-      (), [(name, [(image, "") for image in row]) for name, row in zip(names, rows)], caption
+      (),
+      [(name, [(image, "") for image in row]) for name, row in zip(names, rows)],
+      _augmentation_caption(config),
     )
   ]
 
 
-def corrupted(classifier: LoadedClassifier, task: Task, results: dict) -> list[str]:
+def corrupted(evaluation: Evaluation) -> list[str]:
   """An image under the corruptions that were scored."""
-  del classifier
+  results = evaluation.results
   if "corruptions" not in results:
     return []
-  images = _a_few(task.test)
+  images = _a_few(evaluation.task.test)
   scored = [*results["corruptions"]["by_corruption"]]
   shown = (
     scored
@@ -80,36 +76,31 @@ def corrupted(classifier: LoadedClassifier, task: Task, results: dict) -> list[s
   ]
 
 
-def swapped(classifier: LoadedClassifier, task: Task, results: dict) -> list[str]:
+def swapped(evaluation: Evaluation) -> list[str]:
   """Pairs of images that exchange amplitudes, with the network's answers."""
-  del classifier
-  if "swap" not in results:
+  section = evaluation.results.get("swap")
+  if section is None:
     return []
-  test, section = task.test.images, results["swap"]
-  second = lambda example: test[example["images"][1]]
-  blocks = [_swap_table(test, section["in_distribution"]["examples"], second, "two test images")]
-  for name, result in section["out_of_distribution"].items():
-    # earlier versions kept none
-    examples = [example for example in result["examples"] if "second" in example]
-    if examples:
-      blocks.append(
-        _swap_table(
-          test,
-          examples,
-          lambda example: thumbnails.from_text(example["second"]),
-          f"a test image and one of {name}",
-        )
-      )
-    else:
-      blocks.append(
-        html.paragraph(f"No pairs with {name}: results of earlier versions do not hold its images.")
-      )
-  return blocks
+  test = evaluation.task.test.images
+
+  def second_of(example: dict) -> np.ndarray:
+    if "second" in example:  # of another set
+      return thumbnails.from_text(example["second"])
+    return test[example["images"][1]]
+
+  sets = {"two test images": section["in_distribution"]} | {
+    f"a test image and one of {name}": result
+    for name, result in section["out_of_distribution"].items()
+  }
+  return [_swap_table(test, result["examples"], second_of, title) for title, result in sets.items()]
 
 
-def grad_cam(classifier: LoadedClassifier, task: Task, results: dict) -> list[str]:
-  """Where the network looks, on clean and on corrupted images."""
-  if "corruptions" not in results:
+def grad_cam(evaluation: Evaluation) -> list[str]:
+  """Where the network looks, on clean and on corrupted images; nothing for a classifier without
+  Grad-CAM.
+  """
+  maps_of, task = ability(evaluation.classifier, "grad_cam"), evaluation.task
+  if maps_of is None or "corruptions" not in evaluation.results:
     return []
   images = _a_few(task.test)
   batches = {"clean": images} | {
@@ -120,7 +111,7 @@ def grad_cam(classifier: LoadedClassifier, task: Task, results: dict) -> list[st
   answers = [
     _answer(*pair) for pair in zip(logits.argmax(1).tolist(), (100 * max_softmax(logits)).tolist())
   ]
-  maps = overlay(together, classifier.grad_cam(together))
+  maps = overlay(together, maps_of(together))
   rows = []
   for index, (title, batch) in enumerate(batches.items()):
     places = range(index * len(images), (index + 1) * len(images))
@@ -130,9 +121,9 @@ def grad_cam(classifier: LoadedClassifier, task: Task, results: dict) -> list[st
     html.picture_table(
       (),
       rows,
-      f"Grad-CAM of the predicted class on the last feature map: the brighter, the more it speaks for the "
-      f"class, which stands below with its confidence. Clean images, and the same at severity {_LOOKED_AT_SEVERITY}, "
-      f"made by apr_jax.corruptions.",
+      f"Grad-CAM of the predicted class on the last feature map: the brighter, the more it speaks "
+      f"for the class, which stands below with its confidence. Clean images, and the same at "
+      f"severity {_LOOKED_AT_SEVERITY}, made by apr_jax.corruptions.",
     )
   ]
 
@@ -146,12 +137,12 @@ PANELS: Mapping[str, Panel] = {
 """{title: what stands below it; nothing is a panel that is not shown}."""
 
 
-def draw(title: str, classifier: LoadedClassifier, task: Task, results: dict) -> str:
+def draw(title: str, evaluation: Evaluation) -> str:
   """The section of a panel. Where it lacks something, such as clean images, it says so: the rest
   stays a report.
   """
   try:
-    return html.section(title, *PANELS[title](classifier, task, results))
+    return html.section(title, *PANELS[title](evaluation))
   except UserError as error:
     return html.section(title, html.paragraph(f"Not shown: {error}."))
 
@@ -176,11 +167,11 @@ def _augmentation_caption(config) -> str:
     sentences.append(
       f"One coin switches {' and '.join(coins)} on or off for a whole batch; shown is on."
     )
-  if config.data.get("stream", False):
+  if config.data.stream:
     sentences.append(
       "The random resized crops, in which this run reads its training images, are not shown."
     )
-  if config.get("adversary", {}).get("steps", 0):
+  if config.adversary.steps:
     sentences.append("The adversarial attacks of this training are not shown.")
   return " ".join(sentences)
 

@@ -1,27 +1,54 @@
-"""The headline scores of one evaluated run, and the published numbers they are measured against."""
+"""The headline scores of one evaluation, and the published numbers they are measured against."""
 
 import dataclasses
 import json
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from apr_jax.errors import UserError, one_line
+from apr_jax.evaluation.evaluator import Headline, options
 from apr_jax.evaluation.ood import scored_sets
 from apr_jax.evaluation.runner import RESULTS
+from apr_jax.evaluation.suites import SUITES
 from apr_jax.published import OOD_SETS, Figure, data_set, other_recipe, published, test_images
 from apr_jax.run.configuration import CHANGE_NOTHING, with_its_path
 from apr_jax.settings import flatten
 
-# {name of the score, as in `apr_jax.published`: (title, where it stands in results.json)}; all in
-# percent.
-METRICS: Mapping[str, tuple[str, Callable[[dict], float]]] = {
-  "clean_error": ("clean error %", lambda results: results["clean"]["error"]),
-  "mean_error": ("mean corruption error %", lambda results: results["corruptions"]["mean_error"]),
-  "mce": ("mCE %", lambda results: results["corruptions"]["mce"]),
-  "ece": ("clean ECE %", lambda results: 100 * results["calibration"]["clean"]["ece"]),
-  "ood_auroc": ("OOD AUROC %", lambda results: results["ood"]["mean_auroc"]),
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+  """A score that tables show, in percent.
+
+  Attributes:
+    suite: in whose summary it stands.
+    headline: its title, and how it is read.
+  """
+
+  suite: str
+  headline: Headline
+
+  @property
+  def title(self) -> str:
+    return self.headline.title
+
+  def read(self, results: Mapping[str, Any]) -> float | None:
+    """The score in `results.json`; None if it was not evaluated, or is not defined there."""
+    try:
+      return self.headline.read(results[self.suite])
+    except KeyError:
+      return None
+
+
+METRICS: Mapping[str, Metric] = {
+  name: Metric(suite, headline)
+  for suite, evaluator in SUITES.items()
+  for name, headline in evaluator.headlines.items()
 }
+"""{name of the score, as in `apr_jax.published`: the score}."""
+
+NOTHING = "–"
+"""What a table says of a run that lacks something."""
 
 # Keys of a configuration that change no score, or that a table shows apart.
 _APART = (*CHANGE_NOTHING, "seed", "model.name", "evaluation.")
@@ -34,7 +61,7 @@ class Scores:
   """What an evaluation wrote.
 
   Attributes:
-    folder: of the run.
+    folder: of the run, or of the results.
     results: results.json, whose "meta" says what was evaluated, when and with what.
   """
 
@@ -42,16 +69,34 @@ class Scores:
   results: dict[str, Any]
 
   @property
-  def config(self) -> dict[str, Any]:
-    """The run's resolved configuration."""
-    return self.results["meta"]["config"]
+  def config(self) -> dict[str, Any] | None:
+    """The run's resolved configuration; None of a classifier that was not trained here."""
+    return self.results["meta"].get("config")
 
   @property
   def title(self) -> str:
-    """The name of the experiment; of runs of earlier versions, which have none, that of their
-    folder.
-    """
-    return self.config.get("name", "") or self.folder.name
+    """The name of the classifier."""
+    return self.results["meta"]["classifier"]["name"]
+
+  @property
+  def experiment(self) -> str:
+    """The name of the configuration file; "" of a classifier that was not trained here."""
+    return self.config["name"] if self.config else ""
+
+  @property
+  def network(self) -> str:
+    """The name in the zoo; a dash for a classifier that was not trained here."""
+    return self.config["model"]["name"] if self.config else NOTHING
+
+  @property
+  def seed(self) -> int | None:
+    """Of the training, if it was trained here."""
+    return self.config["seed"] if self.config else None
+
+  @property
+  def data_name(self) -> str:
+    """The data set it was evaluated on."""
+    return self.results["meta"]["settings"]["data"]
 
   @property
   def corruption_source(self) -> str | None:
@@ -69,7 +114,7 @@ class Scores:
     examples = self.results["meta"]["examples"]
     if examples != "all":
       return examples
-    whole = test_images(self.config["data"]["name"])
+    whole = test_images(self.data_name)
     scored = {
       self.results.get(suite, {}).get("examples", whole) for suite in ("clean", "corruptions")
     } - {whole}
@@ -79,17 +124,14 @@ class Scores:
     """A score of `METRICS` in percent; None if it was not evaluated, or is not defined on this data
     set.
     """
-    try:
-      return METRICS[metric][1](self.results)
-    except KeyError:
-      return None
+    return METRICS[metric].read(self.results)
 
   def published(self, metric: str) -> Figure | None:
     """The published number of the same score: of the same data set, and for OOD on the same
     sets.
     """
-    name, network = self.config.get("name", ""), self.config["model"]["name"]
-    if self.config["data"]["name"] != data_set(name):
+    name, network = self.experiment, self.network
+    if self.data_name != data_set(name):
       return None
     if metric != "ood_auroc":
       return published(name, network, metric)
@@ -102,22 +144,27 @@ class Scores:
     return Figure(sum(figure.value for figure in figures) / len(figures), figures[0].source)
 
   def images(self, metric: str) -> tuple:
-    """Of which images the score is; scores of different ones have no mean."""
+    """Of which images the score is, and how it was taken; scores of different ones have no mean."""
+    suite = METRICS[metric].suite
+    about = (self.limit, repr(self.results["meta"]["suites"].get(suite)))
     if metric in ("mean_error", "mce"):
-      return self.limit, self.corruption_source
-    return self.limit, tuple(sorted(self.ood_sets)) if metric == "ood_auroc" else ()
+      return *about, self.corruption_source
+    return *about, tuple(sorted(self.ood_sets)) if metric == "ood_auroc" else ()
 
   def not_comparable(self, metric: str) -> str | None:
     """Why the score must not be held against the published number, or None."""
     if self.limit:
       return self.limit
+    suite = METRICS[metric].suite
+    if self.results["meta"]["suites"].get(suite, options(SUITES[suite])) != options(SUITES[suite]):
+      return f"other options of the suite {suite}"
     if metric in ("mean_error", "mce") and self.corruption_source == "regenerated":
       return "regenerated corruptions"
-    return other_recipe(self.config.get("name", "")) if self.published(metric) else None
+    return other_recipe(self.experiment) if self.published(metric) else None
 
 
 def read_scores(folder: str | pathlib.Path) -> Scores:
-  """The results of a run's evaluation.
+  """The results of an evaluation.
 
   Args:
     folder: of the run, or the folder that the evaluation wrote into.
@@ -136,11 +183,12 @@ def read_scores(folder: str | pathlib.Path) -> Scores:
     results = json.loads(paths[0].read_text(encoding="utf-8"))
     scores = Scores(folder, results)
     _ = (
-      scores.config["model"]["name"],
-      scores.config["data"]["name"],
-      scores.config["seed"],
-      results["meta"]["step"],
+      scores.title,
+      scores.experiment,
+      scores.network,
+      scores.seed,
       scores.limit,
+      results["meta"]["suites"],
     )
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise UserError(

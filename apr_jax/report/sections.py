@@ -7,7 +7,6 @@ left out of it.
 import math
 from collections.abc import Callable, Mapping
 
-from apr_jax.corruptions import SEVERITIES
 from apr_jax.evaluation.fourier import fourier_map
 from apr_jax.evaluation.ood import scored_sets
 from apr_jax.report import html, plots
@@ -37,7 +36,7 @@ _UNIT = (-0.02, 1.02)  # limits of axes from 0 to 1: what lies on the edge is no
 def clean(runs: Runs) -> str:
   """The error on the test images as they are."""
   rows = [
-    [name, section["error"], section.get("examples")]
+    [name, section["error"], section["examples"]]
     for name, section in _sections(runs, "clean").items()
   ]
   return (
@@ -64,14 +63,14 @@ def ood(runs: Runs) -> str:
     return ""
   blocks = []
   for name, section in sections.items():
-    headline = section.get("score", "headline")
+    headline = section["score"]
     rows = [
-      [title, score, *(scores.get(column) for column in _OOD_COLUMNS), result.get("examples")]
+      [title, score, *(scores[column] for column in _OOD_COLUMNS), result["examples"]]
       for title, result in scored_sets(section).items()
       for score, scores in _by_score(headline, result).items()
     ]
     empty = [None] * len(_OOD_COLUMNS)
-    rows.append(["mean of all sets", headline, section.get("mean_auroc"), *empty])
+    rows.append(["mean of all sets", headline, section["mean_auroc"], *empty])
     protocols = section.get("protocols", [])
     rows += [
       [f"mean: {protocol['name']}", headline, protocol["mean_auroc"], *empty]
@@ -95,13 +94,7 @@ def ood(runs: Runs) -> str:
   titles = dict.fromkeys(title for section in sections.values() for title in scored_sets(section))
   curves = []
   for title in titles:
-    shown = {
-      name: section[title]["roc"]
-      for name, section in sections.items()
-      if "roc" in section.get(title, {})
-    }
-    if not shown:  # results of earlier versions have none
-      continue
+    shown = {name: section[title]["roc"] for name, section in sections.items() if title in section}
     picture = plots.lines(
       {name: (roc["fpr"], roc["tpr"]) for name, roc in shown.items()},
       "accepted out-of-distribution images",
@@ -129,7 +122,8 @@ def incomplete_ood(section: dict) -> list[str]:
       mean = protocol["mean_over_present"]
       over = "" if mean is None else f"; mean AUROC over those {mean:.2f} %"
       sentences.append(
-        f"{protocol['name']}: incomplete, {protocol['present']} of {len(protocol['sets'])} sets{over}."
+        f"{protocol['name']}: incomplete, {protocol['present']} of {len(protocol['sets'])} "
+        f"sets{over}."
       )
   return sentences
 
@@ -145,31 +139,33 @@ def calibration(runs: Runs) -> str:
     temperature = f"{fitted['value']:.2f}" + (" (a bound)" if fitted.get("at_bound") else "")
     if fitted.get("at_bound"):
       notes.append(
-        f"{_prefix(runs, name)}The temperature stands at a bound of its search: the fitted images have no "
+        f"{_prefix(runs, name)}The temperature stands at a bound of its search: the fitted images "
+        f"have no "
         f"best one, as when all of them are classified correctly."
       )
     for images, scores in (
       ("clean", section["clean"]),
       ("corrupted", section["corruptions"]["mean"]),
     ):
-      half = scores.get("scored_half", {})
+      half = scores["scored_half"]
       variants = {
         "all images": scores,
-        "scored half, before": half.get("before"),
-        f"scored half, temperature {temperature}": half.get("after"),
+        "scored half, before": half["before"],
+        f"scored half, temperature {temperature}": half["after"],
       }
       rows += [
         [
           f"{_prefix(runs, name)}{images}",
           which,
-          *(_three(found.get(score)) for score in _CALIBRATION_COLUMNS),
+          *(f"{found[score]:.3f}" for score in _CALIBRATION_COLUMNS),
         ]
         for which, found in variants.items()
         if found
       ]
-    if not section["corruptions"]["mean"].get("scored_half", {}).get("after"):
+    if section["corruptions"]["mean"]["scored_half"]["after"] is None:
       notes.append(
-        f"{_prefix(runs, name)}No scores with the temperature on corrupted images: their order is not that "
+        f"{_prefix(runs, name)}No scores with the temperature on corrupted images: their order is "
+        f"not that "
         f"of the clean ones, so that half of the scored images would be copies of fitted ones."
       )
     bins = {"clean": section["clean"]["reliability"]} | {
@@ -190,13 +186,15 @@ def calibration(runs: Runs) -> str:
       html.vector_picture(
         picture,
         f"{_prefix(runs, name)}reliability diagram",
-        f"{_prefix(runs, name)}accuracy of the predictions of each confidence, without temperature; below the grey "
+        f"{_prefix(runs, name)}accuracy of the predictions of each confidence, without "
+        f"temperature; below the grey "
         f"line the network is overconfident. Corruptions are pooled.",
       )
     )
   section = next(iter(sections.values()))
   note = (
-    f"{section['bins']} bins of confidence. The temperature is fitted on one half of the clean test images and "
+    f"{section['bins']} bins of confidence. The temperature is fitted on one half of the clean "
+    f"test images and "
     f"scored on the other."
   )
   return html.section(
@@ -219,8 +217,9 @@ def fourier(runs: Runs) -> str:
     html.vector_picture(
       plots.square_map(fourier_map(runs[name]) / 100, "error", "frequency (cycles per image)"),
       f"{_prefix(runs, name)}Fourier heat map",
-      f"{_prefix(runs, name)}error under each Fourier basis image of norm {section['norm']:.3g} per channel, "
-      f"{section['examples']} images; mean {section['mean_error']:.1f} %, clean {section['clean_error']:.1f} %. Low "
+      f"{_prefix(runs, name)}error under each Fourier basis image of norm {section['norm']:.3g} "
+      f"per channel, {section['examples']} images; mean {section['mean_error']:.1f} %, "
+      f"clean {section['clean_error']:.1f} %. Low "
       f"frequencies are in the centre.",
     )
     for name, section in sections.items()
@@ -296,27 +295,27 @@ SECTIONS: tuple[Callable[[Runs], str], ...] = (
 
 def _corruption_section(runs: Runs, suite: str, title: str) -> str:
   """The error of each corruption and severity as a map, and the means over severities as bars."""
-  sections = {
-    name: section
-    for name, section in _sections(runs, suite).items()
-    if section.get("by_corruption")
-  }
+  sections = _sections(runs, suite)
   if not sections:
     return ""
   largest = max(
     max(errors) for section in sections.values() for errors in section["by_corruption"].values()
   )
   largest = 10 * math.ceil(largest / 10) or 10
-  header = ["corruption", *(f"severity {severity}" for severity in SEVERITIES), "mean"]
   maps = [
     html.heat_table(
-      header,
+      [
+        "corruption",
+        *(f"severity {severity}" for severity in _severities(runs, name, suite)),
+        "mean",
+      ],
       [
         (corruption.replace("_", " "), [*errors, _mean(errors)])
         for corruption, errors in section["by_corruption"].items()
       ],
       largest,
-      f"{_prefix(runs, name)}error in %, {section['examples']} images per set, source: {section['source']}; white is "
+      f"{_prefix(runs, name)}error in %, {section['examples']} images per set, "
+      f"source: {section['source']}; white is "
       f"0, the darkest shade {largest} %",
     )
     for name, section in sections.items()
@@ -337,13 +336,17 @@ def _corruption_section(runs: Runs, suite: str, title: str) -> str:
     html.paragraph(note) if regenerated else "",
     *maps,
     html.vector_picture(
-      chart, f"{title}: mean error of each", "Mean over the five severities; shorter is better."
+      chart, f"{title}: mean error of each", "Mean over the severities; shorter is better."
     ),
   )
 
 
 def _sections(runs: Runs, suite: str) -> dict[str, dict]:
   return {name: results[suite] for name, results in runs.items() if suite in results}
+
+
+def _severities(runs: Runs, name: str, suite: str) -> list[int]:
+  return runs[name]["meta"]["suites"][suite]["severities"]
 
 
 def _prefix(runs: Runs, name: str) -> str:
@@ -366,10 +369,6 @@ def _filled(bins: dict) -> tuple[list[float], list[float]]:
     if count
   ]
   return [confidence for confidence, _ in filled], [accuracy for _, accuracy in filled]
-
-
-def _three(value: float | None) -> str | None:
-  return None if value is None else f"{value:.3f}"
 
 
 def _mean(values: list[float]) -> float:

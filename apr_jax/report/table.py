@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from apr_jax.published import Figure, data_set, other_recipe, published
-from apr_jax.report.results import METRICS, Scores, deviations
+from apr_jax.report.results import METRICS, NOTHING, Scores, deviations
 
 FINISHED, FAILED, NOT_RUN = "finished", "failed", "not run"
 UNKNOWN = "changes unknown"
 """The `changes` of a run whose configuration file is not there."""
-_NOTHING = "–"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,10 +26,11 @@ class Entry:
   """One run of a table.
 
   Attributes:
-    experiment: name of its configuration file without ".py".
+    experiment: name of its configuration file without ".py"; of a classifier that was not trained
+      here, its own.
     changes: what it changes in that file, "epochs=1"; "" for nothing; UNKNOWN.
-    network: name in the zoo.
-    seed: of the run.
+    network: name in the zoo, or a dash.
+    seed: of the run; None of a classifier that was not trained here.
     state: FINISHED, FAILED or NOT_RUN.
     scores: of a finished run.
     reason: why it failed, one line.
@@ -41,7 +41,7 @@ class Entry:
   experiment: str
   changes: str
   network: str
-  seed: int
+  seed: int | None
   state: str
   scores: Scores | None = None
   reason: str = ""
@@ -132,7 +132,7 @@ class Row:
         else f"corruptions: {source}"
       )
     notes += [f"OOD: {', '.join(sets)}" for sets in self._all(lambda scores: scores.ood_sets)]
-    mixed = [METRICS[metric][0] for metric, cell in self.cells.items() if cell.mixed]
+    mixed = [METRICS[metric].title for metric, cell in self.cells.items() if cell.mixed]
     if mixed:
       notes.append(f"no mean of seeds that were scored on different images: {', '.join(mixed)}")
     if any(cell.values and cell.figure for cell in self.cells.values()):
@@ -149,9 +149,7 @@ class Row:
 
   @property
   def _data_name(self) -> str:
-    return (
-      self.finished[0].scores.config["data"]["name"] if self.finished else self.entries[0].data_name
-    )
+    return self.finished[0].scores.data_name if self.finished else self.entries[0].data_name
 
   def _cell(self, metric: str) -> Cell:
     first = self.entries[0]
@@ -187,18 +185,20 @@ class Row:
 
 
 def entry_of(scores: Scores, original: Mapping[str, Any] | None) -> Entry:
-  """The entry of an evaluated run.
+  """The entry of an evaluation.
 
   Args:
-    scores: of the run.
-    original: the nested values of the configuration file of its name; None if it is not there.
+    scores: what it wrote.
+    original: the nested values of the configuration file of the run's name; None if it is not
+      there.
   """
-  config = scores.config
-  if not config.get("name", ""):  # runs of earlier versions; nothing is published under no name
+  if not scores.experiment:  # nothing is published under no name
     changes = ""
+  elif original is None:
+    changes = UNKNOWN
   else:
-    changes = UNKNOWN if original is None else deviations(config, original)
-  return Entry(scores.title, changes, config["model"]["name"], config["seed"], FINISHED, scores)
+    changes = deviations(scores.config, original)
+  return Entry(scores.title, changes, scores.network, scores.seed, FINISHED, scores)
 
 
 def make_rows(entries: Iterable[Entry]) -> list[Row]:
@@ -223,7 +223,10 @@ def to_lines(rows: Sequence[Row]) -> list[list[str]]:
   with_figures = {metric for metric in metrics if any(row.cells[metric].figure for row in rows)}
   header = ["configuration", "network", "n"]
   for metric in metrics:
-    header += [METRICS[metric][0], *(["published", "difference"] if metric in with_figures else [])]
+    header += [
+      METRICS[metric].title,
+      *(["published", "difference"] if metric in with_figures else []),
+    ]
   lines = [[*header, "notes"]]
   for row in rows:
     line = [row.label, row.network, row.count]
@@ -268,7 +271,7 @@ def to_csv(rows: Sequence[Row]) -> str:
       row.entries[0].experiment,
       row.entries[0].changes,
       row.network,
-      " ".join(str(entry.seed) for entry in row.entries),
+      " ".join(str(entry.seed) for entry in row.entries if entry.seed is not None),
       len(row.finished),
     ]
     for cell in row.cells.values():
@@ -284,15 +287,15 @@ def _texts(row: Row, metric: str) -> tuple[str, str, str]:
   if cell.mixed:
     score = "mixed"
   elif cell.mean is None:
-    score = _NOTHING if row.finished else row.state
+    score = NOTHING if row.finished else row.state
   else:
     score = f"{cell.mean:.2f}" + ("" if cell.std is None else f" ± {cell.std:.2f}")
     if len(cell.values) != len(row.finished):
       score += f" (n = {len(cell.values)})"
   if cell.figure is None:
-    return score, _NOTHING, _NOTHING
+    return score, NOTHING, NOTHING
   if cell.difference is not None:
     difference = f"{cell.difference:+.2f}"
   else:
-    difference = _NOTHING if cell.mean is None else "not comparable"
+    difference = NOTHING if cell.mean is None else "not comparable"
   return score, f"{cell.figure.value:.2f}".removesuffix("0"), difference

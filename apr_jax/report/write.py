@@ -4,12 +4,11 @@ A page is one file: nothing to load, nothing that runs.
 """
 
 import json
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from apr_jax.classifiers.of_run import LoadedClassifier
-from apr_jax.evaluation.suite import Task
+from apr_jax.classifiers.interface import ability
+from apr_jax.evaluation.runner import Evaluation
 from apr_jax.files import write_text
 from apr_jax.report import curves, html, panels, table
 from apr_jax.report.results import Scores
@@ -18,36 +17,25 @@ from apr_jax.report.sections import SECTIONS, Runs, incomplete_ood
 REPORT = "report.html"
 
 
-def write_report(
-  folder: pathlib.Path,
-  workdir: pathlib.Path,
-  results: dict,
-  classifier: LoadedClassifier,
-  task: Task,
-  original: Mapping[str, Any] | None = None,
-) -> None:
-  """Writes `folder/report.html`.
+def write_report(evaluation: Evaluation, original: Mapping[str, Any] | None = None) -> None:
+  """Writes `report.html` beside the results.
 
   Args:
-    folder: of the results.
-    workdir: of the run; its training curves are shown.
-    results: as in `results.json`.
-    classifier: the network.
-    task: what it was evaluated on.
+    evaluation: what is reported.
     original: the nested values of the configuration file of the run's name, for what the run
       changes in it; None if it is not there: then no difference to published numbers is shown.
   """
-  scores = Scores(workdir, results)
-  runs = {scores.title: results}
+  scores = Scores(evaluation.folder, evaluation.results)
+  runs = {scores.title: evaluation.results}
   write_text(
-    folder / REPORT,
+    evaluation.folder / REPORT,
     html.page(
       f"{scores.title}: evaluation",
       [
         _headline(table.make_rows([table.entry_of(scores, original)]), runs),
         *(section(runs) for section in SECTIONS),
-        *(panels.draw(title, classifier, task, results) for title in panels.PANELS),
-        curves.curves(workdir),
+        *(panels.draw(title, evaluation) for title in panels.PANELS),
+        curves.curves(ability(evaluation.classifier, "workdir")),
         _about(runs),
       ],
     ),
@@ -64,17 +52,17 @@ def comparison_page(all_scores: Sequence[Scores], rows: Sequence[table.Row]) -> 
 
 
 def _titles(all_scores: Sequence[Scores]) -> list[str]:
-  """The experiments' names, and behind those that appear several times what tells the runs
+  """The classifiers' names, and behind those that appear several times what tells the runs
   apart.
   """
   titles = []
   for scores in all_scores:
-    alike = [other for other in all_scores if other.title == scores.title]
-    networks = {other.config["model"]["name"] for other in alike}
-    seeds = {other.config["seed"] for other in alike}
-    differing = ([scores.config["model"]["name"]] if len(networks) > 1 else []) + (
-      [f"seed {scores.config['seed']}"] if len(seeds) > 1 else []
-    )
+    alike = [other for other in all_scores if other.title == scores.title and other.config]
+    differing = []
+    if scores.config and len({other.network for other in alike}) > 1:
+      differing.append(scores.network)
+    if scores.config and len({other.seed for other in alike}) > 1:
+      differing.append(f"seed {scores.seed}")
     titles.append(f"{scores.title} ({', '.join(differing)})" if differing else scores.title)
   return [
     title if titles.count(title) == 1 else f"{title} ({scores.folder})"

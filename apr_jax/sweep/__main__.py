@@ -20,7 +20,7 @@ from absl import flags
 
 from apr_jax import cli
 from apr_jax.errors import Stopped, UserError, lookup, one_line
-from apr_jax.evaluation import runner
+from apr_jax.evaluation import suites as evaluation_suites
 from apr_jax.files import write_text
 from apr_jax.report import table
 from apr_jax.report.results import Scores
@@ -38,8 +38,8 @@ _SEEDS = flags.DEFINE_list("seeds", ["0"], "Whole numbers.", flag_values=FLAGS)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the sweep.", flag_values=FLAGS)
 _SUITES = flags.DEFINE_list(
   "suites",
-  list(runner.DEFAULT_SUITES),
-  f"What to evaluate, of {', '.join(runner.SUITES)}.",
+  list(evaluation_suites.DEFAULT_SUITES),
+  f"What to evaluate, of {', '.join(evaluation_suites.SUITES)}.",
   flag_values=FLAGS,
 )
 _DATA_DIR = flags.DEFINE_string(
@@ -61,7 +61,7 @@ def sweep(runs: Sequence[Run], suites: Sequence[str], workdir: pathlib.Path) -> 
 
   Args:
     runs: of `make_plan`.
-    suites: names of `runner.SUITES`.
+    suites: names of `evaluation.suites.SUITES`.
     workdir: folder of the sweep.
 
   Returns:
@@ -129,9 +129,9 @@ def _entry(run: Run, scores: Scores | None, reason: str | None = None) -> table.
 
 def _main() -> None:
   for suite in _SUITES.value:
-    lookup(runner.SUITES, suite, "suite")
+    lookup(evaluation_suites.SUITES, suite, "suite")
   if not _SUITES.value:
-    raise UserError(f"no suites are named; give --suites, of {', '.join(runner.SUITES)}")
+    raise UserError(f"no suites are named; give --suites, of {', '.join(evaluation_suites.SUITES)}")
   data_dir = [] if _DATA_DIR.value is None else [f"data.data_dir={_DATA_DIR.value}"]
   runs = make_plan(
     _CONFIGS.value, _MODELS.value, _SEEDS.value, [*_SET.value, *data_dir], _WORKDIR.value
@@ -150,7 +150,8 @@ def _main() -> None:
     sys.exit(stopped.exit_code)
   failed = sum(entry.state == table.FAILED for entry in entries)
   print(
-    f"{len(entries) - failed} of {len(entries)} runs are finished; the table is in {_WORKDIR.value}/{TABLE}"
+    f"{len(entries) - failed} of {len(entries)} runs are finished; the table is in "
+    f"{_WORKDIR.value}/{TABLE}"
   )
   if failed:
     print(f"{failed} failed; the same command tries them again", file=sys.stderr)

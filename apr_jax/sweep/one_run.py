@@ -18,7 +18,9 @@ import ml_collections
 from absl import flags
 
 from apr_jax import cli, config_files
+from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.evaluation import runner
+from apr_jax.evaluation.settings import Settings
 from apr_jax.files import write_json
 from apr_jax.run import checkpoint
 from apr_jax.sweep import plan
@@ -38,20 +40,17 @@ def complete(config: ml_collections.ConfigDict, workdir: str, suites: Sequence[s
   Args:
     config: of the run; where data lie and what is evaluated may differ from when it was trained.
     workdir: folder of the run.
-    suites: names of `runner.SUITES`.
+    suites: names of `evaluation.suites.SUITES`.
 
   Raises:
     UserError: something the user gave cannot be used.
     Interrupted: SIGTERM or SIGINT arrived in training.
   """
   loop.train(config, workdir)
-  results = runner.evaluate(
-    workdir,
-    suites=tuple(suites),
-    ood_sets=config.evaluation.ood_sets,
-    batch_size=config.evaluation.batch_size,
-  )
-  print("\n".join(runner.summary_lines(results)), flush=True)
+  classifier = LoadedClassifier(workdir, batch_size=config.evaluation.batch_size)
+  settings = Settings.of(classifier, ood_sets=config.evaluation.ood_sets)
+  evaluation = runner.evaluate(classifier, settings, suites, pathlib.Path(workdir) / "eval")
+  print("\n".join(evaluation.lines()), flush=True)
   write_json(
     pathlib.Path(workdir) / plan.DONE,
     {"config": plan.json_config(config), "step": checkpoint.latest_step(workdir)},

@@ -1,10 +1,15 @@
 """Tasks whose logits are planted in the images."""
 
+import dataclasses
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+from apr_jax import data
 from apr_jax.data import ArrayData
-from apr_jax.evaluation.suite import Task
+from apr_jax.evaluation.settings import Settings
+from apr_jax.evaluation.task import Task
 
 
 def planted_logits(images: np.ndarray) -> np.ndarray:
@@ -16,9 +21,22 @@ def planted_logits(images: np.ndarray) -> np.ndarray:
   return logits
 
 
+@dataclasses.dataclass(frozen=True)
+class Planted:
+  """The least that is a classifier."""
+
+  logits: Callable[[np.ndarray], np.ndarray]
+  num_classes: int
+  image_size: tuple[int, int]
+  name: str = "planted"
+  fingerprint: str = "planted"
+
+
 @pytest.fixture
 def planted():
-  """Makes a task from its data sets {name: ArrayData}; the first one is the in-distribution set."""
+  """Makes a task from its data sets {name: ArrayData}; the first one is the in-distribution set.
+  Sets that are not given are read from disk. `loaded` takes the name of each set that is read.
+  """
 
   def make(
     sets: dict[str, ArrayData],
@@ -28,18 +46,23 @@ def planted():
     ood_sets=(),
     source="auto",
     logits=planted_logits,
+    download=False,
+    loaded=None,
   ):
-    cut = lambda data: data.take(min(limit, len(data.labels)))
-    return Task(
-      logits=logits,
-      data_name=next(iter(sets)),
-      data_dir=str(data_dir),
-      num_classes=5,
-      image_size=next(iter(sets.values())).image_size,
-      load_test=lambda name: cut(sets[name]),
+    def load(name, split, **where):
+      if loaded is not None:
+        loaded.append(name)
+      return sets[name] if name in sets else data.load(name, split, **where)
+
+    name, test = next(iter(sets.items()))
+    settings = Settings(
+      name,
+      data_dir=data_dir,
       limit=limit,
-      ood_sets=tuple(ood_sets),
+      ood_sets=ood_sets,
       corruption_source=source,
+      download=download,
     )
+    return Task(Planted(logits, test.num_classes, test.image_size), settings, load)
 
   return make

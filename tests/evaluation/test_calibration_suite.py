@@ -5,11 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from apr_jax import corruptions as corruption_functions, metrics
+from apr_jax import metrics
 from apr_jax.data import ArrayData
-from apr_jax.evaluation import calibration, corruption_sources, corruptions
+from apr_jax.evaluation import calibration, corruption_sources
+from apr_jax.evaluation.calibration import Calibration
+from apr_jax.evaluation.corruptions import Corruptions
 
 NAMES = ("fog", "contrast")
+SUITE = Calibration(NAMES)
 SCORES = {"ece", "rms", "ece_equal_mass", "rms_equal_mass", "nll", "brier"}
 
 
@@ -31,11 +34,6 @@ def dataset(images, labels):
   return ArrayData(images, labels.astype(np.int32), 5, "planted")
 
 
-@pytest.fixture(autouse=True)
-def two_corruptions(monkeypatch):
-  monkeypatch.setattr(corruption_functions, "CORRUPTIONS", NAMES)
-
-
 @pytest.fixture
 def published(tmp_path):
   """Ten sets in CIFAR-10-C's layout; {(name, severity): images}. The labels repeat those of the
@@ -55,7 +53,7 @@ def published(tmp_path):
 
 
 def run_suite(task):
-  return calibration.summarise({name: compute() for name, compute in calibration.parts(task)})
+  return SUITE.summarise({name: compute() for name, compute in SUITE.parts(task)})
 
 
 def expected(logits, labels, temperature=1.0):
@@ -108,7 +106,10 @@ def test_the_whole_suite_on_planted_logits(planted, published, tmp_path):
     for severity in range(1, 6):
       logits = task.logits(published[name, severity])
       found = section["by_corruption"][name]
-      at = lambda scores: {score: scores[score][severity - 1] for score in SCORES}
+
+      def at(scores, severity=severity):
+        return {score: scores[score][severity - 1] for score in SCORES}
+
       assert at(found) == pytest.approx(expected(logits, labels))
       assert at(found["scored_half"]["before"]) == pytest.approx(
         expected(logits[scored], labels[scored])
@@ -129,7 +130,6 @@ def test_bins_are_pooled_over_the_corruptions_of_a_severity(planted, published, 
   images, labels = random_set(0)
   task = planted({"cifar10": dataset(images, labels)}, data_dir=tmp_path)
   section = run_suite(task)["corruptions"]
-  _, scored = np.split(np.random.RandomState(0).permutation(60), 2)
   for severity, diagram in enumerate(section["reliability"], 1):
     together = np.concatenate([published[name, severity] for name in NAMES])
     reference = metrics.reliability(metrics.softmax(task.logits(together)), np.tile(labels, 2), 15)
@@ -149,7 +149,7 @@ def test_the_images_that_are_fitted_are_not_scored(planted):
   predictions[fitted[:30]] = labels[fitted[:30]]
   images, _ = planted_set(predictions, np.full(80, 30))
   task = planted({"digits": dataset(images, labels)}, source="regenerated")
-  result = calibration.parts(task)
+  result = SUITE.parts(task)
   name, compute = next(result)
   clean = compute()
   # e^(3/T) / (e^(3/T) + 4) = 3/4, so 3/T = ln 12.
@@ -180,7 +180,7 @@ def test_sets_of_another_order_are_not_scored_with_the_temperature(planted, publ
   assert all(found[key] == expected_scores[key] for key in SCORES)
   assert found["scored_half"]["before"] == expected_scores["scored_half"]["before"]
   assert results["clean"]["scored_half"]["after"].keys() == SCORES
-  assert calibration.lines(results)[1].endswith(
+  assert SUITE.lines(results)[1].endswith(
     "(not with that temperature: perhaps in another order, with copies of fitted images)"
   )
 
@@ -211,13 +211,13 @@ def test_very_few_images_and_no_errors(planted, published, tmp_path, examples, a
   assert results["temperature"]["value"] == (metrics.TEMPERATURE_BOUNDS[0] if at_bound else 1)
   assert results["temperature"]["at_bound"] is at_bound
   assert results["clean"]["scored_half"]["examples"] == examples - examples // 2
-  assert (", the bound of its fit)" in calibration.lines(results)[0]) is at_bound
+  assert (", the bound of its fit)" in SUITE.lines(results)[0]) is at_bound
 
 
 def test_summary_lines(planted, published, tmp_path):
   images, labels = random_set(0)
   results = run_suite(planted({"cifar10": dataset(images, labels)}, data_dir=tmp_path))
-  clean, corrupted = calibration.lines(results)
+  clean, corrupted = SUITE.lines(results)
   assert clean.startswith(
     f"calibration error      {100 * results['clean']['ece']:6.2f} %   (clean; "
   )
@@ -235,11 +235,25 @@ def test_corruptions_and_calibration_ask_for_the_same_parts_and_once_for_their_l
     data_dir=tmp_path,
     logits=lambda images: calls.append(len(images)) or plain(images),
   )
-  errors, scores = dict(corruptions.parts(task)), dict(calibration.parts(task))
+  errors, scores = dict(Corruptions(NAMES).parts(task)), dict(SUITE.parts(task))
   assert list(scores) == ["clean", *errors]
   for name in errors:
     error, score = errors[name](), scores[name]()
     wrong = plain(published[name.split("/")[0], int(name[-1])]).argmax(1) != labels
     assert error["error"] == pytest.approx(100 * wrong.mean()) and score["examples"] == 60
   assert len(calls) == 10 + 1  # the ten sets, and the clean images for the temperature
-  assert len(task._latest) == 1
+
+
+def test_bins_and_seed_are_options(planted, published, tmp_path):
+  images, labels = random_set(0, share=0.6)
+  task = planted({"cifar10": dataset(images, labels)}, data_dir=tmp_path)
+  other = Calibration(("fog",), bins=4, seed=3)
+  results = other.summarise({name: compute() for name, compute in other.parts(task)})
+  assert results["bins"] == 4 and len(results["clean"]["reliability"]["count"]) == 4
+  assert list(results["corruptions"]["by_corruption"]) == ["fog"]
+  fitted, scored = np.split(np.random.RandomState(3).permutation(60), 2)
+  logits = task.logits(images)
+  temperature = metrics.fit_temperature(logits[fitted], labels[fitted])
+  assert results["temperature"]["value"] == temperature
+  expected_ece = metrics.calibration(metrics.softmax(logits[scored]), labels[scored], 4)["ece"]
+  assert results["clean"]["scored_half"]["before"]["ece"] == pytest.approx(expected_ece)

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.evaluation import fourier, runner
+from apr_jax.evaluation.clean import Clean
+from apr_jax.evaluation.fourier import Fourier
+from apr_jax.evaluation.settings import Settings
 
 
 def grey(count, height, width, labels=None):
@@ -14,8 +18,9 @@ def grey(count, height, width, labels=None):
   return ArrayData(np.full((count, height, width, 3), 128, np.uint8), labels, 5, "grey")
 
 
-def scores(task):
-  return fourier.summarise({name: compute() for name, compute in fourier.parts(task)})
+def scores(task, suite=None):
+  suite = suite or Fourier()
+  return suite.summarise({name: compute() for name, compute in suite.parts(task)})
 
 
 def reads(frequencies, height, width):
@@ -130,9 +135,9 @@ def test_what_is_added_has_the_norm_in_each_channel():
 
 
 def test_large_images_have_a_map_of_their_lowest_frequencies(planted):
-  names = [name for name, _ in fourier.parts(planted({"grey": grey(1, 70, 66)}))]
+  names = [name for name, _ in Fourier().parts(planted({"grey": grey(1, 70, 66)}))]
   assert names == ["clean", *(f"row/{row}" for row in range(-31, 1))]
-  summary = fourier.summarise(
+  summary = Fourier().summarise(
     {"clean": {"error": 0.0, "examples": 1, "image_size": [70, 66], "norm": 1.0}}
     | {f"row/{row}": [100.0 * row + column for column in range(-31, 32)] for row in range(-31, 1)}
   )
@@ -140,8 +145,7 @@ def test_large_images_have_a_map_of_their_lowest_frequencies(planted):
   assert summary["map"][31 + 4][31 + 9] == summary["map"][31 - 4][31 - 9] == -409
 
 
-def test_at_most_a_thousand_images_evenly_spaced(planted, monkeypatch):
-  monkeypatch.setattr(fourier, "EXAMPLES", 4)
+def test_a_few_images_evenly_spaced(planted):
   seen = []
 
   def logits(images):
@@ -150,7 +154,7 @@ def test_at_most_a_thousand_images_evenly_spaced(planted, monkeypatch):
 
   images = np.tile(np.arange(10, dtype=np.uint8)[:, None, None, None], (1, 2, 2, 3))
   data = ArrayData(images, np.array([0, 0, 0, 0, 0, 0, 0, 1, 1, 1], np.int32), 5, "sorted")
-  results = scores(planted({"sorted": data}, logits=logits))
+  results = scores(planted({"sorted": data}, logits=logits), Fourier(examples=4))
   np.testing.assert_array_equal(seen[0], [0, 2, 5, 7])
   assert results["examples"] == 4 and np.all(np.array(results["map"]) == 25)
 
@@ -158,7 +162,7 @@ def test_at_most_a_thousand_images_evenly_spaced(planted, monkeypatch):
 def test_many_frequencies_are_not_held_at_once(planted, monkeypatch):
   data = grey(5, 8, 8)
   whole = scores(planted({"grey": data}, logits=reads([(1, 2)], 8, 8)))
-  monkeypatch.setattr(fourier, "_CHUNK_BYTES", 2 * data.images.nbytes)
+  monkeypatch.setattr(fourier, "CHUNK_BYTES", 2 * data.images.nbytes)
   calls = []
 
   def logits(images):
@@ -175,17 +179,38 @@ def test_results_without_a_map():
     fourier.fourier_map({"clean": {}})
 
 
-def test_the_map_is_an_array_beside_results_that_hold_it_and_nothing_beside_others(
-  run, tmp_path, monkeypatch
-):
-  monkeypatch.setattr(fourier, "LARGEST_MAP", 3)
-  evaluate = lambda suite, limit: runner.evaluate(
-    run, suites=(suite,), limit=limit, out=tmp_path, quiet=True
+def test_norm_and_seed_are_options(planted):
+  data = grey(6, 8, 8)
+  task = planted({"grey": data})
+  assert scores(task)["norm"] == 1 and scores(task, Fourier(norm=3.5))["norm"] == 3.5
+  assert not np.array_equal(
+    fourier.signs_of(np.arange(20), 3), fourier.signs_of(np.arange(20), 3, 1)
   )
-  expected = evaluate("fourier", 3)["fourier"]["map"]
+  seen = []
+
+  def recording(images):
+    return seen.append(images) or np.zeros((len(images), 5))
+
+  for seed in (0, 1, 1):
+    scores(planted({"grey": data}, logits=recording), Fourier(seed=seed))
+  zero, one, again = np.split(np.concatenate(seen), 3)
+  np.testing.assert_array_equal(one, again)
+  assert (zero != one).any()
+
+
+def test_the_map_is_an_array_beside_results_that_hold_it_and_nothing_beside_others(run, tmp_path):
+  classifier = LoadedClassifier(run)
+
+  def evaluate(suites, limit):
+    settings = Settings.of(classifier, limit=limit)
+    return runner.evaluate(classifier, settings, suites, tmp_path, quiet=True).results
+
+  small = {"fourier": Fourier(largest_map=3)}
+  expected = evaluate(small, 3)["fourier"]["map"]
   np.testing.assert_array_equal(np.load(tmp_path / "fourier.npy"), expected)
   (tmp_path / "fourier.npy").write_text("damaged")
-  assert evaluate("clean", 3)["fourier"]["map"] == expected  # which the results still hold
+  both = evaluate(small | {"clean": Clean()}, 3)  # whose map is not computed again
+  assert both["fourier"]["map"] == expected
   np.testing.assert_array_equal(np.load(tmp_path / "fourier.npy"), expected)
-  assert "fourier" not in evaluate("clean", 2)
+  assert "fourier" not in evaluate(("clean",), 2)
   assert sorted(path.name for path in tmp_path.glob("*.npy*")) == []

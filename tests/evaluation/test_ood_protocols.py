@@ -2,17 +2,17 @@
 is missing.
 """
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from apr_jax import data
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
-from apr_jax.evaluation import ood, ood_protocols, swap
+from apr_jax.evaluation import ood_protocols, swap
+from apr_jax.evaluation.ood import Ood
+from apr_jax.evaluation.swap import Swap
 
 APR = ["svhn", "lsun_resize", "imagenet_resize", "lsun_fix", "imagenet_fix", "cifar100"]
 
@@ -28,7 +28,7 @@ INSIDE = planted_set([50, 40, 30, 30])
 
 
 def run_suite(task):
-  return ood.summarise({name: compute() for name, compute in ood.parts(task)})
+  return Ood().summarise({name: compute() for name, compute in Ood().parts(task)})
 
 
 def prepare(folder, version="1.0.0"):
@@ -40,20 +40,14 @@ def prepare(folder, version="1.0.0"):
 @pytest.fixture
 def on_disk(planted, tmp_path):
   """Makes a task that reads "images:PATH" from the disk and other sets from those that are
-  given.
+  given, which TFDS has prepared.
   """
 
-  def make(sets, ood_sets, in_distribution="cifar10"):
+  def make(sets, ood_sets, in_distribution="cifar10", loaded=None):
     for name in sets:
       prepare(tmp_path / name)
-    task = planted({in_distribution: INSIDE} | sets, data_dir=tmp_path, ood_sets=ood_sets)
-    load = lambda name: (
-      data.load(name, "test") if name.startswith("images:") else task.load_test(name)
-    )
-    return type(task)(
-      **{field: getattr(task, field) for field in task.__dataclass_fields__ if field[0] != "_"}
-      | {"load_test": load}
-    )
+    given = {in_distribution: INSIDE} | sets
+    return planted(given, data_dir=tmp_path, ood_sets=ood_sets, loaded=loaded)
 
   return make
 
@@ -102,7 +96,7 @@ def test_the_protocol_of_the_paper(on_disk, tmp_path):
   assert results["imagenet_fix"]["source"] == f"images:{tmp_path / 'imagenet_fix.npy'}"
   assert [name for name, value in results.items() if isinstance(value, dict)] == APR
   assert (
-    ood.lines(results)[-1]
+    Ood().lines(results)[-1]
     == f"  mean of apr          {results['mean_auroc']:6.2f} %   (6 of 6 sets)"
   )
 
@@ -117,15 +111,16 @@ def test_missing_sets_are_said_and_their_mean_has_no_number(on_disk, tmp_path):
   assert protocol["mean_over_present"] == pytest.approx((87.5 + 25) / 2)
   assert list(protocol["missing"]) == ["svhn", "imagenet_resize", "lsun_fix", "imagenet_fix"]
   assert protocol["missing"]["svhn"] == (
-    f"looked in {tmp_path} for a folder, .npz or .npy file of images called svhn and for TFDS's svhn_cropped; "
-    f"prepare it with TFDS, put its test images there, or give another --data_dir"
+    f"looked in {tmp_path} for a folder, .npz or .npy file of images called svhn and "
+    f"for TFDS's svhn_cropped; prepare it with TFDS, put its test images there, or give another "
+    f"--data_dir"
   )
   assert (
     "Imagenet_resize or ImageNet_resize or imagenet_resize;"
     in protocol["missing"]["imagenet_resize"]
   )
   assert "https://github.com/alinlab/CSI" in protocol["missing"]["lsun_fix"]
-  text = ood.lines(results)
+  text = Ood().lines(results)
   assert text[0] == "mean OOD AUROC         incomplete   (max_softmax)"
   assert "  mean of apr          incomplete   (2 of 6 sets, mean over those 56.25 %)" in text
   assert sum(line.startswith("  missing: ") for line in text) == 4 and all(
@@ -140,7 +135,7 @@ def test_nothing_there(on_disk):
     ("openood_near", 0, None),
     ("openood_far", 0, None),
   ]
-  assert "  mean of openood_far  incomplete   (0 of 4 sets)" in ood.lines(results)
+  assert "  mean of openood_far  incomplete   (0 of 4 sets)" in Ood().lines(results)
 
 
 def test_near_and_far_have_means_of_their_own(on_disk, tmp_path):
@@ -172,7 +167,7 @@ def test_near_and_far_have_means_of_their_own(on_disk, tmp_path):
 def test_a_set_of_two_protocols_is_scored_once(on_disk):
   parts = [
     name
-    for name, _ in ood.parts(
+    for name, _ in Ood().parts(
       on_disk({"svhn_cropped": planted_set([0])}, ("apr", "openood", "svhn"))
     )
   ]
@@ -180,21 +175,22 @@ def test_a_set_of_two_protocols_is_scored_once(on_disk):
 
 
 def test_a_set_that_was_missing_is_another_part_once_it_is_there(on_disk, tmp_path):
-  before = {name for name, _ in ood.parts(on_disk({}, ("apr",)))}
+  before = {name for name, _ in Ood().parts(on_disk({}, ("apr",)))}
   save_folder(tmp_path / "LSUN_fix", planted_set([0]).images)
-  after = {name for name, _ in ood.parts(on_disk({}, ("apr",)))}
+  after = {name for name, _ in Ood().parts(on_disk({}, ("apr",)))}
   assert before - after == {"lsun_fix: missing"}
   assert after - before == {f"lsun_fix: images:{tmp_path / 'LSUN_fix'}"}
 
 
-@pytest.mark.parametrize("suite, prefix", [(ood, ""), (swap, "ood/")])
+@pytest.mark.parametrize("suite, prefix", [(Ood(), ""), (Swap(), "ood/")])
 @pytest.mark.parametrize("named", ["svhn", "apr"])
 def test_a_set_that_has_moved_is_another_part(on_disk, tmp_path, monkeypatch, suite, prefix, named):
   # the images are of one class
-  monkeypatch.setattr(swap, "pairs_within", lambda labels: np.zeros((1, 2), int))
-  names = lambda: [
-    name for name, _ in suite.parts(on_disk({"svhn_cropped": planted_set([0])}, (named,)))
-  ]
+  monkeypatch.setattr(swap, "pairs_within", lambda labels, seed: np.zeros((1, 2), int))
+
+  def names():
+    return [name for name, _ in suite.parts(on_disk({"svhn_cropped": planted_set([0])}, (named,)))]
+
   assert f"{prefix}svhn: svhn_cropped" in names()
   np.save(tmp_path / "svhn.npy", planted_set([0]).images)
   after = names()
@@ -205,19 +201,19 @@ def test_a_set_that_has_moved_is_another_part(on_disk, tmp_path, monkeypatch, su
 
 
 def test_a_set_with_its_name_in_tfds_may_be_images_without_labels(on_disk, tmp_path):
-  parts = lambda name: [
-    part for part, _ in ood.parts(on_disk({"cifar100": planted_set([0])}, (name,)))
-  ]
+  def parts(name):
+    return [part for part, _ in Ood().parts(on_disk({"cifar100": planted_set([0])}, (name,)))]
+
   assert parts("cifar100") == ["cifar100: cifar100"]
   np.savez(tmp_path / "cifar100.npz", images=planted_set([0]).images)
   assert parts("cifar100") == [f"cifar100: images:{tmp_path / 'cifar100.npz'}"]
 
 
-@pytest.mark.parametrize("suite", [ood, swap])
+@pytest.mark.parametrize("suite", [Ood(), Swap()])
 def test_a_set_that_is_named_is_loaded_at_once_and_once_for_all_suites(
   on_disk, tmp_path, monkeypatch, suite
 ):
-  monkeypatch.setattr(swap, "pairs_within", lambda labels: np.zeros((1, 2), int))
+  monkeypatch.setattr(swap, "pairs_within", lambda labels, seed: np.zeros((1, 2), int))
   (tmp_path / "LSUN_fix.npz").write_bytes(b"PK damaged")
   with pytest.raises(UserError, match="LSUN_fix.npz"):
     list(suite.parts(on_disk({}, ("lsun_fix",))))
@@ -229,10 +225,9 @@ def test_a_set_that_is_named_is_loaded_at_once_and_once_for_all_suites(
     list(suite.parts(on_disk({}, ("lsun_resize",))))
   with pytest.raises(UserError, match="nothing.npz"):
     list(suite.parts(on_disk({}, (f"images:{tmp_path / 'nothing.npz'}",))))
-  task, loaded = on_disk({"svhn_cropped": planted_set([60, 0])}, ("svhn",)), []
-  load = task.load_test
-  task = dataclasses.replace(task, load_test=lambda name: loaded.append(name) or load(name))
-  parts = [*suite.parts(task), *ood.parts(task)]
+  loaded = []
+  task = on_disk({"svhn_cropped": planted_set([60, 0])}, ("svhn",), loaded=loaded)
+  parts = [*suite.parts(task), *Ood().parts(task)]
   assert loaded.count("svhn_cropped") == 1
   for _, compute in parts:
     compute()
@@ -254,7 +249,7 @@ def test_cifar_10_stands_in_where_cifar_100_is_in_distribution(on_disk):
 )
 def test_a_protocol_is_not_for_networks_trained_on_one_of_its_sets(on_disk, protocol, data_name):
   with pytest.raises(UserError) as error:
-    list(ood.parts(on_disk({}, (protocol,), in_distribution=data_name)))
+    list(Ood().parts(on_disk({}, (protocol,), in_distribution=data_name)))
   assert f"{protocol!r} hold " in str(error.value) and "on which the network was trained" in str(
     error.value
   )
@@ -262,7 +257,7 @@ def test_a_protocol_is_not_for_networks_trained_on_one_of_its_sets(on_disk, prot
 
 def test_a_set_that_is_named_must_be_there(on_disk, tmp_path):
   with pytest.raises(UserError) as error:
-    list(ood.parts(on_disk({}, ("lsun_fix",))))
+    list(Ood().parts(on_disk({}, ("lsun_fix",))))
   assert "the out-of-distribution set lsun_fix is missing: looked in" in str(error.value)
   assert "\n" not in str(error.value)
   save_folder(tmp_path / "LSUN_fix", planted_set([0]).images)
@@ -278,7 +273,7 @@ def test_a_set_that_is_named_must_be_there(on_disk, tmp_path):
 def test_a_set_that_tfds_may_download_is_not_missing(planted, tmp_path):
   task = planted({"cifar10": INSIDE}, data_dir=tmp_path)
   assert ood_protocols.locate(task, "svhn") is None
-  object.__setattr__(task, "download", True)
+  task = planted({"cifar10": INSIDE}, data_dir=tmp_path, download=True)
   assert ood_protocols.locate(task, "svhn") == "svhn_cropped"
   assert ood_protocols.locate(task, "lsun_fix") is None
 
@@ -306,7 +301,7 @@ def test_a_damaged_set_of_a_protocol_is_missing_and_says_why(on_disk, tmp_path):
   (protocol,) = results["protocols"]
   assert protocol["present"] == 1 and results["mean_auroc"] is None and "lsun_fix" not in results
   assert str(tmp_path / "LSUN_fix.npz") in protocol["missing"]["lsun_fix"]
-  assert f"  missing: lsun_fix: {protocol['missing']['lsun_fix']}" in ood.lines(results)
+  assert f"  missing: lsun_fix: {protocol['missing']['lsun_fix']}" in Ood().lines(results)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +318,7 @@ def test_the_path_that_the_network_was_trained_on_is_refused(on_disk, tmp_path, 
   else:
     save_folder(tmp_path / place, planted_set([0]).images)
   with pytest.raises(UserError) as error:
-    list(ood.parts(on_disk({}, ("openood",), in_distribution=own.format(tmp_path))))
+    list(Ood().parts(on_disk({}, ("openood",), in_distribution=own.format(tmp_path))))
   assert f"{tmp_path / place}, on which the network was trained" in str(error.value)
 
 

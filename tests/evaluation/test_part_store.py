@@ -1,10 +1,16 @@
 """Finished parts on disk."""
 
+import dataclasses
 import json
+from typing import Any
 
 import pytest
 
-from apr_jax.evaluation.part_store import PartStore
+from apr_jax.errors import UserError
+from apr_jax.evaluation.calibration import Calibration
+from apr_jax.evaluation.corruptions import Corruptions
+from apr_jax.evaluation.evaluator import Evaluator, options
+from apr_jax.evaluation.part_store import PartStore, key_of
 
 FINGERPRINT = {"step": 3, "sizes": (1, 2)}  # a tuple, which JSON reads back as a list
 
@@ -79,3 +85,34 @@ def test_what_was_missing_is_asked_for_again(tmp_path):
   assert store.get("ood", "svhn") == {"missing": "looked in /nowhere"}
   again = PartStore(tmp_path, FINGERPRINT)
   assert again.get("ood", "svhn") is None and again.get("clean", "clean") == {"error": 12.5}
+
+
+def test_a_key_is_that_of_the_class_and_its_options():
+  assert key_of(Calibration()) == key_of(Calibration(bins=15)) != key_of(Calibration(bins=16))
+  keys = {
+    key_of(evaluator)
+    for evaluator in (
+      Corruptions(),
+      Corruptions(("fog",)),
+      Corruptions(("fog",), severities=(1,)),
+      Corruptions(("snow",)),
+      Calibration(("fog",)),
+    )
+  }
+  assert len(keys) == 5
+  assert key_of(Corruptions(("fog",))).startswith("Corruptions-")
+
+
+@dataclasses.dataclass(frozen=True)
+class Odd(Evaluator):
+  option: Any = 1
+
+
+def test_options_are_what_json_can_hold():
+  assert options(Odd((1, "a", None))) == {"evaluator": "Odd", "option": [1, "a", None]}
+  with pytest.raises(
+    UserError, match="the options of the evaluator Odd must be what JSON can hold"
+  ):
+    key_of(Odd(len))
+  with pytest.raises(UserError, match="an instance of a frozen dataclass, such as Clean"):
+    options(Odd)

@@ -1,5 +1,7 @@
-"""Evaluating a trained run from end to end."""
+"""Evaluations from end to end: of a trained run, and of a function."""
 
+import dataclasses
+import itertools
 import json
 import math
 import pathlib
@@ -15,29 +17,40 @@ import pytest
 import apr_jax
 from apr_jax import corruptions, data, make_corruptions, metrics
 from apr_jax.classifiers import of_run
+from apr_jax.classifiers.of_run import LoadedClassifier
+from apr_jax.corruptions import whole_sets
 from apr_jax.errors import UserError
-from apr_jax.evaluation import runner
+from apr_jax.evaluation import corruption_sources, provenance, runner
+from apr_jax.evaluation.calibration import Calibration
+from apr_jax.evaluation.clean import Clean
+from apr_jax.evaluation.corruptions import Corruptions
+from apr_jax.evaluation.evaluator import Evaluator
+from apr_jax.evaluation.ood import Ood
+from apr_jax.evaluation.settings import SOURCES, Settings
+from apr_jax.evaluation.suites import DEFAULT_SUITES, SUITES, choose
 from apr_jax.run import checkpoint
 
 OOD = {"auroc", "tnr95", "dtacc", "aupr_in", "aupr_out", "oscr"}
 LIMIT = 48
 ROOT = pathlib.Path(__file__).parents[2]
 CORRUPTIONS = ("gaussian_noise", "brightness")  # quick to compile, and one of them random
+FEW = {"corruptions": Corruptions(CORRUPTIONS), "calibration": Calibration(CORRUPTIONS)}
 
 
-def evaluate(run, out, **keywords):
-  return runner.evaluate(str(run), **{"out": str(out), "limit": LIMIT, "quiet": True} | keywords)
+def evaluation_of(run, out, *, suites=DEFAULT_SUITES, devices=None, batch_size=None, **given):
+  classifier = LoadedClassifier(run, devices, batch_size)
+  settings = Settings.of(classifier, **{"limit": LIMIT} | given)
+  if not isinstance(suites, dict):
+    suites = {name: {**SUITES, **FEW}[name] for name in suites}
+  return runner.evaluate(classifier, settings, suites, out, quiet=True)
+
+
+def evaluate(run, out, **given):
+  return evaluation_of(run, out, **given).results
 
 
 def scores(results):
   return {suite: value for suite, value in results.items() if suite != "meta"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_corruptions():
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(corruptions, "CORRUPTIONS", CORRUPTIONS)
-    yield
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +66,14 @@ def results(run, first):
 
 def test_a_data_folder_that_is_not_there_is_one_line(run, tmp_path):
   with pytest.raises(UserError, match="there is no folder .*none: correct --data_dir"):
-    runner.evaluate(run, out=tmp_path / "out", data_dir=str(tmp_path / "none"))
+    evaluate(run, tmp_path / "out", data_dir=str(tmp_path / "none"))
   assert not (tmp_path / "out").exists()
 
 
-def test_a_process_that_has_joined_others_does_not_evaluate(run, tmp_path, monkeypatch):
+def test_a_process_that_has_joined_others_does_not_evaluate(tmp_path, monkeypatch):
   monkeypatch.setattr(jax, "process_count", lambda: 2)
   with pytest.raises(UserError, match="an evaluation runs in one process"):
-    runner.evaluate(run, out=tmp_path / "out")
+    evaluate_function(Brightness(), tmp_path / "out")
   assert not (tmp_path / "out").exists()
 
 
@@ -88,6 +101,9 @@ def test_results_json(run, results, first):
   meta = stored["meta"]
   assert meta["data"] == "digits"
   assert meta.keys() == {
+    "classifier",
+    "settings",
+    "suites",
     "config",
     "data",
     "seed",
@@ -103,7 +119,32 @@ def test_results_json(run, results, first):
   }
   assert meta["corruptions"] == "regenerated"
   assert (meta["seed"], meta["step"], meta["examples"]) == (0, 50, f"the first {LIMIT} of each set")
-  assert meta["weights"] == apr_jax.load_classifier(run).weights
+  assert meta["weights"] == meta["classifier"]["fingerprint"]
+  assert meta["weights"] == apr_jax.load_classifier(run).fingerprint
+  assert meta["classifier"] | {"name": "", "fingerprint": ""} == {
+    "name": "",
+    "kind": "run",
+    "num_classes": 10,
+    "image_size": [32, 32],
+    "fingerprint": "",
+  }
+  assert meta["suites"] == {
+    "clean": {"evaluator": "Clean"},
+    "corruptions": {
+      "evaluator": "Corruptions",
+      "names": list(CORRUPTIONS),
+      "severities": [1, 2, 3, 4, 5],
+      "title": "mean corruption error",
+    },
+    "calibration": {
+      "evaluator": "Calibration",
+      "corruptions": list(CORRUPTIONS),
+      "bins": 15,
+      "seed": 0,
+    },
+    "ood": {"evaluator": "Ood", "scores": ["max_softmax", "max_logit", "energy"]},
+  }
+  assert meta["settings"]["limit"] == LIMIT and meta["settings"]["data"] == "digits"
   assert meta["config"]["model"]["num_classes"] == 10
   assert meta["versions"]["apr_jax"] == apr_jax.__version__ and meta["versions"].keys() >= {
     "jax",
@@ -173,7 +214,7 @@ def test_other_out_of_distribution_sets_cost_nothing_else_and_are_named(
     other["ood"]["photo_patches"] == results["ood"]["photo_patches"]
     and "uniform_noise" not in other["ood"]
   )
-  assert other["meta"]["config"]["evaluation"]["ood_sets"] == ("photo_patches",)
+  assert other["meta"]["config"]["evaluation"]["ood_sets"] == ["photo_patches"]
   evaluate(run, out, suites=suites, ood_sets=("uniform_noise",))
   assert len(calls) == 2  # nor is it forgotten
   assert evaluate(run, out, suites=("clean",), ood_sets=("photo_patches",)).keys() == {
@@ -305,7 +346,10 @@ def test_a_set_that_is_replaced_elsewhere_is_scored_anew(run, tmp_path, ood_set)
   second = evaluate(run, tmp_path / "out", **arguments)
   assert scores(second) == scores(evaluate(run, tmp_path / "anew", **arguments))
   assert second["ood"]["lsun_fix"]["auroc"] != first["ood"]["lsun_fix"]["auroc"]
-  of = lambda results: results["swap"]["out_of_distribution"]["lsun_fix"]
+
+  def of(results):
+    return results["swap"]["out_of_distribution"]["lsun_fix"]
+
   assert of(second) != of(first) and of(second)["pairs"] == 12
   assert second["swap"].get("missing", {}) == (
     second["ood"]["protocols"][0]["missing"] if ood_set == "apr" else {}
@@ -350,7 +394,7 @@ def test_other_weights_are_scored_anew(run, results, tmp_path, monkeypatch):
     other = evaluate(run, out, suites=("ood",))
     assert len(calls) == 1 + 3 and other.keys() == {"clean", "ood", "meta"}
     assert other["ood"] != results["ood"]
-    meta = {name: other["meta"].pop(name) for name in ("weights", "parts")}
+    meta = {name: other["meta"].pop(name) for name in ("weights", "parts", "classifier")}
   calls = count_calls(monkeypatch)
   again = evaluate(run, out, suites=("clean", "ood"))
   # nor forgotten
@@ -359,22 +403,24 @@ def test_other_weights_are_scored_anew(run, results, tmp_path, monkeypatch):
   assert again["meta"] == other["meta"]
 
 
-def test_a_changed_working_tree_is_named_by_its_changes(tmp_path, monkeypatch):
+def test_a_changed_working_tree_is_named_by_its_changes(tmp_path):
   command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
-  git = lambda *arguments: subprocess.run(
-    [*command, *arguments], check=True, capture_output=True, text=True
-  ).stdout.strip()
-  monkeypatch.setattr(runner, "__file__", str(tmp_path / "runner.py"))
-  assert runner._git_commit() is None
+
+  def git(*arguments):
+    return subprocess.run(
+      [*command, *arguments], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+  assert provenance.git_commit(tmp_path) is None
   (tmp_path / "file").write_text("a")
   git("init")
   git("add", "file")
   git("commit", "-m", "first")
-  assert runner._git_commit() == git("rev-parse", "HEAD")
+  assert provenance.git_commit(tmp_path) == git("rev-parse", "HEAD")
   names = []
   for text in (b"b", b"c\xff", b"b"):
     (tmp_path / "file").write_bytes(text)
-    names.append(runner._git_commit())
+    names.append(provenance.git_commit(tmp_path))
   assert names[0] == names[2] != names[1] and all("+changes-" in name for name in names)
 
 
@@ -387,37 +433,24 @@ def test_what_the_last_suite_lacks_is_said_before_the_first_is_computed(run, tmp
 
 def test_sets_made_here_are_not_called_published(run, tmp_path):
   make_corruptions.make(
-    data.load("digits", "test"), tmp_path / "made", names=corruptions.CORRUPTIONS, quiet=True
+    data.load("digits", "test"), tmp_path / "made", names=CORRUPTIONS, quiet=True
   )
-  results = runner.evaluate(
-    str(run),
-    suites=("corruptions",),
-    out=str(tmp_path / "out"),
-    data_dir=str(tmp_path / "made"),
-    quiet=True,
-  )
-  regenerated = runner.evaluate(
-    str(run), suites=("corruptions",), out=str(tmp_path / "again"), quiet=True
-  )
+  whole = {"suites": ("corruptions",), "limit": 0}
+  results = evaluate(run, tmp_path / "out", data_dir=str(tmp_path / "made"), **whole)
+  regenerated = evaluate(run, tmp_path / "again", **whole)
   assert results["corruptions"]["source"] == "regenerated"
   assert scores(results) == scores(regenerated)
 
 
 def test_the_corruptions_of_another_data_set_are_refused(run, tmp_path):
   labels = np.tile(np.arange(10), 36)
-  for name in corruptions.CORRUPTIONS:
+  for name in CORRUPTIONS:
     np.save(tmp_path / f"{name}.npy", np.zeros((5 * 360, 32, 32, 3), np.uint8))
   np.save(tmp_path / "labels.npy", np.tile(labels, 5))
   with pytest.raises(
     UserError, match=r"labels.npy disagrees with the test split of digits: 36 images of class"
   ):
-    runner.evaluate(
-      str(run),
-      suites=("corruptions",),
-      out=str(tmp_path / "out"),
-      data_dir=str(tmp_path),
-      quiet=True,
-    )
+    evaluate(run, tmp_path / "out", suites=("corruptions",), data_dir=str(tmp_path), limit=0)
 
 
 def test_outputs_that_are_not_finite_are_one_line(run, tmp_path):
@@ -452,7 +485,8 @@ def test_an_interrupted_map_and_exchange_repeat_no_finished_part(run, tmp_path, 
   )
   lines = runner.summary_lines(whole)
   assert lines == [
-    f"Fourier mean error     {whole['fourier']['mean_error']:6.2f} %   (32 × 32 frequencies, norm 4, 3 images)",
+    f"Fourier mean error     {whole['fourier']['mean_error']:6.2f} %   "
+    f"(32 × 32 frequencies, norm 4, 3 images)",
     f"follows phase          {whole['swap']['in_distribution']['phase']:6.2f} %   (the amplitude: "
     f"{whole['swap']['in_distribution']['amplitude']:.2f} %; 3 recombined pairs)",
   ]
@@ -466,15 +500,15 @@ from apr_jax.evaluation.part_store import PartStore
 
 to_finish, put = int(sys.argv.pop(1)), PartStore.put
 
-def put_or_die(store, suite, name, result):
+def put_or_die(store, key, name, result):
   global to_finish
   if not to_finish:
-    line = json.dumps([suite, name, result])
+    line = json.dumps([key, name, result])
     with store._path.open("a") as file:
       file.write(line[:len(line) // 2])
     os.kill(os.getpid(), signal.SIGKILL)
   to_finish -= 1
-  put(store, suite, name, result)
+  put(store, key, name, result)
 
 PartStore.put = put_or_die
 sys.argv[0] = "evaluate.py"
@@ -512,7 +546,7 @@ def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_
     ).returncode
 
   def finished(out):
-    """The suites of the parts that are on disk."""
+    """The evaluators of the parts that are on disk."""
     lines = [
       line
       for path in (tmp_path / out).glob("parts-*.jsonl")
@@ -523,9 +557,9 @@ def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_
   assert start("whole", "evaluate.py") == 0
   parts = finished("whole")
   assert len(parts) == 1 + 75 + 76 + 2 + 3 + 18
-  later = parts.index("ood")
+  later = [key.partition("-")[0] for key in parts].index("Ood")
   stops = [0, int(random.integers(1, later)), int(random.integers(later, len(parts)))]
-  for before, stop in zip(stops, stops[1:]):
+  for before, stop in itertools.pairwise(stops):
     assert start("killed", "-c", KILLED, str(stop - before)) == -signal.SIGKILL
     assert finished("killed") == parts[:stop], stops
   assert start("killed", "evaluate.py") == 0
@@ -542,11 +576,8 @@ def test_suites_and_sets_can_be_chosen(run, tmp_path):
   assert results["ood"]["mean_auroc"] == results["ood"]["uniform_noise"]["auroc"]
 
 
-def test_results_go_into_the_run_unless_told_otherwise(run, tmp_path):
-  copy = tmp_path / "copy"
-  shutil.copytree(run, copy)
-  runner.evaluate(str(copy), suites=("clean",), quiet=True)
-  results = json.loads((copy / "eval" / "results.json").read_text())
+def test_without_a_limit_all_images_are_scored(run, tmp_path):
+  results = evaluate(run, tmp_path, suites=("clean",), limit=0)
   assert results["clean"]["examples"] == 360 and results["meta"]["examples"] == "all"
 
 
@@ -564,10 +595,6 @@ def test_summary_lines(results):
 @pytest.mark.parametrize(
   "keywords, words",
   [
-    (
-      {"suites": ("clean", "corruption")},
-      "unknown suite 'corruption'; did you mean 'corruptions'?",
-    ),
     (
       {"corruption_source": "publish"},
       "unknown source of corruptions 'publish'; did you mean 'published'?",
@@ -594,3 +621,202 @@ def test_an_out_folder_that_cannot_be_made(run, tmp_path):
   (tmp_path / "file").write_text("")
   with pytest.raises(UserError, match="cannot be written"):
     evaluate(run, tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize(
+  "suites, words",
+  [
+    (("clean", "corruption"), "unknown suite 'corruption'; did you mean 'corruptions'?"),
+    ((), "no suites are named; give --suites, of clean, corruptions"),
+    ("clean", "suites are several names, ('clean',)"),
+    ({"mine": Clean}, "an evaluator is an instance of a frozen dataclass"),
+    ({"clean": Ood()}, "the suite clean is one of Clean, got Ood("),
+    ({"meta": Clean()}, "no suite can be called meta"),
+  ],
+)
+def test_suites_that_are_none_are_one_line(suites, words):
+  with pytest.raises(UserError) as error:
+    choose(suites)
+  assert words in str(error.value) and "\n" not in str(error.value)
+
+
+def test_changed_options_are_computed_anew_and_the_others_reused(
+  run, results, tmp_path, monkeypatch
+):
+  out, calls = tmp_path / "out", count_calls(monkeypatch)
+  evaluate(run, out)
+  before = len(calls)
+  finer = {"clean": Clean(), "calibration": Calibration(CORRUPTIONS, bins=5)}
+  other = evaluate(run, out, suites=finer)
+  # The test images for the temperature and the scores, and the sets of calibration.
+  assert len(calls) == before + 1 + 10
+  assert other["calibration"]["bins"] == 5 and other["clean"] == results["clean"]
+  # The corruptions of the first call are not those that the name alone stands for.
+  assert other.keys() == {"clean", "calibration", "ood", "meta"}
+  assert scores(evaluate(run, out)) == scores(results)  # nothing of the first is forgotten
+  assert len(calls) == before + 1 + 10
+
+
+def test_two_instances_of_one_evaluator_stand_beside_each_other(run, results, tmp_path):
+  one, other = (Corruptions((name,), title=name) for name in CORRUPTIONS)
+  evaluation = evaluation_of(run, tmp_path, suites={"noise": one, "weather": other})
+  found = evaluation.results
+  expected = results["corruptions"]["by_corruption"]
+  assert found["noise"]["by_corruption"] == {CORRUPTIONS[0]: expected[CORRUPTIONS[0]]}
+  assert found["weather"]["by_corruption"] == {CORRUPTIONS[1]: expected[CORRUPTIONS[1]]}
+  assert [line.split()[0] for line in evaluation.lines()] == list(CORRUPTIONS)
+  assert list(evaluate(run, tmp_path, suites=("clean",))) == ["meta", "noise", "weather", "clean"]
+  # What they read of the settings is not known any more.
+  changed = evaluate(run, tmp_path, suites=("clean",), ood_sets=("uniform_noise",))
+  assert changed.keys() == {"clean", "meta"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sure(Evaluator):
+  """The example of `evaluator`, shortened: the share of surely classified images."""
+
+  threshold: float = 0.9
+  needs = ("features",)
+
+  def parts(self, task):
+    yield "clean", lambda: float((task.test_logits.max(1) > self.threshold).mean())
+
+  def summarise(self, results):
+    return {"share": results["clean"]}
+
+  def lines(self, summary):
+    return [f"sure {summary['share']:.2f}"]
+
+  def write(self, folder, summary):
+    (folder / "sure.txt").write_text(str(summary))
+
+
+@dataclasses.dataclass
+class Brightness:
+  """A classifier in NumPy: class 0 or 1 by the brightness of the image, the surer the further."""
+
+  name: str = "brightness"
+  num_classes: int = 10
+  image_size: tuple[int, int] = (32, 32)
+  fingerprint: str = "first"
+  threshold: float = 60.0
+  fail_at: float = math.inf
+  calls: list[int] = dataclasses.field(default_factory=list)
+
+  def logits(self, images):
+    if len(self.calls) == self.fail_at:
+      raise KeyboardInterrupt
+    self.calls.append(len(images))
+    logits = np.full((len(images), 10), -5, np.float32)
+    means = (images.mean((1, 2, 3)) - self.threshold) / 10
+    logits[:, 0], logits[:, 1] = means, -means
+    return logits
+
+
+OF_FUNCTIONS = Settings("digits", limit=LIMIT, ood_sets=("uniform_noise",))
+
+
+def evaluate_function(classifier, out, suites=DEFAULT_SUITES):
+  suites = {name: {**SUITES, **FEW}[name] for name in suites}
+  return runner.evaluate(classifier, OF_FUNCTIONS, suites, out, quiet=True).results
+
+
+def test_a_function_is_scored_as_by_hand(tmp_path):
+  results = evaluate_function(Brightness(), tmp_path)
+  test = data.load("digits", "test", image_size=32)
+  images, labels = test.images[:LIMIT], test.labels[:LIMIT]
+  logits = Brightness().logits(images)
+  assert results["clean"]["error"] == pytest.approx(100 * (logits.argmax(1) != labels).mean())
+  assert 0 < results["clean"]["error"] < 100
+  expected = metrics.calibration(metrics.softmax(logits), labels)
+  assert results["calibration"]["clean"]["ece"] == pytest.approx(expected["ece"])
+  for severity in range(1, 6):
+    corrupted = next(whole_sets.regenerate(images, "brightness", severity))
+    wrong = Brightness().logits(corrupted).argmax(1) != labels
+    found = results["corruptions"]["by_corruption"]["brightness"][severity - 1]
+    assert found == pytest.approx(100 * wrong.mean())
+  outside = data.load("uniform_noise", "test", image_size=32).images[:LIMIT]
+
+  def surest(images):
+    return metrics.softmax(Brightness().logits(images)).max(1)
+
+  expected = metrics.ood_metrics(surest(images), surest(outside))["auroc"]
+  assert results["ood"]["uniform_noise"]["auroc"] == pytest.approx(expected)
+  meta = results["meta"]
+  assert not meta.keys() & {"config", "seed", "step"}
+  assert meta["classifier"] == {
+    "name": "brightness",
+    "kind": "function",
+    "num_classes": 10,
+    "image_size": [32, 32],
+    "fingerprint": "first",
+  }
+  assert json.loads((tmp_path / "results.json").read_text()) == json.loads(json.dumps(results))
+
+
+def test_an_interrupted_evaluation_of_a_function_goes_on_where_it_stopped(tmp_path):
+  whole = evaluate_function(Brightness(), tmp_path / "whole")
+  stopped = Brightness(fail_at=6)
+  with pytest.raises(KeyboardInterrupt):
+    evaluate_function(stopped, tmp_path / "out")
+  again = Brightness(name="of another name")
+  results = evaluate_function(again, tmp_path / "out")
+  assert scores(results) == scores(whole)
+  assert sum(stopped.calls) + sum(again.calls) == (1 + 10 + 1 + 1) * LIMIT
+
+  def text(folder):
+    return (tmp_path / folder / "results.json").read_text()
+
+  assert text("out").replace("of another name", "brightness") == text("whole")
+  # Other weights, which the fingerprint tells: nothing is taken.
+  other = Brightness(fingerprint="second", threshold=40.0)
+  assert evaluate_function(other, tmp_path / "out", ("clean",)).keys() == {"clean", "meta"}
+  assert other.calls == [LIMIT]
+
+
+def test_what_an_evaluator_needs_is_said_before_anything_is_computed(tmp_path):
+  classifier = Brightness()
+  with pytest.raises(UserError, match="the suite sure needs features, which 'brightness' lacks"):
+    runner.evaluate(classifier, OF_FUNCTIONS, {"clean": Clean(), "sure": Sure()}, tmp_path / "out")
+  assert not classifier.calls and not (tmp_path / "out").exists()
+  classifier.features = lambda images: images
+  evaluation = runner.evaluate(classifier, OF_FUNCTIONS, {"sure": Sure(2.0)}, tmp_path, quiet=True)
+  assert evaluation.results["meta"]["suites"] == {"sure": {"evaluator": "Sure", "threshold": 2.0}}
+  assert evaluation.lines() == [f"sure {evaluation.results['sure']['share']:.2f}"]
+  assert (tmp_path / "sure.txt").read_text() == str(evaluation.results["sure"])
+
+
+def test_no_classifier_is_one_line(tmp_path):
+  with pytest.raises(UserError, match="a classifier has name, a str"):
+    runner.evaluate(lambda images: images, OF_FUNCTIONS, ("clean",), tmp_path)
+
+
+def test_the_face_of_the_package_evaluates_and_reports(tmp_path, capsys):
+  with pytest.raises(UserError, match="no data set is named to evaluate on"):
+    apr_jax.evaluate(Brightness(), out=tmp_path / "none")
+  results = apr_jax.evaluate(
+    Brightness(), "digits", suites=("clean",), limit=20, out=tmp_path, quiet=True
+  )
+  assert results["clean"]["examples"] == 20
+  page = (tmp_path / "report.html").read_text()
+  assert "<title>brightness: evaluation</title>" in page and "Training augmentation" not in page
+  assert capsys.readouterr().out == ""
+
+
+def test_settings_are_given_or_brought_or_the_fields():
+  classifier = Brightness()
+  classifier.defaults = {"data": "cifar10", "resize": 40, "batch_size": 5, "ood_sets": ["svhn"]}
+  assert Settings.of(classifier) == Settings("cifar10", resize=40, ood_sets=("svhn",))
+  given = Settings.of(classifier, data="digits", ood_sets=(), limit=None, data_dir="")
+  assert given == Settings("digits", resize=40)
+  with pytest.raises(TypeError, match="limits"):
+    Settings.of(classifier, limits=3)
+
+
+def test_the_sources_of_settings_are_those_of_corruptions():
+  assert SOURCES.keys() == corruption_sources.SOURCES.keys()
+
+
+def test_the_evaluators_need_no_orbax():
+  code = "import sys, apr_jax.evaluation.suites, apr_jax.compare; assert 'orbax' not in sys.modules"
+  subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=100)

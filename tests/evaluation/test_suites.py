@@ -4,13 +4,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from apr_jax import corruptions as corruption_functions, metrics
+from apr_jax import metrics
+from apr_jax.corruptions import CORRUPTIONS, EXTRA_CORRUPTIONS
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
-from apr_jax.evaluation import clean, corruption_sources, corruptions, extra_corruptions, ood
-from apr_jax.evaluation.suite import Task
+from apr_jax.evaluation import corruption_sources, ood
+from apr_jax.evaluation.clean import Clean
+from apr_jax.evaluation.corruptions import Corruptions
+from apr_jax.evaluation.ood import Ood
+from apr_jax.evaluation.suites import SUITES
 
 NAMES = ("fog", "contrast")
+TWO = Corruptions(NAMES)
 
 
 def images_of(predictions, confidences=None):
@@ -46,26 +51,21 @@ def write_published(folder, wrong, labels=(0, 1, 2, 3), names=NAMES):
   np.save(folder / "labels.npy", np.tile(labels, 5))
 
 
-@pytest.fixture(autouse=True)
-def two_corruptions(monkeypatch):
-  monkeypatch.setattr(corruption_functions, "CORRUPTIONS", NAMES)
-
-
 WRONG = {"fog": [0, 1, 2, 3, 4], "contrast": [1, 1, 1, 1, 2]}
 
 
 def test_clean(planted):
   task = planted({"cifar10": dataset([0, 1, 2, 3, 4, 0], [0, 1, 2, 3, 3, 3])})
-  assert run_suite(clean, task) == pytest.approx(
+  assert run_suite(Clean(), task) == pytest.approx(
     {"accuracy": 400 / 6, "error": 200 / 6, "examples": 6}
   )
   limited = planted({"cifar10": dataset([0, 1, 2, 3, 4, 0], [0, 1, 2, 3, 3, 3])}, limit=5)
-  assert run_suite(clean, limited) == {"accuracy": 80, "error": 20, "examples": 5}
+  assert run_suite(Clean(), limited) == {"accuracy": 80, "error": 20, "examples": 5}
 
 
 def test_published_corruptions_by_hand(planted, tmp_path):
   write_published(tmp_path, WRONG)
-  results = run_suite(corruptions, planted({"cifar10": TEST}, data_dir=tmp_path))
+  results = run_suite(TWO, planted({"cifar10": TEST}, data_dir=tmp_path))
   assert results == {
     "mean_error": pytest.approx((50 + 30) / 2),
     "source": "published",
@@ -77,7 +77,7 @@ def test_published_corruptions_by_hand(planted, tmp_path):
 
 def test_published_corruptions_cut_to_a_limit(planted, tmp_path):
   write_published(tmp_path, WRONG)
-  results = run_suite(corruptions, planted({"cifar10": TEST}, data_dir=tmp_path, limit=2))
+  results = run_suite(TWO, planted({"cifar10": TEST}, data_dir=tmp_path, limit=2))
   # The first images are the wrong ones.
   assert results["by_corruption"] == {
     "fog": [0, 50, 100, 100, 100],
@@ -88,17 +88,22 @@ def test_published_corruptions_cut_to_a_limit(planted, tmp_path):
 
 def test_parts_are_named_by_corruption_and_severity(planted, tmp_path):
   write_published(tmp_path, WRONG)
-  parts = dict(corruptions.parts(planted({"cifar10": TEST}, data_dir=tmp_path)))
+  parts = dict(TWO.parts(planted({"cifar10": TEST}, data_dir=tmp_path)))
   assert list(parts) == [f"{name}/{severity}" for name in NAMES for severity in range(1, 6)]
   assert parts["fog/4"]() == {"error": 75, "examples": 4, "source": "published", "data": "cifar10"}
 
 
 def test_the_source_is_the_first_there_is(planted, tmp_path):
-  source = lambda task: next(iter(corruptions.parts(task)))[1]()["source"]
+  def source(task):
+    return next(iter(TWO.parts(task)))[1]()["source"]
+
   sets = {"cifar10": TEST} | {
     f"cifar10_corrupted/{name}_{s}": TEST for name in NAMES for s in range(1, 6)
   }
-  task = lambda: planted(sets, data_dir=tmp_path)
+
+  def task():
+    return planted(sets, data_dir=tmp_path)
+
   assert source(task()) == "regenerated"
   (tmp_path / "cifar10_corrupted").mkdir()
   assert source(task()) == "tfds"
@@ -117,7 +122,7 @@ def test_the_published_folder_inside_the_data_folder_comes_first(
   write_published(tmp_path, {"fog": [4] * 5, "contrast": [4] * 5})
   write_published(tmp_path / folder, WRONG)
   write_published(tmp_path / "CIFAR-1-C", {"fog": [4] * 5, "contrast": [4] * 5})
-  assert run_suite(corruptions, planted({data_name: TEST}, data_dir=tmp_path))[
+  assert run_suite(TWO, planted({data_name: TEST}, data_dir=tmp_path))[
     "mean_error"
   ] == pytest.approx(40)
 
@@ -127,44 +132,27 @@ def test_other_data_sets_have_no_tfds_source(planted, tmp_path):
   (tmp_path / "cifar100_corrupted").mkdir()
   for name in ("cifar100", "digits"):
     assert (
-      next(iter(corruptions.parts(planted({name: TEST}, data_dir=tmp_path))))[1]()["source"]
+      next(iter(TWO.parts(planted({name: TEST}, data_dir=tmp_path))))[1]()["source"]
       == "regenerated"
     )
   with pytest.raises(UserError, match="TFDS has no corrupted digits"):
-    list(corruptions.parts(planted({"digits": TEST}, source="tfds")))
+    list(TWO.parts(planted({"digits": TEST}, source="tfds")))
 
 
-def test_tfds_names_every_set_with_its_corruption_and_severity(planted, monkeypatch):
+def test_tfds_names_every_set_with_its_corruption_and_severity(planted):
   names = ("gaussian_noise", "glass_blur", "elastic_transform", "jpeg_compression")
-  monkeypatch.setattr(corruption_functions, "CORRUPTIONS", names)
-  asked = []
-
-  def load_test(name):
-    asked.append(name)
-    return TEST
-
-  task = Task(
-    logits=planted({"cifar10": TEST}).logits,
-    data_name="cifar10",
-    data_dir="",
-    num_classes=5,
-    image_size=(10, 10),
-    load_test=load_test,
-    limit=0,
-    ood_sets=(),
-    corruption_source="tfds",
-  )
-  results = run_suite(corruptions, task)
   theirs = ("gaussian_noise", "frosted_glass_blur", "elastic", "jpeg_compression")
-  assert asked == [
-    f"cifar10_corrupted/{name}_{severity}" for name in theirs for severity in range(1, 6)
-  ]
+  wanted = [f"cifar10_corrupted/{name}_{severity}" for name in theirs for severity in range(1, 6)]
+  asked = []
+  task = planted({"cifar10": TEST} | dict.fromkeys(wanted, TEST), source="tfds", loaded=asked)
+  results = run_suite(Corruptions(names), task)
+  assert asked == wanted
   assert tuple(results["by_corruption"]) == names and results["mean_error"] == 0
 
 
 def test_published_corruptions_that_are_not_there(planted, tmp_path):
   with pytest.raises(UserError) as error:
-    list(corruptions.parts(planted({"cifar10": TEST}, data_dir=tmp_path, source="published")))
+    list(TWO.parts(planted({"cifar10": TEST}, data_dir=tmp_path, source="published")))
   message = str(error.value)
   assert (
     str(tmp_path) in message
@@ -183,7 +171,7 @@ def test_a_published_folder_without_its_files_is_not_passed_over(planted, tmp_pa
   with pytest.raises(
     UserError, match="published corruptions of cifar10 were not found.*unpack the archives"
   ):
-    list(corruptions.parts(planted({"cifar10": TEST}, data_dir=tmp_path)))
+    list(TWO.parts(planted({"cifar10": TEST}, data_dir=tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -252,7 +240,7 @@ def test_a_damaged_published_folder_is_one_line_naming_the_file(planted, tmp_pat
   break_it, words = DAMAGES[damage]
   break_it(tmp_path)
   with pytest.raises(UserError) as error:
-    list(corruptions.parts(planted({"cifar10": TEST}, data_dir=tmp_path)))
+    list(TWO.parts(planted({"cifar10": TEST}, data_dir=tmp_path)))
   assert words in str(error.value) and str(tmp_path) in str(error.value)
   assert "\n" not in str(error.value)
 
@@ -265,8 +253,7 @@ def regenerated(task, name, severity):
   )
 
 
-def test_regenerated_corruptions_do_not_depend_on_the_limit(planted, monkeypatch):
-  monkeypatch.setattr(corruption_functions, "CORRUPTIONS", ("gaussian_noise",))
+def test_regenerated_corruptions_do_not_depend_on_the_limit(planted):
   random = np.random.default_rng(0)
   test = ArrayData(
     random.integers(0, 256, (7, 10, 10, 3), dtype=np.uint8),
@@ -286,8 +273,7 @@ def test_imagenet_c_is_scored_in_chunks_and_gets_the_mce(planted, tmp_path, monk
   AlexNet's.
   """
   monkeypatch.setattr("apr_jax.data.imagenet_c._CHUNK", 3)
-  monkeypatch.setattr(corruption_functions, "CORRUPTIONS", tuple(metrics.ALEXNET_ERRORS))
-  for name in corruption_functions.CORRUPTIONS:
+  for name in CORRUPTIONS:
     for severity in range(1, 6):
       for wnid in ("a", "b", "c", "d", "e"):
         folder = tmp_path / "ImageNet-C" / name / str(severity) / wnid
@@ -305,9 +291,8 @@ def test_imagenet_c_is_scored_in_chunks_and_gets_the_mce(planted, tmp_path, monk
   test = ArrayData(
     np.zeros((5, 224, 224, 3), np.uint8), np.arange(5, dtype=np.int32), 5, "imagenet2012"
   )
-  results = run_suite(
-    corruptions, planted({"imagenet2012": test}, data_dir=tmp_path, logits=logits)
-  )
+  task = planted({"imagenet2012": test}, data_dir=tmp_path, logits=logits)
+  results = run_suite(Corruptions(), task)
   assert (
     results["source"] == "published" and results["examples"] == 10 and results["mean_error"] == 50
   )
@@ -315,20 +300,19 @@ def test_imagenet_c_is_scored_in_chunks_and_gets_the_mce(planted, tmp_path, monk
     np.mean([50 / error for error in metrics.ALEXNET_ERRORS.values()])
   )
   seen.clear()
-  limited = run_suite(
-    corruptions, planted({"imagenet2012": test}, data_dir=tmp_path, logits=logits, limit=4)
-  )
+  task = planted({"imagenet2012": test}, data_dir=tmp_path, logits=logits, limit=4)
+  limited = run_suite(Corruptions(), task)
   assert limited["examples"] == 4 and len(seen) == 4 * 75
 
 
 def test_extra_corruptions_stand_apart(planted):
   test = ArrayData(np.full((2, 10, 10, 3), 1, np.uint8), np.zeros(2, np.int32), 5, "digits")
   task = planted({"digits": test}, logits=lambda images: np.eye(5)[np.zeros(len(images), int)])
-  results = run_suite(extra_corruptions, task)
-  assert list(results["by_corruption"]) == list(corruption_functions.EXTRA_CORRUPTIONS)
+  results = run_suite(SUITES["extra_corruptions"], task)
+  assert list(results["by_corruption"]) == list(EXTRA_CORRUPTIONS)
   assert results["mean_error"] == 0 and "mce" not in results
   with pytest.raises(UserError, match="TFDS has no corrupted cifar10 with gaussian_blur"):
-    list(extra_corruptions.parts(planted({"cifar10": test}, source="tfds")))
+    list(SUITES["extra_corruptions"].parts(planted({"cifar10": test}, source="tfds")))
 
 
 def test_out_of_distribution_by_hand(planted):
@@ -337,7 +321,7 @@ def test_out_of_distribution_by_hand(planted):
   outside = dataset([1, 1], [0, 0], [30, 10])
   far = dataset([1, 1, 1], [0, 0, 0], [0, 0, 0])
   task = planted({"cifar10": inside, "near": outside, "far": far}, ood_sets=("near", "far"))
-  results = run_suite(ood, task)
+  results = run_suite(Ood(), task)
   # Of eight pairs six are in order and two tie; a planted logit orders as its softmax does.
   assert results["near"]["auroc"] == pytest.approx(100 * (6 + 2 / 2) / 8)
   assert results["near"]["tnr95"] == pytest.approx(50)
@@ -360,15 +344,17 @@ def test_out_of_distribution_by_hand(planted):
 def test_the_headline_score_is_the_softmax_and_not_the_logit(planted):
   # The network is surer of the inside images by softmax, and gives the outside ones larger logits
   # and more energy.
-  logits = lambda images: np.where(
-    images[:, :1, 0, 0] == 0, [[5.0, 0.0, 0.0, 0.0, 0.0]], [[8.0, 8.0, 8.0, 8.0, 8.0]]
-  )
+  def logits(images):
+    return np.where(
+      images[:, :1, 0, 0] == 0, [[5.0, 0.0, 0.0, 0.0, 0.0]], [[8.0, 8.0, 8.0, 8.0, 8.0]]
+    )
+
   task = planted(
     {"cifar10": dataset([0, 0], [0, 0]), "other": dataset([1, 1], [0, 0])},
     ood_sets=("other",),
     logits=lambda images: logits(images).astype(np.float32),
   )
-  results = run_suite(ood, task)["other"]
+  results = run_suite(Ood(), task)["other"]
   assert (
     results["auroc"] == 100 and results["max_logit"]["auroc"] == results["energy"]["auroc"] == 0
   )
@@ -388,5 +374,59 @@ def test_scores_of_logits():
 
 def test_the_mean_error_is_the_metrics(planted, tmp_path):
   write_published(tmp_path, WRONG)
-  results = run_suite(corruptions, planted({"cifar10": TEST}, data_dir=tmp_path))
+  results = run_suite(TWO, planted({"cifar10": TEST}, data_dir=tmp_path))
   assert results["mean_error"] == metrics.mean_error(results["by_corruption"])
+
+
+@pytest.mark.parametrize(
+  "evaluator, benchmark",
+  [
+    (Corruptions(), True),
+    (Corruptions(title="another title"), True),
+    (TWO, False),
+    (Corruptions(severities=(1, 3, 5)), False),
+    (SUITES["extra_corruptions"], False),
+  ],
+)
+def test_only_the_15_corruptions_at_5_severities_are_the_benchmark(evaluator, benchmark):
+  assert evaluator.benchmark is benchmark
+  assert set(evaluator.headlines) == ({"mean_error", "mce"} if benchmark else set())
+
+
+def test_fewer_severities(planted, tmp_path):
+  write_published(tmp_path, WRONG)
+  task = planted({"cifar10": TEST}, data_dir=tmp_path)
+  results = run_suite(Corruptions(NAMES, severities=(2, 5)), task)
+  assert results["by_corruption"] == {"fog": [25, 100], "contrast": [25, 50]}
+  assert results["mean_error"] == 50
+
+
+def test_an_unknown_corruption_is_one_line(planted):
+  with pytest.raises(UserError, match="unknown corruption 'foggy'; did you mean 'fog'"):
+    list(Corruptions(("foggy",)).parts(planted({"cifar10": TEST})))
+
+
+def test_two_sources_of_one_corruption_are_two_sets(planted, tmp_path):
+  """TFDS lacks the extra corruptions: beside one of them, fog is made here."""
+  (tmp_path / "cifar10_corrupted").mkdir()
+  wrong = dataset([1, 2, 3, 0], [0, 1, 2, 3])
+  sets = {f"cifar10_corrupted/fog_{severity}": wrong for severity in range(1, 6)}
+  right = {"cifar10": TEST} | sets
+  task = planted(right, data_dir=tmp_path)
+  from_tfds = dict(Corruptions(("fog",)).parts(task))["fog/1"]
+  made_here = dict(Corruptions(("fog", "saturate")).parts(task))["fog/1"]
+  assert from_tfds()["source"] == "tfds" and from_tfds()["error"] == 100
+  alone = dict(Corruptions(("fog", "saturate")).parts(planted(right, data_dir=tmp_path)))["fog/1"]
+  assert made_here() == alone() and made_here()["source"] == "regenerated"
+
+
+def test_the_headline_score_can_be_another(planted):
+  task = planted(
+    {"cifar10": dataset([1, 1], [1, 1], [50, 40]), "near": dataset([1], [0], [30])},
+    ood_sets=("near",),
+  )
+  results = run_suite(Ood(("energy", "max_logit")), task)
+  assert results["score"] == "energy" and "max_logit" in results["near"]
+  assert "energy" not in results["near"] and "max_softmax" not in results["near"]
+  with pytest.raises(UserError, match="unknown out-of-distribution score 'max_softmx'"):
+    list(Ood(("max_softmx",)).parts(task))

@@ -2,22 +2,22 @@
 by hand.
 """
 
-import dataclasses
-
 import numpy as np
 import pytest
 
-from apr_jax import data
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
-from apr_jax.evaluation import ood, swap
+from apr_jax.evaluation import swap
+from apr_jax.evaluation.ood import Ood
+from apr_jax.evaluation.swap import Swap
 from apr_jax.evaluation.thumbnails import from_text
 
 SIDE, CLASSES = 16, 4
 
 
-def scores(task):
-  return swap.summarise({name: compute() for name, compute in swap.parts(task)})
+def scores(task, suite=None):
+  suite = suite or Swap()
+  return suite.summarise({name: compute() for name, compute in suite.parts(task)})
 
 
 def templates():
@@ -163,9 +163,6 @@ def test_sets_of_a_protocol_that_are_missing_or_damaged_are_named_and_the_others
     data_dir=tmp_path,
     ood_sets=("apr",),
   )
-  planted_sets = task.load_test
-  load = lambda name: data.load(name, "test") if name.startswith("images:") else planted_sets(name)
-  task = dataclasses.replace(task, load_test=load)
   summary = scores(task)
   assert (
     list(summary["out_of_distribution"]) == ["svhn"]
@@ -179,10 +176,12 @@ def test_sets_of_a_protocol_that_are_missing_or_damaged_are_named_and_the_others
     "cifar100",
   ]
   assert str(tmp_path / "LSUN_fix.npz") in summary["missing"]["lsun_fix"]
-  assert swap.lines(summary)[1:] == [
+  assert Swap().lines(summary)[1:] == [
     f"  missing: {name}: {why}" for name, why in summary["missing"].items()
   ]
-  (protocol,) = ood.summarise({name: compute() for name, compute in ood.parts(task)})["protocols"]
+  (protocol,) = Ood().summarise({name: compute() for name, compute in Ood().parts(task)})[
+    "protocols"
+  ]
   assert summary["missing"] == protocol["missing"]
 
 
@@ -195,7 +194,7 @@ def test_examples_are_remade_from_their_positions(planted):
     (results["in_distribution"]["examples"], data),
     (results["out_of_distribution"]["other"]["examples"], outside),
   ):
-    assert len(examples) == swap.EXAMPLES
+    assert len(examples) == Swap().examples == 4
     for example in examples:
       first, second = example["images"]
       images = swap.panel(data.images[first], others.images[second])
@@ -256,11 +255,30 @@ def test_other_images_take_turns():
 def test_chunks_change_nothing(planted, monkeypatch):
   sets = {"planted": planted_images(20), "other": planted_images(7, seed=1)}
   whole = scores(planted(sets, logits=reads_amplitude, ood_sets=("other",)))
-  monkeypatch.setattr(swap, "_CHUNK_BYTES", 6 * SIDE * SIDE * 3)
+  monkeypatch.setattr(swap, "CHUNK_BYTES", 6 * SIDE * SIDE * 3)
   assert scores(planted(sets, logits=reads_amplitude, ood_sets=("other",))) == whole
 
 
 @pytest.mark.parametrize("labels", [[2], [3, 3, 3]])
 def test_one_class_gives_no_pairs(planted, labels):
   with pytest.raises(UserError, match="no pair of two classes to recombine; raise --limit"):
-    list(swap.parts(planted({"planted": dataset([5] * len(labels), labels)})))
+    list(Swap().parts(planted({"planted": dataset([5] * len(labels), labels)})))
+
+
+def test_examples_and_seed_are_options(planted):
+  sets = {"planted": planted_images(30), "other": planted_images(9, seed=1)}
+
+  def task():
+    return planted(sets, logits=reads_phase, ood_sets=("other",))
+
+  few = scores(task(), Swap(examples=2))
+  for result in (few["in_distribution"], few["out_of_distribution"]["other"]):
+    assert len(result["examples"]) == 2
+  assert scores(task(), Swap(examples=0))["in_distribution"]["examples"] == []
+  labels = sets["planted"].labels
+  assert not np.array_equal(swap.pairs_within(labels), swap.pairs_within(labels, 1))
+
+  def first(suite):
+    return scores(task(), suite)["in_distribution"]["examples"][0]["images"]
+
+  assert first(Swap(seed=1)) == swap.pairs_within(labels, 1)[0].tolist() != first(Swap())

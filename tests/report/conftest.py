@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from apr_jax.evaluation.evaluator import options
+from apr_jax.evaluation.suites import SUITES
 from configs import cifar10_apr_sp
 
 
@@ -34,6 +36,9 @@ def planted(
   )
   results = {
     "meta": {
+      "classifier": {"name": name, "kind": "run"},
+      "settings": {"data": config.data.name},
+      "suites": {suite: options(evaluator) for suite, evaluator in SUITES.items()},
       "config": config.to_dict(),
       "seed": seed,
       "step": step,
@@ -57,13 +62,22 @@ def planted(
   return json.loads(json.dumps(results))
 
 
+def of_function(results):
+  """The same, of a classifier that was not trained here."""
+  meta = {
+    key: value for key, value in results["meta"].items() if key not in ("config", "seed", "step")
+  }
+  return results | {"meta": meta | {"classifier": meta["classifier"] | {"kind": "function"}}}
+
+
 @pytest.fixture
 def write_results(tmp_path):
   """Writes FOLDER/eval/results.json with planted scores and returns the folder of the run."""
 
-  def write(folder, **scores):
+  def write(folder, function=False, **scores):
     (tmp_path / folder / "eval").mkdir(parents=True)
-    (tmp_path / folder / "eval" / "results.json").write_text(json.dumps(planted(**scores)))
+    results = of_function(planted(**scores)) if function else planted(**scores)
+    (tmp_path / folder / "eval" / "results.json").write_text(json.dumps(results))
     return tmp_path / folder
 
   return write

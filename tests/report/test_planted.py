@@ -1,6 +1,4 @@
-"""Reports of planted results: parts of an evaluation, damaged files and results of earlier
-versions.
-"""
+"""Reports of planted results: parts of an evaluation, classifiers of all kinds, damaged files."""
 
 import copy
 import json
@@ -14,9 +12,13 @@ from apr_jax import compare
 from apr_jax.corruptions import CORRUPTIONS
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
-from apr_jax.evaluation import swap
-from apr_jax.evaluation.suite import Task
-from apr_jax.report import curves, panels, sections, write
+from apr_jax.evaluation.evaluator import options
+from apr_jax.evaluation.runner import Evaluation
+from apr_jax.evaluation.settings import Settings
+from apr_jax.evaluation.suites import SUITES
+from apr_jax.evaluation.swap import Swap
+from apr_jax.evaluation.task import Task
+from apr_jax.report import curves, sections, write
 from apr_jax.report.html import page
 from apr_jax.report.results import Scores
 from configs import cifar10_apr_p
@@ -32,12 +34,13 @@ OOD_SCORES = {
   "examples": 7,
   "roc": ROC,
 }
-HALF = {"before": {"ece": 0.2}, "after": {"ece": 0.1}, "examples": 5}
+SIX = ("ece", "rms", "ece_equal_mass", "rms_equal_mass", "nll", "brier")
+HALF = {"before": dict.fromkeys(SIX, 0.2), "after": dict.fromkeys(SIX, 0.1), "examples": 5}
 BINS = {"count": [1, 0], "confidence": [0.4, None], "accuracy": [1.0, None]}
 
 
 def calibration_of(**temperature):
-  scores = {"ece": 0.3, "rms": 0.3, "scored_half": HALF}
+  scores = dict.fromkeys(SIX, 0.3) | {"scored_half": HALF}
   return {
     "bins": 2,
     "clean": scores | {"reliability": BINS},
@@ -56,6 +59,9 @@ def results_of(suites, **changes):
       suites
       | {
         "meta": {
+          "classifier": {"name": config.name},
+          "settings": {"data": config.data.name},
+          "suites": {suite: options(evaluator) for suite, evaluator in SUITES.items()},
           "config": config.to_dict(),
           "seed": config.seed,
           "step": 5,
@@ -74,32 +80,43 @@ def images(count=6, seed=0):
   return ArrayData(pixels, np.arange(count, dtype=np.int32) % 3, 3, "planted")
 
 
-def task_of(load_test=lambda name: images()):
-  return Task(
-    logits=lambda batch: np.zeros((len(batch), 3), np.float32),
-    data_name="planted",
-    data_dir="",
-    num_classes=3,
-    image_size=(8, 8),
-    load_test=load_test,
-    limit=0,
-    ood_sets=(),
-    corruption_source="auto",
-  )
-
-
-def missing(name):
+def missing(name, *_, **__):
   raise UserError(f"the data set {name} is not there")
 
 
-def report_of(folder, results, task=None, **changes):
-  """The page's text, and its titles; of a run whose configuration has `changes`."""
+def answers(batch):
+  return np.zeros((len(batch), 3), np.float32)
+
+
+def function(**abilities):
+  """A classifier with these abilities and no others."""
+  return types.SimpleNamespace(
+    name="planted",
+    num_classes=3,
+    image_size=(8, 8),
+    fingerprint="",
+    logits=answers,
+    **abilities,
+  )
+
+
+def trained(**changes):
+  """A classifier with a configuration that has `changes`, and with Grad-CAM."""
   config = cifar10_apr_p.get_config()
   config.update_from_flattened_dict({"model.num_classes": 3, **changes})
-  classifier = types.SimpleNamespace(
-    config=config, grad_cam=lambda batch: np.zeros(batch.shape[:3])
-  )
-  write.write_report(folder, folder, results, classifier, task or task_of(missing))
+  return function(config=config, grad_cam=lambda batch: np.zeros(batch.shape[:3]))
+
+
+def evaluation_of(folder, results, load=missing, classifier=None):
+  """The evaluation that has these results, whose data sets `load` reads."""
+  classifier = classifier or trained()
+  task = Task(classifier, Settings("planted", ood_sets=("other",)), load)
+  return Evaluation(results, task, classifier, folder, SUITES)
+
+
+def report_of(folder, results, load=missing, classifier=None):
+  """The page's text, and its titles."""
+  write.write_report(evaluation_of(folder, results, load, classifier))
   text = (folder / write.REPORT).read_text()
   return plain(text), re.findall("<h2>([^<]*)</h2>", text)
 
@@ -138,31 +155,19 @@ def test_every_panel_without_clean_images_is_a_sentence(tmp_path):
 
 def test_swap_shows_pairs_with_sets_that_are_gone(tmp_path):
   outside = images(4, seed=1)
-  task = Task(
-    **{
-      field: getattr(task_of(lambda name: outside if name == "other" else images()), field)
-      for field in (
-        "logits",
-        "data_name",
-        "data_dir",
-        "num_classes",
-        "image_size",
-        "load_test",
-        "limit",
-        "corruption_source",
-      )
-    },
-    ood_sets=("other",),
-  )
-  section = swap.summarise({name: compute() for name, compute in swap.parts(task)})
+  task = evaluation_of(
+    tmp_path, {}, lambda name, *_, **__: outside if name == "other" else images()
+  ).task
+  section = Swap().summarise({name: compute() for name, compute in Swap().parts(task)})
   loaded = []
-  later = task_of(lambda name: loaded.append(name) or images())
+
+  def later(name, *_, **__):
+    loaded.append(name)
+    return images()
+
   text, titles = report_of(tmp_path, results_of({"swap": section}), later)
   assert "Amplitude and phase by eye" in titles and "Pairs of a test image and one of other" in text
   assert loaded == ["planted"]
-  for example in section["out_of_distribution"]["other"]["examples"]:
-    del example["second"]
-  assert "No pairs with other" in report_of(tmp_path, results_of({"swap": section}), later)[0]
 
 
 def test_incomplete_protocols_have_their_means_over_what_is_there(tmp_path):
@@ -214,15 +219,14 @@ def test_temperature_at_its_bound_and_withheld_scores():
   )
   assert "a bound" not in text and text.count("temperature 2.50") == 2
 
-  for withheld in (lambda half: half.pop("after"), lambda half: half.update(after=None)):
-    section = copy.deepcopy(calibration_of(at_bound=False))
-    withheld(section["corruptions"]["mean"]["scored_half"])
-    text = plain(sections.calibration({"run": results_of({"calibration": section})}))
-    assert text.count("temperature 2.50") == 1 and "copies of fitted ones" in text
+  section = copy.deepcopy(calibration_of(at_bound=False))
+  section["corruptions"]["mean"]["scored_half"]["after"] = None
+  text = plain(sections.calibration({"run": results_of({"calibration": section})}))
+  assert text.count("temperature 2.50") == 1 and "copies of fitted ones" in text
 
 
 def test_damaged_metrics(tmp_path):
-  assert curves.curves(tmp_path) == ""
+  assert curves.curves(tmp_path) == curves.curves(None) == ""
   whole = [
     json.dumps({"kind": "train", "step": step, "epoch": step / 2, "loss": 1.0 / step})
     for step in (1, 2, 3)
@@ -246,7 +250,7 @@ def test_damaged_metrics(tmp_path):
   ],
 )
 def test_the_caption_of_the_augmentation(tmp_path, changes, said):
-  text, _ = report_of(tmp_path, results_of({}), task_of(), **changes)
+  text, _ = report_of(tmp_path, results_of({}), lambda *_, **__: images(), trained(**changes))
   found = [
     phrase
     for phrase in ("One coin", "random resized crops", "adversarial attacks")
@@ -255,47 +259,39 @@ def test_the_caption_of_the_augmentation(tmp_path, changes, said):
   assert len(found) == len(said) and all(phrase in text for phrase in said)
 
 
-def test_the_augmentation_of_earlier_versions_and_of_imported_networks(tmp_path):
-  config = cifar10_apr_p.get_config()
-  with config.unlocked():
-    del config.augment["simclr"]
-    config.imported_from = ""
-    config.model.num_classes = 3
-  classifier = types.SimpleNamespace(config=config)
-  assert "is one of an earlier version, without the key simclr." in panels.draw(
-    "Training augmentation", classifier, task_of(), {}
-  )
-  config.imported_from = "file.pth"
-  assert panels.draw("Training augmentation", classifier, task_of(), {}) == ""
+def of_function(results):
+  """The same results, of a classifier that was not trained here."""
+  meta = {
+    key: value for key, value in results["meta"].items() if key not in ("config", "seed", "step")
+  }
+  return results | {"meta": meta | {"classifier": {"name": "my <resnet>"}}}
+
+
+def test_a_function_has_a_report_without_what_it_cannot_do(tmp_path):
+  results = of_function(results_of({"clean": {"error": 12.345, "examples": 9}}))
+  text, titles = report_of(tmp_path, results, lambda *_, **__: images(), function())
+  assert titles == ["Scores", "Clean images", "Configuration and versions"]
+  page = (tmp_path / write.REPORT).read_text()
+  assert "<title>my &lt;resnet&gt;: evaluation</title>" in page and "Not shown" not in text
+
+
+def test_a_function_stands_on_the_page_of_a_comparison(tmp_path):
+  run = Scores(tmp_path / "a", results_of({}))
+  other = Scores(tmp_path / "b", of_function(results_of({})))
+  twin = Scores(tmp_path / "c", of_function(results_of({})))
+  page = write.comparison_page([run, other, twin], [])
+  titles = re.findall("<summary>([^<]*)</summary>", page)
+  assert titles == [
+    "cifar10_apr_p",
+    f"my &lt;resnet&gt; ({tmp_path / 'b'})",
+    f"my &lt;resnet&gt; ({tmp_path / 'c'})",
+  ]
 
 
 def planted_folder(folder, results):
   folder.mkdir()
   (folder / "results.json").write_text(json.dumps(results))
   return folder
-
-
-def test_comparison_with_results_of_an_earlier_version(tmp_path):
-  old = {
-    name: value for name, value in OOD_SCORES.items() if name not in ("oscr", "roc", "examples")
-  }
-  ood = lambda scores: {
-    "clean": {"error": 5.0},
-    "ood": {
-      "a": scores | {"max_logit": {"auroc": 55.55}},
-      "mean_auroc": 90.0,
-      "score": "max_softmax",
-    },
-  }
-  folders = [
-    planted_folder(tmp_path / "new", results_of(ood(OOD_SCORES))),
-    planted_folder(tmp_path / "old", results_of(ood(old), seed=3)),
-  ]
-  compare.compare(list(map(str, folders)), str(tmp_path / "page.html"))
-  text = plain((tmp_path / "page.html").read_text())
-  assert "ROC against a" in text and "55.55 – –" in text
-  compare.compare([str(folders[1])], str(tmp_path / "page.html"))
-  assert "ROC against a" not in plain((tmp_path / "page.html").read_text())
 
 
 def test_a_folder_is_no_page(tmp_path):
@@ -306,8 +302,12 @@ def test_a_folder_is_no_page(tmp_path):
 
 
 def test_runs_are_called_after_what_tells_them_apart(tmp_path):
-  run = lambda folder, **changes: Scores(tmp_path / folder, results_of({}, **changes))
-  titles = lambda *runs: re.findall("<summary>([^<]*)</summary>", write.comparison_page(runs, []))
+  def run(folder, **changes):
+    return Scores(tmp_path / folder, results_of({}, **changes))
+
+  def titles(*runs):
+    return re.findall("<summary>([^<]*)</summary>", write.comparison_page(runs, []))
+
   assert titles(run("a"), run("b", seed=1)) == ["cifar10_apr_p (seed 0)", "cifar10_apr_p (seed 1)"]
   assert titles(run("a"), run("b", **{"model.name": "resnet18_cifar"}), run("c", name="other")) == [
     "cifar10_apr_p (wide_resnet_40_2)",
@@ -318,14 +318,12 @@ def test_runs_are_called_after_what_tells_them_apart(tmp_path):
 
 
 def test_changed_runs_are_not_the_published_experiment(tmp_path):
-  results = results_of({"corruptions": {"mean_error": 15.0, "source": "published"}}, epochs=1)
+  results = results_of({"clean": {"error": 5.0, "examples": 9}}, epochs=1)
   report_of(tmp_path, results)
   unknown = plain((tmp_path / write.REPORT).read_text())
   assert "cifar10_apr_p (changes unknown)" in unknown and "not comparable" in unknown
-  classifier = types.SimpleNamespace(config=cifar10_apr_p.get_config())
-  write.write_report(
-    tmp_path, tmp_path, results, classifier, task_of(missing), cifar10_apr_p.get_config().to_dict()
-  )
+  evaluation = evaluation_of(tmp_path, results)
+  write.write_report(evaluation, cifar10_apr_p.get_config().to_dict())
   assert "cifar10_apr_p (epochs=1)" in plain((tmp_path / write.REPORT).read_text())
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from apr_jax.errors import UserError
 from apr_jax.published import OOD_SETS, Figure
-from apr_jax.report.results import deviations, read_scores
+from apr_jax.report.results import METRICS, deviations, read_scores
 from configs import cifar10_apr_sp, digits_standard
 
 
@@ -35,9 +35,11 @@ def test_the_folder_of_out_works_too(write_results):
 
 
 def test_ood_is_compared_with_the_published_numbers_of_the_same_sets(write_results):
-  on = lambda folder, sets, network="resnet18_cifar": read_scores(
-    write_results(folder, network=network, ood=dict.fromkeys(sets, 90.0))
-  ).published("ood_auroc")
+  def on(folder, sets, network="resnet18_cifar"):
+    return read_scores(
+      write_results(folder, network=network, ood=dict.fromkeys(sets, 90.0))
+    ).published("ood_auroc")
+
   assert on("all", OOD_SETS) == Figure(94.7, "APR (ICCV 2021), Table 2")
   assert on("one", ["cifar100"]).value == 89.5
   assert on("two", ["svhn_cropped", "images:/data/LSUN_fix.npz"]).value == pytest.approx(
@@ -139,3 +141,35 @@ def test_sets_are_called_as_in_the_protocol_of_the_paper():
   from apr_jax.evaluation.ood_protocols import PROTOCOLS
 
   assert PROTOCOLS["apr"]["apr"] == OOD_SETS
+
+
+def test_metrics_are_the_headlines_of_the_suites_in_their_order():
+  assert [(name, metric.title) for name, metric in METRICS.items()] == [
+    ("clean_error", "clean error %"),
+    ("mean_error", "mean corruption error %"),
+    ("mce", "mCE %"),
+    ("ece", "clean ECE %"),
+    ("ood_auroc", "OOD AUROC %"),
+  ]
+
+
+def test_a_function_has_scores_and_nothing_published_whatever_it_is_called(write_results):
+  run = read_scores(write_results("run", clean=4.5))
+  function = read_scores(write_results("function", function=True, clean=4.5))
+  assert function.title == run.title == "cifar10_apr_sp" and run.published("clean_error")
+  assert function.value("clean_error") == 4.5 and function.published("clean_error") is None
+  assert (function.network, function.seed, function.config) == ("–", None, None)
+
+
+def test_scores_of_other_options_are_not_comparable_and_have_no_mean_with_others(write_results):
+  folder = write_results("run", clean=4.5, mean_error=9.0)
+  whole = read_scores(folder)
+  path = folder / "eval" / "results.json"
+  results = json.loads(path.read_text())
+  results["meta"]["suites"]["corruptions"]["names"] = ["fog"]
+  path.write_text(json.dumps(results))
+  scores = read_scores(folder)
+  assert scores.not_comparable("mean_error") == "other options of the suite corruptions"
+  assert scores.not_comparable("clean_error") is None is whole.not_comparable("mean_error")
+  assert scores.images("mean_error") != whole.images("mean_error")
+  assert scores.images("clean_error") == whole.images("clean_error")

@@ -176,33 +176,33 @@ def test_another_data_set_has_no_published_scores(write_results):
   "one, other, mixed, whole",
   [
     (
-      dict(source="published"),
-      dict(source="regenerated"),
+      {"source": "published"},
+      {"source": "regenerated"},
       {"mean corruption error %"},
       {"clean error %"},
     ),
     (
-      dict(examples="all"),
-      dict(examples="the first 9 of each set"),
+      {"examples": "all"},
+      {"examples": "the first 9 of each set"},
       {"mean corruption error %", "clean error %", "OOD AUROC %"},
       set(),
     ),
     (
-      dict(ood={"svhn": 90.0}),
-      dict(ood={"cifar100": 80.0}),
+      {"ood": {"svhn": 90.0}},
+      {"ood": {"cifar100": 80.0}},
       {"OOD AUROC %"},
       {"mean corruption error %", "clean error %"},
     ),
     (
-      dict(ood={"svhn": 90.0, "cifar100": 80.0}),
-      dict(ood={"cifar100": 82.0, "svhn": 92.0}),
+      {"ood": {"svhn": 90.0, "cifar100": 80.0}},
+      {"ood": {"cifar100": 82.0, "svhn": 92.0}},
       set(),
       {"mean corruption error %", "clean error %", "OOD AUROC %"},
     ),
   ],
 )
 def test_scores_on_different_images_have_no_mean(write_results, one, other, mixed, whole):
-  both = dict(clean=5.0, mean_error=9.0, ood={"cifar100": 80.0})
+  both = {"clean": 5.0, "mean_error": 9.0, "ood": {"cifar100": 80.0}}
   (row,) = make_rows(
     [
       entry(read_scores(write_results("one", **both | one)), seed=0),

@@ -10,30 +10,41 @@ import sys
 import numpy as np
 import pytest
 
-from apr_jax import compare, corruptions
+from apr_jax import compare
+from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.evaluation import fourier, runner
+from apr_jax.evaluation.calibration import Calibration
+from apr_jax.evaluation.corruptions import Corruptions
+from apr_jax.evaluation.fourier import Fourier
+from apr_jax.evaluation.settings import Settings
+from apr_jax.evaluation.suites import SUITES
 from apr_jax.report.write import REPORT, write_report
 
 CHROMIUM = next(
   filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-SUITES = ("clean", "corruptions", "calibration", "ood", "fourier", "swap")
 ROOT = pathlib.Path(__file__).parents[2]
 # One of each kind, for each takes seconds to compile; the report looks closer at three of them.
 CORRUPTIONS = ("gaussian_noise", "defocus_blur", "fog", "pixelate")
+EVALUATORS = {
+  "clean": SUITES["clean"],
+  "corruptions": Corruptions(CORRUPTIONS),
+  "calibration": Calibration(CORRUPTIONS),
+  "ood": SUITES["ood"],
+  "fourier": Fourier(largest_map=7),
+  "swap": SUITES["swap"],
+}
 
 
 @pytest.fixture(scope="module")
 def reported(run, tmp_path_factory):
   """The folder of an evaluation of a few images, corruptions and frequencies with its report."""
   folder = tmp_path_factory.mktemp("eval")
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(corruptions, "CORRUPTIONS", CORRUPTIONS)
-    patch.setattr(fourier, "LARGEST_MAP", 7)
-    results = runner.evaluate(
-      run, suites=SUITES, limit=48, out=folder, quiet=True, report=write_report
-    )
-  return folder, results
+  classifier = LoadedClassifier(run)
+  settings = Settings.of(classifier, limit=48)
+  evaluation = runner.evaluate(classifier, settings, EVALUATORS, folder, quiet=True)
+  write_report(evaluation)
+  return folder, evaluation.results
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +53,13 @@ def compared(reported, tmp_path_factory):
   folder, results = reported
   other = tmp_path_factory.mktemp("other")
   meta = results["meta"]
-  renamed = results | {"meta": meta | {"config": meta["config"] | {"name": "other"}}}
+  renamed = results | {
+    "meta": meta
+    | {
+      "config": meta["config"] | {"name": "other"},
+      "classifier": meta["classifier"] | {"name": "other"},
+    }
+  }
   (other / runner.RESULTS).write_text(json.dumps(renamed))
   path = tmp_path_factory.mktemp("compare") / "compare.html"
   compare.compare([str(folder), str(other)], str(path))

@@ -28,7 +28,9 @@ if orders["does"] == "interrupt the sweep":
 (folder / "eval").mkdir(exist_ok=True)
 scores = {suite: orders["scores"][suite] for suite in arguments["suites"].split(",")}
 meta = {"config": orders["config"], "seed": orders["config"]["seed"], "step": 7, "examples": "all",
-        "corruptions": "regenerated"}
+        "corruptions": "regenerated", "suites": {},
+        "classifier": {"name": orders["config"]["name"]},
+        "settings": {"data": orders["config"]["data"]["name"]}}
 (folder / "eval" / "results.json").write_text(json.dumps(scores | {"meta": meta}))
 (folder / "sweep.json").write_text(json.dumps({"config": orders["config"], "step": 7}))
 """

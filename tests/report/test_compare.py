@@ -36,9 +36,27 @@ def test_two_runs_of_one_seed_stand_apart_and_one_folder_counts_once(write_resul
   assert f"cifar10_apr_sp ({folders[1]})" in second and "| 6.00 " in second
 
 
-def test_a_run_without_a_name_is_called_after_its_folder(write_results):
-  line = compare([write_results("old", name="", mean_error=9.0)]).splitlines()[2]
-  assert line.startswith("| old ") and "9.1" not in line
+def test_a_function_stands_beside_runs(write_results):
+  folders = [
+    write_results("run", mean_error=9.5),
+    write_results("function", function=True, name="my resnet", mean_error=9.0),
+  ]
+  table, origins = compare(folders).split("\n\n")
+  run, function = table.splitlines()[2:]
+  assert run.startswith("| cifar10_apr_sp | wide_resnet_40_2 |") and "9.1" in run
+  assert function.startswith("| my resnet      | –                |") and "9.1" not in function
+  assert origins.splitlines()[1] == (
+    f"- {folders[1]}: apr_jax 0.1, jax 0.10, flax 0.12, commit abc1234, cpu"
+  )
+
+
+def test_two_functions_of_one_name_stand_apart(write_results):
+  folders = [
+    write_results(folder, function=True, name="mine", clean=clean)
+    for folder, clean in (("a", 4.0), ("b", 6.0))
+  ]
+  first, second = compare(folders).split("\n\n")[0].splitlines()[2:]
+  assert f"mine ({folders[0]})" in first and f"mine ({folders[1]})" in second
 
 
 def test_no_folders_and_folders_without_results(tmp_path, write_results):

@@ -1,0 +1,125 @@
+"""What an evaluator may know: a classifier, the settings of the evaluation, and the images."""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from apr_jax import data
+from apr_jax.classifiers.interface import Classifier
+from apr_jax.data import ArrayData
+from apr_jax.errors import UserError
+from apr_jax.evaluation.settings import Settings
+
+
+class Memory:
+  """What several evaluators look at, so that it is loaded and computed once."""
+
+  def __init__(self):
+    self._kept: dict[str, Any] = {}
+    self._latest: tuple[str, Any] | None = None
+
+  def keep(self, name: str, compute: Callable[[], Any]) -> Any:
+    """`compute()` of the first call with this name; kept as long as the task is."""
+    if name not in self._kept:
+      self._kept[name] = compute()
+    return self._kept[name]
+
+  def once(self, name: str, compute: Callable[[], Any]) -> Any:
+    """`compute()`, kept until another name is asked for: one value at a time bounds the memory."""
+    if self._latest is None or self._latest[0] != name:
+      self._latest = None  # freed before the next one is made
+      self._latest = name, compute()
+    return self._latest[1]
+
+
+class Task:
+  """A classifier and the settings of its evaluation.
+
+  Attributes:
+    classifier: what is evaluated; evaluators ask it for its abilities, `classifiers.interface`.
+    settings: the settings.
+    memory: what evaluators share.
+
+  Args:
+    load: reads a split of a data set, with the arguments of `data.load`.
+  """
+
+  def __init__(
+    self,
+    classifier: Classifier,
+    settings: Settings,
+    load: Callable[..., ArrayData] = data.load,
+  ):
+    self.classifier = classifier
+    self.settings = settings
+    self.memory = Memory()
+    self._load = load
+
+  def logits(self, images: np.ndarray) -> np.ndarray:
+    """Images uint8 `[N, H, W, 3]` → float32 `[N, K]`, for any N."""
+    return self.classifier.logits(images)
+
+  @property
+  def num_classes(self) -> int:
+    """K."""
+    return self.classifier.num_classes
+
+  @property
+  def image_size(self) -> tuple[int, int]:
+    """(H, W) in pixels."""
+    return self.classifier.image_size
+
+  @property
+  def data_folder(self) -> pathlib.Path:
+    """Where data sets lie."""
+    return self.settings.data_folder
+
+  @property
+  def test(self) -> ArrayData:
+    """The in-distribution test split."""
+    return self.load_kept(self.settings.data)
+
+  @property
+  def test_logits(self) -> np.ndarray:
+    """float32 `[N, K]`, of the in-distribution test split."""
+    return self.memory.keep("logits of the test split", lambda: self.logits(self.test.images))
+
+  def load_test(self, name: str) -> ArrayData:
+    """The test split of a data set, at the size that the classifier takes, cut to the limit.
+
+    Raises:
+      UserError: it is not there, cannot be had at that size, or the in-distribution set has another
+        number of classes than the classifier.
+    """
+    found = self._at_size(name)
+    if name == self.settings.data and found.num_classes != self.num_classes:
+      raise UserError(
+        f"data set {name!r} has {found.num_classes} classes, the network {self.num_classes}; "
+        f"give the --data_dir of the data it was trained on"
+      )
+    return found.take(min(self.settings.limit, len(found.labels)))
+
+  def load_kept(self, name: str) -> ArrayData:
+    """`load_test(name)`, kept in memory for all evaluators: of what must be there before anything
+    is computed.
+    """
+    return self.memory.keep(f"data set {name}", lambda: self.load_test(name))
+
+  def once(self, name: str, compute: Callable[[], Any]) -> Any:
+    """`compute()`, kept until another name is asked for; see `Memory.once`."""
+    return self.memory.once(name, compute)
+
+  def _at_size(self, name: str) -> ArrayData:
+    height, width = self.image_size
+    where = {"data_dir": self.settings.data_dir, "download": self.settings.download}
+    if height == width:
+      return self._load(name, "test", image_size=height, resize=self.settings.resize, **where)
+    found = self._load(name, "test", **where)
+    if found.image_size != (height, width):
+      raise UserError(
+        f"data set {name!r} has {found.image_size} pixels, the network takes {(height, width)}; "
+        f"only square images can be resized"
+      )
+    return found
