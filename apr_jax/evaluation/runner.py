@@ -29,7 +29,7 @@ from apr_jax.evaluation import (
 from apr_jax.evaluation.part_store import PartStore
 from apr_jax.evaluation.suite import Task
 from apr_jax.files import write_json
-from apr_jax.run.configuration import CHANGE_NOTHING
+from apr_jax.run.configuration import is_bookkeeping
 from apr_jax.settings import flatten
 from apr_jax.version import __version__
 
@@ -233,7 +233,7 @@ def _conditions(meta: dict) -> dict:
   config = {
     key: value
     for key, value in flatten(meta["config"]).items()
-    if not key.startswith((*CHANGE_NOTHING, "evaluation."))
+    if not is_bookkeeping(key, meta["config"]["data"]["name"]) and not key.startswith("evaluation.")
   }  # the folder of the data is in "meta" itself
   return meta | {"config": config}
 

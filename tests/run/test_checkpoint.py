@@ -12,8 +12,8 @@ from flax import linen as nn
 
 from apr_jax import models, parallel
 from apr_jax.errors import UserError
-from apr_jax.run import checkpoint
 from apr_jax.models.layers import BatchNorm
+from apr_jax.run import checkpoint
 from apr_jax.run.state import create_state
 
 
