@@ -109,8 +109,8 @@ def make_plan(
     original = config_files.load_config(file)
     if files.setdefault(original.name, file) != file:
       raise UserError(
-        f"{files[original.name]} and {file} are both called {original.name}, which names the folders "
-        f"of their runs; rename one of them"
+        f"{files[original.name]} and {file} are both called {original.name}, which names the "
+        f"folders of their runs; rename one of them"
       )
     for network in dict.fromkeys(networks or [original.model.name]):
       for seed in dict.fromkeys(int(seed) for seed in seeds):
@@ -129,7 +129,7 @@ def json_config(config: ml_collections.ConfigDict) -> dict[str, Any]:
 
 
 def _are_alike(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-  """Whether a stored configuration, perhaps older than some keys, gives what the wanted one gives."""
+  """Whether a stored configuration, which may be older than some keys, gives what is wanted."""
   return not deviations(defaults.before() | flatten(stored), wanted, apart=())
 
 
