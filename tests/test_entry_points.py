@@ -17,6 +17,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+from absl import flags
 from PIL import Image
 
 from apr_jax import cli, config_files
@@ -57,10 +58,10 @@ for number, (script, *arguments) in enumerate(commands):
 
 def environment(folder, devices=None):
   values = {"JAX_PLATFORMS": "cpu", "HOME": str(folder)}
-  flags = (
+  virtual = (
     {} if devices is None else {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
   )
-  return {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"} | values | flags
+  return {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"} | values | virtual
 
 
 def train(*arguments, config="configs/digits_standard.py"):
@@ -73,16 +74,25 @@ def evaluate(*arguments):
 
 # {case: (command, what the line must say)}; all but the marked ones in a folder that stays empty.
 BAD = {
-  "unknown key": (train("--config.optimizer.learning_rat=1"), ["learning_rat", "learning_rate"]),
+  "unknown key": (
+    train("--config.optimizer.learning_rat=1"),
+    ["digits_standard.py: unknown key 'learning_rat'; did you mean 'learning_rate'?"],
+  ),
+  "unlike any key": (train("--config.zzz=1"), ["digits_standard.py: unknown key 'zzz'"]),
   "wrong type": (train("--config.batch_size=many"), ["batch_size", "many"]),
   "fraction for a whole number": (train("--config.batch_size=1.5"), ["batch_size", "1.5"]),
-  "missing config file": (train(config="configs/none.py"), ["none.py"]),
+  "missing config file": (
+    train("--config.epochs=1", config="configs/none.py"),
+    ["configs/none.py: no such file or directory; give --config another file"],
+  ),
   "no config": (["train.py", "--workdir=run"], ["--config"]),
+  "no config in front of a key": (["train.py", "--config.epochs=3"], ["config.epochs"]),
   "unknown flag": (train("--epochs=3"), ["epochs"]),
   "sets without quotes": (
     train("--config.evaluation.ood_sets=svhn,cifar100"),
     [
-      "evaluation.ood_sets must be names of data sets, ('A', 'B'), without commas, got ('svhn,cifar100',)"
+      "evaluation.ood_sets must be names of data sets, ('A', 'B'), without commas, "
+      "got ('svhn,cifar100',)"
     ],
   ),
   "a number for a folder": (
@@ -90,7 +100,7 @@ BAD = {
     ["data.extra_folders must be folders"],
   ),
   "unexpected argument": (train("config.epochs=3"), ["unexpected argument 'config.epochs=3'"]),
-  "broken config file": (train(config="setup.cfg"), ["setup.cfg"]),
+  "broken config file": (train(config="setup.cfg"), ["setup.cfg: SyntaxError"]),
   "unknown model": (
     train("--config.model.name=wide_resnet_40_20"),
     ["unknown model.name 'wide_resnet_40_20'; did you mean 'wide_resnet_40_2'?"],
@@ -236,10 +246,8 @@ def test_bad_input_writes_nothing(outcomes):
   assert outcomes[1] == {"stored", "stored/config.json"}
 
 
-def test_a_defect_of_ours_keeps_its_traceback_and_a_user_error_does_not(
-  monkeypatch, tmp_path, capsys
-):
-  monkeypatch.setattr(cli, "use_compilation_cache", lambda: None)
+def test_a_defect_of_ours_keeps_its_traceback_and_a_user_error_does_not(monkeypatch, capsys):
+  monkeypatch.setattr(sys, "argv", ["command"])
 
   def fails(error):
     def main():
@@ -248,7 +256,7 @@ def test_a_defect_of_ours_keeps_its_traceback_and_a_user_error_does_not(
     return main
 
   with pytest.raises(ZeroDivisionError):
-    cli._main(fails(ZeroDivisionError()))
+    cli.run(fails(ZeroDivisionError()))
   for error, code, said in [
     (UserError("no"), 2, "error: no\n"),
     (Stopped(15, " after step 7"), 143, "stopped by SIGTERM"),
@@ -260,9 +268,73 @@ def test_a_defect_of_ours_keeps_its_traceback_and_a_user_error_does_not(
     (Stopped(2, " after step 7"), 130, "stopped by SIGINT after step 7"),
   ]:
     with pytest.raises(SystemExit) as exit_:
-      cli._main(fails(error))
+      cli.run(fails(error))
     assert exit_.value.code == code
     assert capsys.readouterr().err.startswith(said)
+
+
+def own_flags():
+  values = flags.FlagValues()
+  flags.DEFINE_integer("number", 1, "A number.", flag_values=values)
+  return values
+
+
+def test_a_command_sees_its_own_flags_and_arguments(monkeypatch):
+  values, seen = own_flags(), []
+  monkeypatch.setattr(sys, "argv", ["command", "a", "--number=3", "b"])
+  cli.run(lambda *folders: seen.append((folders, values.number)), values, positional=True)
+  assert seen == [(("a", "b"), 3)]
+
+
+@pytest.mark.parametrize(
+  "arguments, words",
+  [
+    (["--numbr=3"], "Unknown command line flag 'numbr'. Did you mean: number ?"),
+    (["--number=x"], "flag --number=x"),
+    (["more"], "unexpected argument 'more'"),
+  ],
+)
+def test_flags_that_cannot_be_used_are_one_line(monkeypatch, capsys, arguments, words):
+  monkeypatch.setattr(sys, "argv", ["command", *arguments])
+  with pytest.raises(SystemExit) as exit_:
+    cli.run(lambda: pytest.fail("the command was run"), own_flags())
+  (line,) = capsys.readouterr().err.splitlines()
+  assert exit_.value.code == 2 and line.startswith("error: ") and words in line
+
+
+COMMANDS = """
+import sys
+import train, evaluate, demo, apr_jax.compare, apr_jax.make_corruptions, apr_jax.import_torch
+import apr_jax.export_torch, apr_jax.sweep.__main__, apr_jax.sweep.one_run
+from absl import flags
+assert "workdir" in train.FLAGS and "workdir" in evaluate.FLAGS
+assert not {"workdir", "config", "out"} & set(flags.FLAGS)
+"""
+
+
+def test_commands_can_be_imported_together_and_define_no_flags_for_others():
+  subprocess.run([sys.executable, "-c", COMMANDS], cwd=ROOT, check=True, timeout=100)
+
+
+def test_a_table_of_results_needs_no_checkpoints():
+  script = "import sys, apr_jax.compare; sys.exit('orbax.checkpoint' in sys.modules)"
+  subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=100)
+
+
+def test_help_is_the_docstring_and_the_flags():
+  result = subprocess.run(
+    [sys.executable, "train.py", "--help"], cwd=ROOT, text=True, capture_output=True, timeout=100
+  )
+  assert result.returncode == 0 and result.stderr == ""
+  assert result.stdout.startswith("Trains a network:\n\n    python train.py --config")
+  assert "--workdir: Folder of the run" in result.stdout and "--config: " in result.stdout
+
+
+def test_a_configuration_file_gets_nothing_from_the_one_before(tmp_path):
+  config_files.load_config(str(ROOT / "configs/digits_apr_sp.py"))
+  (tmp_path / "empty.py").write_text("")
+  with pytest.raises(UserError, match=r"empty.py: AttributeError: .*get_config"):
+    config_files.load_config(str(tmp_path / "empty.py"))
 
 
 @pytest.mark.parametrize(

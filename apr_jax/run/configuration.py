@@ -15,7 +15,6 @@ import ml_collections
 from apr_jax import data, defaults
 from apr_jax.errors import UserError, lookup, one_line
 from apr_jax.files import write_json
-from apr_jax.schedules import SCHEDULES
 from apr_jax.settings import flatten
 
 CONFIG = "config.json"
@@ -105,6 +104,8 @@ def _differing(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]
 def _may_change(key: str, config: ml_collections.ConfigDict) -> bool:
   """Whether a continued run may change the key: it does not change what a step computes."""
   if key == "epochs":
+    from apr_jax.schedules import SCHEDULES  # brings optax, which tables of results do not need
+
     return not lookup(SCHEDULES, config.schedule.name, "schedule.name").depends_on_length
   return is_bookkeeping(key, config.data.name) or key.startswith("evaluation.")
 
