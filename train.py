@@ -1,5 +1,6 @@
-"""Trains a network: `python train.py --config configs/cifar10_apr_sp.py --workdir DIR
-[--config.a.b=value ...]`.
+"""Trains a network:
+
+    python train.py --config configs/cifar10_apr_sp.py --workdir DIR [--config.KEY=VALUE ...]
 
 The same command continues an interrupted run, and says so when nothing is left to do.
 """

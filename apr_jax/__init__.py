@@ -10,6 +10,7 @@ The augmentations and metrics are plain functions, for use in any training code:
                                 detection
   load_classifier               a trained or imported network as a function of images
   FromFunction                  any function of images, to be evaluated as those are
+  evaluate                      scores of a classifier, and a report
 
 Importing this package imports neither Flax nor TensorFlow.
 """
@@ -35,6 +36,7 @@ __all__ = [
   "apr_s",
   "augment",
   "corruptions",
+  "evaluate",
   "load_classifier",
   "metrics",
   "recombine",

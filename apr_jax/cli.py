@@ -25,16 +25,16 @@ def run(
   """Parses the flags and calls `main`; turns what the user did wrong into one line, exit code 2.
 
   Args:
-    main: the command.
+    main: the command; its module's docstring and its flags are what --help prints.
     values: its flags; None for a command that has none.
     positional: whether it takes the arguments that are no flags, as strings; without, they are an
       error.
   """
   logging.set_verbosity(logging.WARNING)  # Orbax reports every file at INFO
   values = flags.FlagValues() if values is None else values
-  command = sys.modules["__main__"]
   if any(argument in ("--help", "-h", "--helpfull") for argument in sys.argv[1:]):
-    print(f"{(command.__doc__ or '').strip()}\n\nFlags:\n{values.main_module_help().strip()}")
+    about = sys.modules["__main__"].__doc__ or ""
+    print(f"{about.strip()}\n\nFlags:\n{values.main_module_help().strip()}")
     return
   try:
     arguments = parse_flags(values, sys.argv, positional)
@@ -65,32 +65,51 @@ def parse_flags(
   """Gives the flags their values; the arguments that are no flags, behind the command's name.
 
   Raises:
-    UserError: a flag is unknown or unusable, or there are other arguments and `positional` is off.
+    UserError: a flag is unknown or unusable, the configuration file of a flag `config` cannot be
+      used, or there are other arguments and `positional` is off.
   """
   values.set_gnu_getopt(positional)  # flags may stand behind other arguments
   try:
     rest = values(list(arguments))
     if "config" in values:
       getattr(values["config"].value, "keys", None)  # where ml_collections reports a missing file
-  # Whatever the user's configuration file raises, and what ml_collections says of its keys.
+  except flags.Error as error:
+    raise UserError(f"{one_line(error)} (--help lists the flags)") from error
   except Exception as error:
-    name = os.path.basename(arguments[0])
-    raise UserError(f"{plain(error)} (see {name} --help)") from error
+    if "config" not in values:
+      raise
+    # Whatever the user's configuration file raises, and what ml_collections says of its keys.
+    raise UserError(f"{_config_file(arguments)}: {_plain(error)}") from error
   if len(rest) > 1 and not positional:
     raise UserError(f"unexpected argument {rest[1]!r}: flags start with --")
   return rest[1:]
 
 
-def plain(error: Exception) -> str:
-  """What a library says, less its wrapping: messages as Python literals, ml_collections' preamble."""
-  typo = re.search(r'Did you mean "(.*?)" instead of "(.*?)"\?', str(error))
-  if typo and "Other fields present" in str(error):  # which lists them with their values
+def _config_file(arguments: Sequence[str]) -> str:
+  """What the flag `config` names; a flag that was not understood does not tell itself."""
+  for argument, following in zip(arguments, [*arguments[1:], ""]):
+    flag, equals, file = argument.partition("=")
+    if flag in ("--config", "-config"):
+      return file if equals else following
+  return "--config"
+
+
+def _plain(error: Exception) -> str:
+  """What went wrong in a configuration, without the literals and listings of ml_collections."""
+  said = str(error)
+  typo = re.search(r'Did you mean "(.*?)" instead of "(.*?)"\?', said)
+  if typo:
     return f"unknown key {typo[2]!r}; did you mean {typo[1]!r}?"
-  message = one_line(error).replace("\\n", " ").replace("\\'", "'")
-  if message.startswith("''") and message.endswith("'"):
-    message = f"unknown key {message[1:-1]}"
-  preamble = "Configuration is not available because of an earlier failure to load: "
-  return message.removeprefix(preamble)
+  unknown = re.search(r'Key "(.*?)" does not exist|Attempting to lookup: ([\w.]+)', said)
+  if unknown:
+    return f"unknown key {unknown[1] or unknown[2]!r}"
+  word = said.strip("\\\"'")
+  if isinstance(error, AttributeError) and word.isidentifier():
+    return f"unknown key {word!r}"
+  unreadable = re.search(r"\[Errno \d+\] (.*?): ", said)
+  if isinstance(error, OSError) and unreadable:
+    return f"{unreadable[1][:1].lower()}{unreadable[1][1:]}; give --config another file"
+  return f"{type(error).__name__}: {one_line(error)}"
 
 
 def use_compilation_cache() -> None:

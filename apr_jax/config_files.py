@@ -39,12 +39,9 @@ def load_config(file: str, overrides: Sequence[str] = ()) -> ml_collections.Conf
   arguments = ["", f"--config={file}", *(f"--config.{override}" for override in overrides)]
   values = flags.FlagValues()
   config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=arguments)
-  try:
-    values(arguments)
-    getattr(values["config"].value, "keys", None)  # where ml_collections reports a missing file
-  # Whatever the user's configuration file raises, and what ml_collections says of its keys.
-  except Exception as error:
-    raise UserError(f"{file}: {cli.plain(error)}") from error
+  # ml_collections loads every file as this module, and would leave the names of the last one in it.
+  sys.modules.pop("config_config", None)
+  cli.parse_flags(values, arguments)
   return named(values["config"].value, file)
 
 

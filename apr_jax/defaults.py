@@ -5,7 +5,12 @@ augmentation beyond crop and flip, "Standard" in the paper's tables. A configura
 few of them. The keys are locked: one that is not here is an error.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import ml_collections
+
+from apr_jax.settings import flatten
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -142,3 +147,33 @@ def get_config() -> ml_collections.ConfigDict:
   # protocol of apr_jax/evaluation/ood_protocols.py: apr, openood
 
   return config.lock()
+
+
+# {the keys of something that can be off: the one that says so, by a value that counts as false}
+_SWITCHES = {
+  "augment.apr_p.": "prob",
+  "augment.apr_s.": "prob",
+  "augment.hybrid_p.": "prob",
+  "augment.hybrid_s.": "prob",
+  "augment.cutout.": "size",
+  "augment.patch_uniform.": "size",
+  "augment.mixup.": "alpha",
+  "augment.cutmix.": "alpha",
+  "augment.augmix.": "width",
+  "augment.simclr.": "views",
+  "adversary.": "steps",
+}
+
+
+def before() -> dict[str, Any]:
+  """The values that leave things as they were before their keys existed, {"augment.flip": True}."""
+  return flatten(get_config().to_dict())
+
+
+def off(values: Mapping[str, Any]) -> tuple[str, ...]:
+  """Beginnings of the keys of what is off, such as "augment.apr_p."; they change nothing.
+
+  Args:
+    values: of all keys of the configuration, with dots.
+  """
+  return tuple(keys for keys, switch in _SWITCHES.items() if not values[keys + switch])

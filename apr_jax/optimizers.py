@@ -3,12 +3,15 @@
 To add one: write a function and add a line to `OPTIMIZERS`.
 """
 
+import ml_collections
 import optax
 
 from apr_jax.errors import lookup
 
 
-def sgd(settings, schedule: optax.Schedule) -> optax.GradientTransformation:
+def sgd(
+  settings: ml_collections.ConfigDict, schedule: optax.Schedule
+) -> optax.GradientTransformation:
   """SGD the PyTorch way: weight decay on all parameters, added to the gradient before the
   momentum.
   """
@@ -18,7 +21,9 @@ def sgd(settings, schedule: optax.Schedule) -> optax.GradientTransformation:
   )
 
 
-def lars(settings, schedule: optax.Schedule) -> optax.GradientTransformation:
+def lars(
+  settings: ml_collections.ConfigDict, schedule: optax.Schedule
+) -> optax.GradientTransformation:
   """SGD whose steps are in proportion to the parameters (https://arxiv.org/abs/1708.03888).
 
   Of each array, the gradient with its weight decay is brought to a thousandth of the array's length
@@ -36,7 +41,9 @@ def lars(settings, schedule: optax.Schedule) -> optax.GradientTransformation:
 OPTIMIZERS = {"sgd": sgd, "lars": lars}
 
 
-def make_optimizer(settings, schedule: optax.Schedule) -> optax.GradientTransformation:
+def make_optimizer(
+  settings: ml_collections.ConfigDict, schedule: optax.Schedule
+) -> optax.GradientTransformation:
   """The optimizer of `config.optimizer` with the given learning rate.
 
   Raises:

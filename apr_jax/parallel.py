@@ -112,15 +112,14 @@ def split(batch: Tree) -> Tree:
   """Puts on each device of this process its part of the process's share of a batch.
 
   Args:
-    batch: arrays `[b, ...]`, b a multiple of the number of local devices D.
+    batch: arrays `[b, ...]`, b a multiple of the number of local devices L.
 
   Returns:
-    arrays `[D, b / D, ...]` for `parallel_step`; the transfer goes on while the caller does.
+    arrays `[D, b / L, ...]` over all D devices of all processes, for `ParallelStep`; the transfer
+    goes on while the caller does.
   """
-  devices = jax.local_devices()
-  sharding = NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec(AXIS))
-  return jax.device_put(
-    jax.tree.map(lambda x: x.reshape(len(devices), -1, *x.shape[1:]), batch), sharding
+  return jax.tree.map(
+    lambda x: _one_row_each(x.reshape(jax.local_device_count(), -1, *x.shape[1:])), batch
   )
 
 
@@ -137,51 +136,50 @@ def as_replicated(tree: Any) -> Any:
   return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
 
 
-def as_global(tree: Tree) -> Tree:
-  """Replicated arrays as arrays on the devices of all processes, which is how a checkpoint is
-  written.
-
-  With several processes, mapped functions return arrays that know of this process's devices alone.
-  Nothing is copied.
-  """
-  if jax.process_count() == 1:
-    return tree
-  sharding = _replicated(None)
-  return jax.tree.map(
-    lambda x: jax.make_array_from_single_device_arrays(
-      x.shape, sharding, [shard.data for shard in x.addressable_shards]
-    ),
-    tree,
-  )
-
-
 def to_host(tree: Tree) -> Tree:
   """This process's copy of replicated arrays, as NumPy arrays."""
   return jax.tree.map(lambda x: np.asarray(x.addressable_data(0)), tree)
 
 
-def parallel_step(
-  step: Callable[..., Any], num_inputs: int, *, split_inputs: bool = False
-) -> Callable[..., Any]:
-  """Runs a training step on every device.
+class ParallelStep:
+  """A training step that runs on every device, as one compiled program.
+
+  Called as `(state, *inputs)` → `(state, sums)`. The state passed in is donated: its buffers are
+  gone after the call. Shapes and dtypes are the same in all calls.
 
   Args:
     step: `(state, *inputs, shard)` → `(state, sums)`, where `shard` is the index of the device. It
-      must return the
-      same values on every device: reduce over `AXIS` inside.
+      must return the same values on every device: reduce over `AXIS` inside.
     num_inputs: number of `inputs`.
     split_inputs: whether `split` made the inputs, so that each device sees its part; else they are
       replicated.
-
-  Returns:
-    `(state, *inputs)` → `(state, sums)`. The state passed in is donated: its buffers are gone after
-    the call.
   """
-  in_axes = (None, *(0 if split_inputs else None,) * num_inputs, 0)
-  mapped = jax.pmap(step, axis_name=AXIS, in_axes=in_axes, out_axes=None, donate_argnums=0)
-  first = jax.process_index() * jax.local_device_count()
-  shards = np.arange(first, first + jax.local_device_count(), dtype=np.int32)
-  return lambda *arguments: mapped(*arguments, shards)
+
+  def __init__(self, step: Callable[..., Any], num_inputs: int, *, split_inputs: bool = False):
+    self._mapped = jax.pmap(
+      step,
+      axis_name=AXIS,
+      axis_size=jax.device_count(),
+      in_axes=(None, *(0 if split_inputs else None,) * num_inputs, 0),
+      out_axes=None,
+      donate_argnums=0,
+    )
+    first = jax.process_index() * jax.local_device_count()
+    self._shards = _one_row_each(np.arange(first, first + jax.local_device_count(), dtype=np.int32))
+    self._program = None
+
+  def compile(self, state: Any, *inputs: Any) -> None:
+    """Compiles the program for arguments like these, and runs nothing; the first call would else do
+    it.
+    """
+    # A call through `pmap` would also take arrays that know the devices of this process alone; the
+    # compiled program does not. `replicate` and `split` make arrays over all processes.
+    self._program = self._mapped.lower(state, *inputs, self._shards).compile()
+
+  def __call__(self, state: Any, *inputs: Any) -> tuple[Any, Any]:
+    if self._program is None:
+      self.compile(state, *inputs)
+    return self._program(state, *inputs, self._shards)
 
 
 def parallel_inference(
@@ -201,6 +199,19 @@ def parallel_inference(
 
 
 def _replicated(devices: list[jax.Device] | None) -> NamedSharding:
-  return NamedSharding(
-    Mesh(np.array(jax.devices() if devices is None else devices), (AXIS,)), PartitionSpec()
-  )
+  return NamedSharding(_mesh(devices), PartitionSpec())
+
+
+def _one_row_each(rows: np.ndarray) -> jax.Array:
+  """Puts row i of an array `[L, ...]` on device i of this process; `[D, ...]` over all devices."""
+  sharding = NamedSharding(_mesh(None), PartitionSpec(AXIS))
+  return jax.make_array_from_process_local_data(sharding, rows)
+
+
+def _mesh(devices: list[jax.Device] | None) -> Mesh:
+  """The devices in a row; None: all, process by process, which is their order in `pmap`."""
+  if devices is None:
+    devices = [
+      device for process in range(jax.process_count()) for device in jax.local_devices(process)
+    ]
+  return Mesh(np.array(devices), (AXIS,))

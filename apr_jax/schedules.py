@@ -1,15 +1,22 @@
 """Learning-rate schedules, by name.
 
-To add one: write a function and add a line to `SCHEDULES`.
+To add one: write a function `(peak, settings, steps_per_epoch, total_steps)` → schedule, and add a
+row to `SCHEDULES`.
 """
 
+import dataclasses
+from collections.abc import Callable
+
 import jax.numpy as jnp
+import ml_collections
 import optax
 
 from apr_jax.errors import UserError, lookup
 
 
-def step_decay(peak: float, settings, steps_per_epoch: int, total_steps: int) -> optax.Schedule:
+def step_decay(
+  peak: float, settings: ml_collections.ConfigDict, steps_per_epoch: int, total_steps: int
+) -> optax.Schedule:
   """Multiplies the rate by `factor` at each of `boundaries_epochs`."""
   del total_steps
   return optax.piecewise_constant_schedule(
@@ -17,7 +24,9 @@ def step_decay(peak: float, settings, steps_per_epoch: int, total_steps: int) ->
   )
 
 
-def cosine(peak: float, settings, steps_per_epoch: int, total_steps: int) -> optax.Schedule:
+def cosine(
+  peak: float, settings: ml_collections.ConfigDict, steps_per_epoch: int, total_steps: int
+) -> optax.Schedule:
   """Half a cosine from the peak, after the warm-up, to zero at the last step."""
   warmup = round(settings.warmup_epochs * steps_per_epoch)
   decay = optax.cosine_decay_schedule(peak, max(total_steps - warmup, 1))
@@ -25,23 +34,44 @@ def cosine(peak: float, settings, steps_per_epoch: int, total_steps: int) -> opt
   return lambda step: decay(jnp.maximum(step - warmup, 0))
 
 
-def constant(peak: float, settings, steps_per_epoch: int, total_steps: int) -> optax.Schedule:
+def constant(
+  peak: float, settings: ml_collections.ConfigDict, steps_per_epoch: int, total_steps: int
+) -> optax.Schedule:
   """The peak throughout."""
   del settings, steps_per_epoch, total_steps
   return optax.constant_schedule(peak)
 
 
-SCHEDULES = {"step": step_decay, "cosine": cosine, "constant": constant}
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """A schedule.
+
+  Attributes:
+    make: `(peak, settings, steps_per_epoch, total_steps)` → the learning rate as a function of the
+      step.
+    depends_on_length: whether it changes with the number of epochs, so that a run cannot be
+      continued with another one.
+  """
+
+  make: Callable[..., optax.Schedule]
+  depends_on_length: bool = False
+
+
+SCHEDULES = {
+  "step": Row(step_decay),
+  "cosine": Row(cosine, depends_on_length=True),
+  "constant": Row(constant),
+}
 
 
 def make_schedule(
-  settings, learning_rate: float, steps_per_epoch: int, total_steps: int
+  settings: ml_collections.ConfigDict, learning_rate: float, steps_per_epoch: int, total_steps: int
 ) -> optax.Schedule:
   """The learning rate as a function of the step.
 
   Args:
     settings: `config.schedule`. During its `warmup_epochs` the rate rises linearly from zero to the
-    schedule's.
+      schedule's.
     learning_rate: the peak.
     steps_per_epoch, total_steps: of the run.
 
@@ -50,7 +80,7 @@ def make_schedule(
   """
   if settings.warmup_epochs < 0:
     raise UserError(f"schedule.warmup_epochs must not be negative, got {settings.warmup_epochs}")
-  schedule = lookup(SCHEDULES, settings.name, "schedule.name")(
+  schedule = lookup(SCHEDULES, settings.name, "schedule.name").make(
     learning_rate, settings, steps_per_epoch, total_steps
   )
   warmup = round(settings.warmup_epochs * steps_per_epoch)

@@ -224,7 +224,10 @@ def outcomes(tmp_path_factory):
     timeout=300,
     env=environment(logs, devices=4) | {"PYTHONPATH": str(ROOT)},
   )
-  read = lambda number, what: (logs / f"{number}.{what}").read_text()
+
+  def read(number, what):
+    return (logs / f"{number}.{what}").read_text()
+
   results = {
     case: Outcome(int(read(number, "code")), read(number, "out"), read(number, "err"))
     for number, case in enumerate(BAD)

@@ -107,10 +107,13 @@ def test_unknown_names_list_the_known_ones():
 def test_sgd_is_torchs_while_the_rate_changes(momentum, nesterov, weight_decay):
   torch = pytest.importorskip("torch")
   random = np.random.default_rng(0)
-  draw = lambda: {
-    "kernel": random.normal(size=(4, 3)).astype(np.float32),
-    "bias": random.normal(size=3).astype(np.float32),
-  }
+
+  def draw():
+    return {
+      "kernel": random.normal(size=(4, 3)).astype(np.float32),
+      "bias": random.normal(size=3).astype(np.float32),
+    }
+
   params = draw()
   wanted = settings("step", 1.0, boundaries_epochs=(2, 3), factor=0.2)
   schedule = schedules.make_schedule(wanted, 0.5, PER_EPOCH, 12)

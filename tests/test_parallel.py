@@ -89,12 +89,12 @@ def test_as_replicated_describes_what_replicate_makes():
   assert description.sharding.is_equivalent_to(tree["a"].sharding, 2)
 
 
-def test_parallel_step_reduces_over_devices_and_keeps_plain_shapes():
+def test_a_parallel_step_reduces_over_devices_and_keeps_plain_shapes():
   def step(state, values, shard):
     total = jax.lax.psum(values * (shard + 1), parallel.AXIS)
     return state + total, {"total": total, "shards": jax.lax.psum(10**shard, parallel.AXIS)}
 
-  mapped = parallel.parallel_step(step, num_inputs=1)
+  mapped = parallel.ParallelStep(step, num_inputs=1)
   state = parallel.replicate(np.ones(3, np.float32))
   state, sums = mapped(state, np.arange(3, dtype=np.float32))
   np.testing.assert_array_equal(state, [1, 11, 21])  # 1 + 2 + 3 + 4 = 10
@@ -103,8 +103,8 @@ def test_parallel_step_reduces_over_devices_and_keeps_plain_shapes():
   np.testing.assert_array_equal(state, [11, 21, 31])
 
 
-def test_parallel_step_donates_the_state_and_nothing_else():
-  mapped = parallel.parallel_step(
+def test_a_parallel_step_donates_the_state_and_nothing_else():
+  mapped = parallel.ParallelStep(
     lambda state, x, shard: (state + x, x.sum() + 0 * shard), num_inputs=1
   )
   state, x = parallel.replicate((np.ones(64, np.float32), np.ones(64, np.float32)))
@@ -126,7 +126,7 @@ def test_split_inputs_reach_the_devices_in_order():
       for name, x in (("images", images.astype(np.int32)), ("labels", labels))
     }
 
-  mapped = parallel.parallel_step(step, num_inputs=2, split_inputs=True)
+  mapped = parallel.ParallelStep(step, num_inputs=2, split_inputs=True)
   _, seen = mapped(parallel.replicate(np.float32(0)), images, labels)
   np.testing.assert_array_equal(seen["images"].reshape(-1), np.arange(48))
   np.testing.assert_array_equal(seen["labels"].reshape(-1), np.arange(8))

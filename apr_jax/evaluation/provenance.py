@@ -15,7 +15,7 @@ from apr_jax import data
 from apr_jax.classifiers.interface import ability
 from apr_jax.evaluation import corruption_sources
 from apr_jax.evaluation.task import Task
-from apr_jax.run.configuration import CHANGE_NOTHING
+from apr_jax.run.configuration import is_bookkeeping
 from apr_jax.settings import flatten
 from apr_jax.version import __version__
 
@@ -77,7 +77,7 @@ def conditions(meta: dict[str, Any]) -> dict[str, Any]:
       key: value
       for key, value in flatten(meta["config"]).items()
       # the folder of the data is in "meta" itself
-      if not key.startswith((*CHANGE_NOTHING, "evaluation."))
+      if not key.startswith("evaluation.") and not is_bookkeeping(key, config["data"]["name"])
     }
   return found
 

@@ -12,7 +12,7 @@ from apr_jax.evaluation.ood import scored_sets
 from apr_jax.evaluation.runner import RESULTS
 from apr_jax.evaluation.suites import SUITES
 from apr_jax.published import OOD_SETS, Figure, data_set, other_recipe, published, test_images
-from apr_jax.run.configuration import CHANGE_NOTHING, with_its_path
+from apr_jax.run.configuration import is_bookkeeping
 from apr_jax.settings import flatten
 
 
@@ -50,8 +50,8 @@ METRICS: Mapping[str, Metric] = {
 NOTHING = "–"
 """What a table says of a run that lacks something."""
 
-# Keys of a configuration that change no score, or that a table shows apart.
-_APART = (*CHANGE_NOTHING, "seed", "model.name", "evaluation.")
+# Keys of a configuration that a table shows apart.
+_APART = ("seed", "model.name", "evaluation.")
 # from the data set, when the training starts
 _FILLED_IN = ("model.num_classes", "model.image_size")
 
@@ -201,20 +201,24 @@ def read_scores(folder: str | pathlib.Path) -> Scores:
 def deviations(
   config: Mapping[str, Any], original: Mapping[str, Any], apart: tuple[str, ...] = _APART
 ) -> str:
-  """What a configuration changes in another, "epochs=1, data.limit=256"; "" for nothing.
+  """What a configuration changes in another, "epochs=1, data.limit=256"; "" for nothing. Keys that
+  are bookkeeping do not count.
 
   Args:
     config: nested; resolved or not.
     original: nested, such as that of the configuration file.
-    apart: beginnings of the keys that are passed over.
+    apart: beginnings of other keys that are passed over.
   """
   changed, base = _flat(config), _flat(original)
   filled_in = {key for key in _FILLED_IN if not any(_as_tuple(base.get(key, 0)))}
-  apart = with_its_path(apart, changed["data.name"])
   return ", ".join(
     f"{key}={value}"
     for key, value in changed.items()
-    if key in base and value != base[key] and key not in filled_in and not key.startswith(apart)
+    if key in base
+    and value != base[key]
+    and key not in filled_in
+    and not key.startswith(apart)
+    and not is_bookkeeping(key, changed["data.name"])
   )
 
 

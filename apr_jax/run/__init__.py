@@ -1,1 +1,1 @@
-"""The folder of a run: its configuration, checkpoints, state and metrics, for whoever reads or writes them."""
+"""The folder of a run: its configuration, checkpoints, state and metrics."""

@@ -49,9 +49,7 @@ class Checkpoints:
 
   def save(self, step: int, state: TrainState) -> None:
     """Writes the state in the background; returns when it is safe to donate it."""
-    items = {
-      name: ocp.args.StandardSave(tree) for name, tree in parallel.as_global(_items(state)).items()
-    }
+    items = {name: ocp.args.StandardSave(tree) for name, tree in _items(state).items()}
     self._manager.save(step, args=ocp.args.Composite(**items))
 
   def save_variables(self, step: int, variables: dict[str, Any]) -> None:
@@ -60,9 +58,7 @@ class Checkpoints:
 
     It can be evaluated; a run cannot continue from it.
     """
-    self._manager.save(
-      step, args=ocp.args.Composite(model=ocp.args.StandardSave(parallel.as_global(variables)))
-    )
+    self._manager.save(step, args=ocp.args.Composite(model=ocp.args.StandardSave(variables)))
 
   def restore(self, create: Callable[[], TrainState]) -> TrainState:
     """The newest checkpoint, replicated on all devices.

@@ -1,14 +1,19 @@
-"""The folder of a run: `config.json`, and whether it may be continued with a given
+"""The folder of a run: `config.json`, and whether a run may be continued with a given
 configuration.
+
+A run may be older than a key of the configuration. It is then as if it had been started with the
+value that changes nothing, which `defaults.before` knows.
 """
 
 import json
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import ml_collections
 
-from apr_jax import data
-from apr_jax.errors import UserError, one_line
+from apr_jax import data, defaults
+from apr_jax.errors import UserError, lookup, one_line
 from apr_jax.files import write_json
 from apr_jax.settings import flatten
 
@@ -18,7 +23,7 @@ IMPORT = "network.json"
 
 _SECTIONS = {"seed", "data", "model", "augment", "evaluation"}
 
-CHANGE_NOTHING = (
+_BOOKKEEPING = (
   "name",
   "log_every_steps",
   "eval_every_epochs",
@@ -27,38 +32,36 @@ CHANGE_NOTHING = (
   "checkpoint.",
   "evaluation.batch_size",
 )
-"""Beginnings of the keys that change neither what a step of the training computes nor a score.
-Where `data.name` takes a path, `data.data_dir` is none of them: see `with_its_path`."""
-
-# Keys that a continued run may change: they do not change what a step computes.
-_FREE = (*CHANGE_NOTHING, "epochs", "evaluation.")
 
 
-def with_its_path(keys: tuple[str, ...], data_name: str) -> tuple[str, ...]:
-  """The keys, without `data.data_dir` where it says which data set it is, and not where TFDS keeps
-  it.
+def is_bookkeeping(key: str, data_name: str) -> bool:
+  """Whether a key changes neither what a step of the training computes nor a score.
+
+  Args:
+    key: with dots, such as "checkpoint.keep".
+    data_name: `data.name`. Where it takes a path, `data.data_dir` says which data set it is;
+      elsewhere that is only where TFDS keeps its data sets.
   """
-  return tuple(key for key in keys if key != "data.data_dir" or data_name not in data.WITH_PATH)
+  if key == "data.data_dir":
+    return data_name not in data.WITH_PATH
+  return key.startswith(_BOOKKEEPING)
 
 
 def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
-  """The resolved configuration of a run.
+  """The resolved configuration of a run. Keys that it is older than have the value that changes
+  nothing.
 
   Raises:
     UserError: the folder is missing, holds no run, or its config.json is damaged.
   """
-  path = pathlib.Path(workdir) / CONFIG
-  if not path.is_file():
-    raise UserError(f"{workdir} holds no run: there is no {path}; give the --workdir of a training")
-  try:
-    values = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(values, dict) or not values.keys() >= _SECTIONS:
-      raise ValueError(f"it does not hold the keys {', '.join(sorted(_SECTIONS))}")
-  except (ValueError, OSError) as error:
-    raise UserError(
-      f"{path} cannot be read: {one_line(error)}; restore it, or train into another workdir"
-    ) from error
-  return ml_collections.ConfigDict(_with_tuples(values)).lock()
+  values = _stored(workdir)
+  for key, value in defaults.before().items():
+    *sections, name = key.split(".")
+    section = values
+    for inner in sections:
+      section = section.setdefault(inner, {})
+    section.setdefault(name, value)
+  return ml_collections.ConfigDict(values).lock()
 
 
 def check_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict) -> None:
@@ -77,30 +80,51 @@ def check_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict)
     )
   if not (pathlib.Path(workdir) / CONFIG).exists():
     return
-  stored = flatten(read_config(workdir).to_dict())
-  wanted = flatten(config.to_dict())
-  free = set(with_its_path(_FREE, config.data.name))
-  if config.schedule.name == "cosine":
-    free.remove("epochs")  # a cosine depends on the number of epochs
+  stored, wanted = flatten(_stored(workdir)), flatten(config.to_dict())
   differing = [
     key
-    for key in sorted(stored.keys() | wanted.keys())
-    if stored.get(key) != wanted.get(key) and not key.startswith(tuple(free))
+    for key in _differing(defaults.before() | stored, wanted)
+    if not _may_change(key, config) and key in stored.keys() | wanted.keys()
   ]
   if differing:
-    said = lambda values, key: repr(values[key]) if key in values else "no such key"
-    changes = ", ".join(
-      f"{key} ({said(stored, key)} there, {said(wanted, key)} now)" for key in differing
-    )
-    version = (
-      ""
-      if stored.keys() == wanted.keys()
-      else ", with the version of apr_jax that has the same keys"
-    )
+    changes = ", ".join(_change(key, stored, wanted) for key in differing)
+    remedy = "the same values"
+    if not wanted.keys() >= set(differing):
+      remedy = "the version of apr_jax that has the same keys"
     raise UserError(
-      f"{workdir} holds a run with a different configuration: {changes}; "
-      f"use another --workdir, or the same values{version}"
+      f"{workdir} holds a run with a different configuration: {changes}; use another --workdir, "
+      f"or {remedy}"
     )
+
+
+def _differing(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+  """The keys with different values, less those of what is off both times."""
+  off = set(defaults.off(there)) & set(defaults.off(defaults.before() | wanted))
+  absent = object()
+  return [
+    key
+    for key in sorted(there.keys() | wanted.keys())
+    if there.get(key, absent) != wanted.get(key, absent) and not key.startswith(tuple(off))
+  ]
+
+
+def _may_change(key: str, config: ml_collections.ConfigDict) -> bool:
+  """Whether a continued run may change the key: it does not change what a step computes."""
+  if key == "epochs":
+    from apr_jax.schedules import SCHEDULES  # brings optax, which tables of results do not need
+
+    return not lookup(SCHEDULES, config.schedule.name, "schedule.name").depends_on_length
+  return is_bookkeeping(key, config.data.name) or key.startswith("evaluation.")
+
+
+def _change(key: str, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+  """ "seed (0 there, 1 now)"."""
+  if key not in wanted:
+    return f"{key} ({stored[key]!r} there, no such key now)"
+  if key in stored:
+    return f"{key} ({stored[key]!r} there, {wanted[key]!r} now)"
+  before = defaults.before().get(key)
+  return f"{key} (no such key there, which is as {before!r}; {wanted[key]!r} now)"
 
 
 def write_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict) -> None:
@@ -125,7 +149,27 @@ def adopt_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict)
   write_config(workdir, config)
 
 
-def _with_tuples(value):
+def _stored(workdir: str | pathlib.Path) -> dict[str, Any]:
+  """What config.json holds.
+
+  Raises:
+    UserError: as `read_config`.
+  """
+  path = pathlib.Path(workdir) / CONFIG
+  if not path.is_file():
+    raise UserError(f"{workdir} holds no run: there is no {path}; give the --workdir of a training")
+  try:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(values, dict) or not values.keys() >= _SECTIONS:
+      raise ValueError(f"it does not hold the keys {', '.join(sorted(_SECTIONS))}")
+  except (ValueError, OSError) as error:
+    raise UserError(
+      f"{path} cannot be read: {one_line(error)}; restore it, or train into another workdir"
+    ) from error
+  return _with_tuples(values)
+
+
+def _with_tuples(value: Any) -> Any:
   """JSON has no tuples; the configuration has no lists."""
   if isinstance(value, dict):
     return {key: _with_tuples(item) for key, item in value.items()}

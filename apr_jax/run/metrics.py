@@ -1,4 +1,4 @@
-"""`metrics.jsonl`, the record of a run: one line per logged window of training steps, one per evaluation.
+"""`metrics.jsonl`, the record of a run: a line per logged window of steps, a line per evaluation.
 
     {"kind": "train", "step", "epoch", "loss", "accuracy", "learning_rate", "images_per_second"}
     {"kind": "eval", "step", "epoch", "clean_error"}
@@ -16,19 +16,38 @@ from apr_jax.files import write_text
 METRICS = "metrics.jsonl"
 
 
+class MetricsFile:
+  """Writes the lines of one workdir, each at once.
+
+  Args:
+    workdir: folder of the run.
+    step: steps done before. Lines of later steps, from an earlier start, are dropped: the run
+      repeats them.
+  """
+
+  def __init__(self, workdir: pathlib.Path, step: int):
+    path = workdir / METRICS
+    if path.exists():
+      kept = [line + "\n" for line, values in _lines(path) if values["step"] <= step]
+      write_text(path, "".join(kept))
+    self._file = path.open("a", encoding="utf-8")
+
+  def write(self, kind: str, step: int, epoch: float, values: dict[str, float]) -> None:
+    """Adds a line of this kind, "train" or "eval"."""
+    line = {"kind": kind, "step": step, "epoch": round(epoch, 4)} | values
+    self._file.write(json.dumps(line) + "\n")
+    self._file.flush()
+
+  def close(self) -> None:
+    """Closes the file."""
+    self._file.close()
+
+
 def read_metrics(path: pathlib.Path) -> list[dict]:
   """The lines of a `metrics.jsonl`, [] without the file. Half of a killed run's last line, or one
   not of ours, is left out.
   """
   return [values for _, values in _lines(path)]
-
-
-def drop_after(path: pathlib.Path, step: int) -> None:
-  """Drops the lines of later steps, which a run that continues from this one repeats."""
-  if path.exists():
-    write_text(
-      path, "".join(line + "\n" for line, values in _lines(path) if values["step"] <= step)
-    )
 
 
 def _lines(path: pathlib.Path) -> list[tuple[str, dict]]:

@@ -1,3 +1,3 @@
-"""The parts of `python -m apr_jax.sweep`: its runs (`plan`), and the process of each (`process`,
-`one_run`).
+"""Many runs and the table of them: which they are (`plan`), all of them (`run_all`), the process of
+each (`process`), and what that process does (`one_run`).
 """

@@ -1,7 +1,6 @@
 """Trains and evaluates one run of a sweep; started by `apr_jax.sweep`, in a process of its own:
 
-    python -m apr_jax.sweep.one_run --config FILE --set KEY=VALUE ... --workdir DIR --suites
-    clean,ood
+    python -m apr_jax.sweep.one_run --config FILE --set KEY=VALUE --workdir DIR --suites clean,ood
 
 That is `train.py`, then `evaluate.py`. Standard input is a pipe that the sweep holds open: at its
 end the sweep has died, and this process saves its state and stops too.
@@ -44,7 +43,7 @@ def complete(config: ml_collections.ConfigDict, workdir: str, suites: Sequence[s
 
   Raises:
     UserError: something the user gave cannot be used.
-    Interrupted: SIGTERM or SIGINT arrived in training.
+    Stopped: SIGTERM or SIGINT arrived in training.
   """
   loop.train(config, workdir)
   classifier = LoadedClassifier(workdir, batch_size=config.evaluation.batch_size)
@@ -57,7 +56,7 @@ def complete(config: ml_collections.ConfigDict, workdir: str, suites: Sequence[s
   )
 
 
-def _main() -> None:
+def main() -> None:
   threading.Thread(target=_stop_with_the_sweep, daemon=True).start()
   complete(config_files.load_config(_CONFIG.value, _SET.value), _WORKDIR.value, _SUITES.value)
 
@@ -69,4 +68,4 @@ def _stop_with_the_sweep() -> None:
 
 
 if __name__ == "__main__":
-  cli.run(_main, FLAGS)
+  cli.run(main, FLAGS)

@@ -7,17 +7,17 @@ import glob
 import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ml_collections
 
-from apr_jax import config_files, experiment, models
+from apr_jax import config_files, defaults, experiment, models
 from apr_jax.errors import UserError, lookup
 from apr_jax.evaluation import corruption_sources
 from apr_jax.report.results import Scores, deviations, read_scores
 from apr_jax.run import checkpoint
-from apr_jax.run.configuration import CHANGE_NOTHING
+from apr_jax.settings import flatten
 
 DONE = "sweep.json"
 """What `one_run` writes when a run is trained and evaluated: {"config": as it was asked for,
@@ -63,9 +63,7 @@ class Run:
       )
       # The mark says that the training has ended; the results, which evaluate.py rewrites, what was
       # scored.
-      same = not deviations(mark["config"], wanted, CHANGE_NOTHING) and not deviations(
-        scores.config, wanted, CHANGE_NOTHING
-      )
+      same = _are_alike(mark["config"], wanted) and _are_alike(scores.config, wanted)
       same &= meta["corruptions"] == corruption_sources.describe(settings.name, settings.data_dir)
     except (
       OSError,
@@ -111,8 +109,8 @@ def make_plan(
     original = config_files.load_config(file)
     if files.setdefault(original.name, file) != file:
       raise UserError(
-        f"{files[original.name]} and {file} are both called {original.name}, which names the folders "
-        f"of their runs; rename one of them"
+        f"{files[original.name]} and {file} are both called {original.name}, which names the "
+        f"folders of their runs; rename one of them"
       )
     for network in dict.fromkeys(networks or [original.model.name]):
       for seed in dict.fromkeys(int(seed) for seed in seeds):
@@ -128,6 +126,11 @@ def make_plan(
 def json_config(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """The configuration as JSON keeps it."""
   return json.loads(json.dumps(config.to_dict()))
+
+
+def _are_alike(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+  """Whether a stored configuration, which may be older than some keys, gives what is wanted."""
+  return not deviations(defaults.before() | flatten(stored), wanted, apart=())
 
 
 def _files(patterns: Sequence[str]) -> list[str]:

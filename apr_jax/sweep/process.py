@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from apr_jax.errors import Stopped, UserError, one_line
 from apr_jax.sweep.plan import Run
 
+# What trains and evaluates a run.
 COMMAND = (sys.executable, "-m", "apr_jax.sweep.one_run")
 LOG = "log.txt"
 _LOCK = "sweep.lock"
@@ -41,8 +42,8 @@ def only_sweep(workdir: pathlib.Path) -> Iterator[int]:
       fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
       raise UserError(
-        f"another sweep, or a run of one that was killed, is still at work in {workdir}; wait until "
-        f"it has stopped, or use another --workdir"
+        f"another sweep, or a run of one that was killed, is still at work in {workdir}; wait "
+        f"until it has stopped, or use another --workdir"
       ) from error
     yield lock.fileno()
 
@@ -63,13 +64,16 @@ def stopping_on_signals() -> Iterator[None]:
       signal.signal(number, handler)
 
 
-def execute(run: Run, suites: Sequence[str], lock: int) -> str | None:
+def execute(
+  run: Run, suites: Sequence[str], lock: int, command: Sequence[str] = COMMAND
+) -> str | None:
   """Trains and evaluates a run, with its output behind that of earlier attempts in FOLDER/log.txt.
 
   Args:
     run: what to do.
     suites: what to evaluate.
     lock: file descriptor that the process keeps open.
+    command: of the process; the run follows as --config, --set, --workdir and --suites.
 
   Returns:
     None when all is done, else why it failed, in one line.
@@ -77,8 +81,8 @@ def execute(run: Run, suites: Sequence[str], lock: int) -> str | None:
   Raises:
     Stopped: by a signal; the process has saved its state and is gone.
   """
-  command = [
-    *COMMAND,
+  arguments = [
+    *command,
     f"--config={run.file}",
     *(f"--set={override}" for override in run.overrides),
     f"--workdir={run.folder}",
@@ -93,7 +97,7 @@ def execute(run: Run, suites: Sequence[str], lock: int) -> str | None:
     start = log.tell()
     try:
       process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[lock]
+        arguments, stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[lock]
       )
     except OSError as error:
       return f"its process cannot be started: {one_line(error)}"

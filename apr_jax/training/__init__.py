@@ -1,1 +1,1 @@
-"""Training: the state, the optimizer, the step, checkpoints, and the loop that joins them."""
+"""Training: the step, the data it runs on, and the loop with its logs."""

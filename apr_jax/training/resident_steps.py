@@ -5,6 +5,7 @@ On GPU and TPU many steps run per dispatch, in a `lax.scan`. On CPU a convolutio
 tens of times slower, so there each step is a dispatch.
 """
 
+import concurrent.futures
 import functools
 from collections.abc import Callable
 
@@ -28,6 +29,7 @@ class ResidentSteps:
     batch_size: images per step over all devices.
     key: the run's key, the same as the state's.
     per_dispatch: steps per dispatch where as many are asked for; None chooses by the platform.
+    longest: the most steps that `run` is ever asked for at once; None = no limit.
 
   Attributes:
     steps_per_epoch: whole batches of the data set.
@@ -43,19 +45,19 @@ class ResidentSteps:
     batch_size: int,
     key: jax.Array,
     per_dispatch: int | None = None,
+    longest: int | None = None,
   ):
     parallel.check_batch_size(batch_size, jax.device_count())
     self.steps_per_epoch = resident.steps_per_epoch(len(data.images), batch_size)
     if per_dispatch is None:
       per_dispatch = 1 if jax.default_backend() == "cpu" else STEPS_PER_DISPATCH
-    self._per_dispatch = per_dispatch
+    self._per_dispatch = per_dispatch if longest is None else min(per_dispatch, longest)
     self._images, self._labels = parallel.replicate((data.images, data.labels))
     key = jax.random.wrap_key_data(parallel.to_host(jax.random.key_data(key)))
     self._permutation_of = jax.jit(
       functools.partial(resident.epoch_permutation, key, num_examples=len(data.images))
     )
     self._epoch, self._permutation = None, None
-    self._compiled = set()
 
     def one(state, images, labels, permutation, shard):
       size = batch_size // jax.device_count()
@@ -72,18 +74,32 @@ class ResidentSteps:
 
     def many(state, images, labels, permutation, shard):
       state, sums = jax.lax.scan(
-        lambda state, _: one(state, images, labels, permutation, shard), state, length=per_dispatch
+        lambda state, _: one(state, images, labels, permutation, shard),
+        state,
+        length=self._per_dispatch,
       )
       return state, jax.tree.map(lambda x: x.sum(0), sums)
 
-    self._one = parallel.parallel_step(one, num_inputs=3)
-    self._many = parallel.parallel_step(many, num_inputs=3)
+    self._one = parallel.ParallelStep(one, num_inputs=3)
+    self._many = parallel.ParallelStep(many, num_inputs=3)
 
   def __enter__(self) -> "ResidentSteps":
     return self
 
   def __exit__(self, *_) -> None:
     """There is nothing to end."""
+
+  def compile(self, state: TrainState) -> None:
+    """Compiles what `run` runs, so that no call of it takes longer than the others.
+
+    Args:
+      state: like those of the run; nothing happens to it.
+    """
+    arguments = state, self._images, self._labels, self._order_of(0)  # any epoch's has that shape
+    programs = [self._one, self._many] if self._per_dispatch > 1 else [self._one]
+    # side by side: one program keeps hardly more than one core busy
+    with concurrent.futures.ThreadPoolExecutor(len(programs)) as pool:
+      list(pool.map(lambda program: program.compile(*arguments), programs))
 
   def run(self, state: TrainState, done: int, target: int) -> tuple[TrainState, int, Sums]:
     """Dispatches some of the steps between `done` and `target`, without waiting for them.
@@ -97,22 +113,15 @@ class ResidentSteps:
     Returns:
       the state, the number of steps done, and the sums over the steps of this dispatch.
     """
-    epoch = done // self.steps_per_epoch
-    if epoch != self._epoch:
-      self._epoch, self._permutation = (
-        epoch,
-        parallel.replicate(np.asarray(self._permutation_of(epoch))),
-      )
-    several = self._runs_several(done, target)
-    self._compiled.add(several)
+    several = 1 < self._per_dispatch <= target - done
     state, sums = (self._many if several else self._one)(
-      state, self._images, self._labels, self._permutation
+      state, self._images, self._labels, self._order_of(done // self.steps_per_epoch)
     )
     return state, done + (self._per_dispatch if several else 1), sums
 
-  def compiles(self, done: int, target: int) -> bool:
-    """Whether `run` would run one of its two programs for the first time."""
-    return self._runs_several(done, target) not in self._compiled
-
-  def _runs_several(self, done: int, target: int) -> bool:
-    return 1 < self._per_dispatch <= target - done
+  def _order_of(self, epoch: int) -> jax.Array:
+    """The epoch's permutation of the data set, on every device."""
+    if epoch != self._epoch:
+      permutation = np.asarray(self._permutation_of(epoch))
+      self._epoch, self._permutation = epoch, parallel.replicate(permutation)
+    return self._permutation

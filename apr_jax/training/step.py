@@ -1,6 +1,6 @@
 """The training step: augment, attack if wanted, forward, backward, update, as one pure function.
 
-It is written for one device's share of the batch; `parallel.parallel_step` runs it on all of them,
+It is written for one device's share of the batch; `parallel.ParallelStep` runs it on all of them,
 and reductions over `AXIS` make the results equal everywhere.
 """
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import numpy as np
 
 from apr_jax import parallel
 from apr_jax.data import ImageStream, resident
@@ -60,7 +61,7 @@ class StreamSteps:
     def one(state, images, labels, shard):
       return step(state, images, labels, jax.random.fold_in(state.key, state.step), shard)
 
-    self._step = parallel.parallel_step(one, num_inputs=2, split_inputs=True)
+    self._step = parallel.ParallelStep(one, num_inputs=2, split_inputs=True)
 
   def __enter__(self) -> "StreamSteps":
     return self
@@ -72,6 +73,17 @@ class StreamSteps:
       self._reader.submit(self._batches.close)
     self._reader.shutdown()
 
+  def compile(self, state: TrainState) -> None:
+    """Compiles what `run` runs, while the first batches are read.
+
+    Args:
+      state: the one that the run starts from; nothing happens to it.
+    """
+    self._start(int(parallel.to_host(state.step)))
+    share = self._batch_size // jax.process_count()
+    images = np.zeros((share, *self._data.image_size, 3), np.uint8)
+    self._step.compile(state, *parallel.split((images, np.zeros(share, np.int32))))
+
   def run(self, state: TrainState, done: int, target: int) -> tuple[TrainState, int, Sums]:
     """Dispatches one step, without waiting for it; as `ResidentSteps.run`.
 
@@ -80,8 +92,7 @@ class StreamSteps:
     """
     del target  # a stream has its batches one by one
     if self._next is None:
-      self._next, self._batches = done, self._batches_from(done)
-      self._ahead.extend(self._read() for _ in range(AHEAD))
+      self._start(done)
     if done != self._next:
       raise ValueError(f"a stream goes on in order: its next step is {self._next}, not {done}")
     images, labels = self._wait_for(self._ahead.popleft())
@@ -94,10 +105,10 @@ class StreamSteps:
       jax.block_until_ready(self._running.popleft())
     return state, self._next, sums
 
-  def compiles(self, done: int, target: int) -> bool:
-    """Whether `run` would run its program for the first time."""
-    del done, target
-    return self._next is None
+  def _start(self, done: int) -> None:
+    """Begins to read, with the batch of the step after so many."""
+    self._next, self._batches = done, self._batches_from(done)
+    self._ahead.extend(self._read() for _ in range(AHEAD))
 
   def _read(self) -> concurrent.futures.Future:
     return self._reader.submit(next, self._batches, None)

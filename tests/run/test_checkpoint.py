@@ -8,17 +8,30 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import linen as nn
 
 from apr_jax import models, parallel
 from apr_jax.errors import UserError
+from apr_jax.models.layers import BatchNorm
 from apr_jax.run import checkpoint
 from apr_jax.run.state import create_state
 
 
+class Small(nn.Module):
+  """A linear layer on normalised pixels: parameters and running statistics."""
+
+  num_classes: int
+
+  @nn.compact
+  def __call__(self, images: jax.Array, train: bool) -> jax.Array:
+    pixels = BatchNorm(name="bn")(images, train)
+    return nn.Dense(self.num_classes, name="fc")(pixels.reshape(len(images), -1))
+
+
 @pytest.fixture
-def create(tiny_network):
+def create():
   """Makes the state of a small run from a seed, replicated."""
-  model = models.NormalisedNetwork(tiny_network(5), (0.5,) * 3, (0.25,) * 3)
+  model = models.NormalisedNetwork(Small(5), (0.5,) * 3, (0.25,) * 3)
   optimizer = optax.sgd(optax.constant_schedule(0.1), 0.9)
   return lambda seed=0: parallel.replicate(create_state(seed, model, (8, 8), optimizer))
 
@@ -26,9 +39,12 @@ def create(tiny_network):
 def varied(state, step):
   """Nothing at its initial value."""
   random = np.random.default_rng(step)
-  noisy = lambda tree: jax.tree.map(
-    lambda x: (x + random.normal(size=x.shape)).astype(x.dtype), jax.device_get(tree)
-  )
+
+  def noisy(tree):
+    return jax.tree.map(
+      lambda x: (x + random.normal(size=x.shape)).astype(x.dtype), jax.device_get(tree)
+    )
+
   return parallel.replicate(
     state.replace(
       step=jnp.int32(step),
@@ -100,10 +116,12 @@ def test_a_state_may_be_donated_while_it_is_written(tmp_path, create):
   expected = jax.tree.map(np.copy, expected)
 
   def overwrite(state, shard):
-    nine = lambda x: x if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x * 0 + 9
+    def nine(x):
+      return x if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x * 0 + 9
+
     return jax.tree.map(nine, state), shard * 0
 
-  step = parallel.parallel_step(overwrite, num_inputs=0)
+  step = parallel.ParallelStep(overwrite, num_inputs=0)
   with checkpoint.Checkpoints(tmp_path) as checkpoints:
     checkpoints.save(1, state)
     for _ in range(5):
@@ -172,9 +190,11 @@ def test_a_damaged_checkpoint_is_one_line_that_names_the_folder(tmp_path, create
       assert "\n" not in str(error.value)
 
 
-def test_a_checkpoint_of_another_network_is_refused(tmp_path, create, tiny_network):
+def test_a_checkpoint_of_another_network_is_refused(tmp_path, create):
   save(tmp_path, varied(create(), 5))
-  other = models.NormalisedNetwork(tiny_network(6), (0.5,) * 3, (0.25,) * 3)
-  with checkpoint.Checkpoints(tmp_path) as checkpoints:
-    with pytest.raises(UserError, match="cannot be read"):
-      checkpoints.restore_variables(lambda: other.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3))))
+  other = models.NormalisedNetwork(Small(6), (0.5,) * 3, (0.25,) * 3)
+  with (
+    checkpoint.Checkpoints(tmp_path) as checkpoints,
+    pytest.raises(UserError, match="cannot be read"),
+  ):
+    checkpoints.restore_variables(lambda: other.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3))))

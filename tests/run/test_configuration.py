@@ -5,6 +5,7 @@ import json
 import pytest
 
 from apr_jax.errors import UserError
+from apr_jax.files import write_json
 from apr_jax.run import configuration
 
 
@@ -89,6 +90,13 @@ def test_what_does_not_change_a_step_may_change_and_is_stored(tmp_path, override
   assert configuration.read_config(tmp_path).to_dict() == changed.to_dict()
 
 
+def test_what_is_bookkeeping():
+  bookkeeping = configuration.is_bookkeeping
+  assert bookkeeping("checkpoint.keep", "digits") and bookkeeping("data.data_dir", "cifar10")
+  assert not bookkeeping("seed", "digits") and not bookkeeping("data.limit", "digits")
+  assert not bookkeeping("data.data_dir", "npz")  # it says which data set that is
+
+
 def test_a_cosine_does_not_take_another_number_of_epochs(tmp_path):
   configuration.adopt_config(tmp_path, config(schedule__name="cosine"))
   configuration.adopt_config(tmp_path, config(schedule__name="cosine", data__data_dir="/elsewhere"))
@@ -99,18 +107,86 @@ def test_a_cosine_does_not_take_another_number_of_epochs(tmp_path):
     configuration.adopt_config(tmp_path, config(epochs=300))
 
 
-def test_keys_of_another_version_are_named(tmp_path):
-  configuration.adopt_config(tmp_path, config())
-  values = json.loads((tmp_path / "config.json").read_text())
-  values["model"]["old"] = 3
-  del values["augment"]["flip"]
-  configuration.write_json(tmp_path / "config.json", values)
+def older(workdir, *keys, **added):
+  """A run of a version that had no such keys, and had the added ones."""
+  configuration.adopt_config(workdir, config())
+  values = json.loads((workdir / "config.json").read_text())
+  for key in keys:
+    *sections, name = key.split(".")
+    section = values
+    for inner in sections:
+      section = section[inner]
+    del section[name]
+  write_json(workdir / "config.json", values | added)
+
+
+def refusal(workdir, **overrides):
+  """The one line that says why the run is not continued; nothing changes."""
+  before = (workdir / "config.json").read_bytes()
   with pytest.raises(UserError) as error:
-    configuration.adopt_config(tmp_path, config())
+    configuration.adopt_config(workdir, config(**overrides))
+  assert "\n" not in str(error.value) and str(workdir) in str(error.value)
+  assert (workdir / "config.json").read_bytes() == before
+  return str(error.value)
+
+
+def test_a_run_older_than_a_key_is_read_with_the_value_that_changes_nothing(tmp_path):
+  older(tmp_path, "augment.apr_p", "data.min_crop_area", "adversary")
+  read = configuration.read_config(tmp_path)
+  assert read.to_dict() == config().to_dict()
+  assert isinstance(read.augment.apr_p, type(read)) and read.is_locked
+
+
+def test_a_run_older_than_a_key_continues_with_the_value_that_changes_nothing(tmp_path):
+  older(tmp_path, "augment.apr_p", "augment.flip", "adversary.random_start", "schedule.factor")
+  configuration.adopt_config(tmp_path, config())
+  stored = json.loads((tmp_path / "config.json").read_text())
+  assert stored["augment"]["flip"] is True and stored["augment"]["apr_p"]["prob"] == 0
+
+
+@pytest.mark.parametrize(
+  "missing, overrides",
+  [
+    ("augment.patch_uniform", {"augment__patch_uniform__scale": 0.3}),
+    ("augment.augmix.severity", {"augment__augmix__severity": 5.0}),
+    ("adversary", {"adversary__epsilon": 4.0}),
+    ("checkpoint.keep", {"checkpoint__keep": 7}),
+    ("evaluation.ood_sets", {"evaluation__ood_sets": ("svhn_cropped",)}),
+  ],
+)
+def test_keys_of_what_is_off_change_nothing(tmp_path, missing, overrides):
+  older(tmp_path, missing)
+  configuration.adopt_config(tmp_path, config(**overrides))
+  assert configuration.read_config(tmp_path).to_dict() == config(**overrides).to_dict()
+
+
+def test_keys_of_what_is_off_in_both_may_differ(tmp_path):
+  configuration.adopt_config(tmp_path, config(augment__augmix__severity=5.0))
+  configuration.adopt_config(tmp_path, config(augment__augmix__severity=2.0))
+  message = refusal(tmp_path, augment__augmix__width=3)
+  assert "augment.augmix.width (0 there, 3 now)" in message
+  assert "augment.augmix.severity (2.0 there, 3.0 now)" in message  # which counts then
+
+
+def test_a_key_that_the_run_is_older_than_and_that_changes_something_is_named(tmp_path):
+  older(tmp_path, "augment.flip", "augment.patch_uniform")
+  message = refusal(tmp_path, augment__flip=False)
   assert (
-    "augment.flip (no such key there, True now), model.old (3 there, no such key now); use another --workdir, or "
-    "the same values, with the version of apr_jax that has the same keys"
-  ) in str(error.value)
+    "augment.flip (no such key there, which is as True; False now); "
+    "use another --workdir, or the same values"
+  ) in message
+  message = refusal(tmp_path, augment__patch_uniform__size=8)
+  assert "augment.patch_uniform.size (no such key there, which is as 0; 8 now);" in message
+  assert message.count("now") == 1
+
+
+def test_a_stored_key_that_is_no_longer_there_is_named(tmp_path):
+  older(tmp_path, "augment.apr_p", loss={"old": 3})
+  assert (
+    "loss.old (3 there, no such key now); use another --workdir, "
+    "or the version of apr_jax that has the same keys"
+  ) in refusal(tmp_path)
+  assert configuration.read_config(tmp_path).loss.old == 3  # but the run can be evaluated
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"seed": 1', "not json", "\x00\x01", "[1, 2]"])
@@ -140,19 +216,3 @@ def test_a_workdir_that_cannot_be_made_is_refused(tmp_path):
   (tmp_path / "file").write_text("")
   with pytest.raises(UserError, match="cannot be written"):
     configuration.adopt_config(tmp_path / "file" / "run", config())
-
-
-def test_write_json_leaves_the_old_file_when_it_fails(tmp_path):
-  path = tmp_path / "values.json"
-  configuration.write_json(path, {"a": 1})
-  with pytest.raises(TypeError):
-    configuration.write_json(path, {"a": object()})
-  assert json.loads(path.read_text()) == {"a": 1}
-
-
-def test_flatten():
-  assert configuration.flatten({"a": {"b": {"c": 1}, "d": (2, 3)}, "e": None}) == {
-    "a.b.c": 1,
-    "a.d": (2, 3),
-    "e": None,
-  }

@@ -5,13 +5,15 @@ import sys
 
 import pytest
 
-from apr_jax.sweep import plan, process
+from apr_jax.sweep import plan
+from apr_jax.sweep.run_all import run_all
 
 # Does what orders.json says of the run's folder: "trains" for seven steps and "evaluates" to
 # planted scores, or not.
 STAND_IN = """
 import json, os, pathlib, signal, sys, time
-arguments = dict(argument[2:].split("=", 1) for argument in sys.argv[1:] if not argument.startswith("--set="))
+given = [argument for argument in sys.argv[1:] if not argument.startswith("--set=")]
+arguments = dict(argument[2:].split("=", 1) for argument in given)
 folder = pathlib.Path(arguments["workdir"])
 orders = json.loads((pathlib.Path(__file__).parent / "orders.json").read_text())[folder.name]
 print("trains", flush=True)
@@ -37,16 +39,13 @@ meta = {"config": orders["config"], "seed": orders["config"]["seed"], "step": 7,
 
 
 @pytest.fixture
-def stand_in(tmp_path, monkeypatch):
+def stand_in(tmp_path):
   """Makes the processes of these runs do as they are told: {folder name: "fail", ...}; the others
   finish.
 
   The planted clean error of a run is 10 × its place in the plan + its seed².
   """
   (tmp_path / "stand_in.py").write_text(STAND_IN)
-  monkeypatch.setattr(
-    process, "COMMAND", (sys.executable, "-S", "-E", str(tmp_path / "stand_in.py"))
-  )
 
   def order(runs, does=None):
     orders = {
@@ -63,3 +62,10 @@ def stand_in(tmp_path, monkeypatch):
     (tmp_path / "orders.json").write_text(json.dumps(orders))
 
   return order
+
+
+@pytest.fixture
+def sweep(tmp_path):
+  """Runs all of these runs in `tmp_path`/sweep, with the stand-in for their process."""
+  command = (sys.executable, "-S", "-E", str(tmp_path / "stand_in.py"))
+  return lambda runs, suites: run_all(runs, suites, tmp_path / "sweep", command)

@@ -14,8 +14,8 @@ import pytest
 
 from apr_jax.errors import Stopped, UserError
 from apr_jax.report.table import FAILED, FINISHED
-from apr_jax.sweep import process, sweep
 from apr_jax.sweep.plan import make_plan
+from apr_jax.sweep.run_all import run_all
 
 CONFIGS = pathlib.Path(__file__).parents[2] / "configs"
 SUITES = ("clean", "ood")
@@ -47,10 +47,10 @@ def attempts(runs):
   ]
 
 
-def test_all_runs_and_their_means_recomputed_from_the_files(tmp_path, stand_in, capsys):
+def test_all_runs_and_their_means_recomputed_from_the_files(tmp_path, stand_in, sweep, capsys):
   runs = plan(tmp_path)
   stand_in(runs)
-  entries = sweep(runs, SUITES, tmp_path / "sweep")
+  entries = sweep(runs, SUITES)
   assert [entry.state for entry in entries] == [FINISHED] * 8 and attempts(runs) == [1] * 8
   found = rows(tmp_path)
   assert [(row["configuration"], row["network"]) for row in found] == [
@@ -85,16 +85,12 @@ def test_all_runs_and_their_means_recomputed_from_the_files(tmp_path, stand_in, 
   )
 
 
-def test_finished_runs_are_not_done_again(tmp_path, stand_in, capsys):
+def test_finished_runs_are_not_done_again(tmp_path, stand_in, sweep, capsys):
   runs = plan(tmp_path)
   stand_in(runs)
-  sweep(runs[:3], SUITES, tmp_path / "sweep")
-  sweep(runs, SUITES, tmp_path / "sweep")
-  sweep(
-    plan(tmp_path, ["epochs=1", "data.data_dir=elsewhere", "log_every_steps=5"]),
-    SUITES,
-    tmp_path / "sweep",
-  )
+  sweep(runs[:3], SUITES)
+  sweep(runs, SUITES)
+  sweep(plan(tmp_path, ["epochs=1", "data.data_dir=elsewhere", "log_every_steps=5"]), SUITES)
   assert attempts(runs) == [1] * 8
   assert capsys.readouterr().out.count("is finished") == 3 + 8
 
@@ -109,20 +105,20 @@ def test_finished_runs_are_not_done_again(tmp_path, stand_in, capsys):
   ],
   ids=["no results", "damaged results", "damaged mark", "newer checkpoint"],
 )
-def test_what_is_not_whole_is_done_again(tmp_path, stand_in, spoil):
+def test_what_is_not_whole_is_done_again(tmp_path, stand_in, sweep, spoil):
   runs = plan(tmp_path)
   stand_in(runs)
-  sweep(runs, SUITES, tmp_path / "sweep")
+  sweep(runs, SUITES)
   spoil(runs[2])
-  sweep(runs, SUITES, tmp_path / "sweep")
+  sweep(runs, SUITES)
   assert attempts(runs) == [1, 1, 2, 1, 1, 1, 1, 1]
 
 
-def test_other_settings_or_more_suites_are_done_again(tmp_path, stand_in):
+def test_other_settings_or_more_suites_are_done_again(tmp_path, stand_in, sweep):
   runs = plan(tmp_path, seeds=["0"])
   stand_in(runs)
-  sweep(runs, ["clean"], tmp_path / "sweep")
-  sweep(runs, SUITES, tmp_path / "sweep")
+  sweep(runs, ["clean"])
+  sweep(runs, SUITES)
   assert attempts(runs) == [2] * 4
   longer = plan(tmp_path, ["epochs=2"], ["0"])
   assert [run.finished(SUITES) for run in longer] == [None] * 4 and all(
@@ -149,18 +145,20 @@ def rewrite(run, *path, value):
     (("meta", "config", "epochs"), 3),
   ],
 )
-def test_results_of_another_evaluation_are_not_those_of_the_run(tmp_path, stand_in, path, value):
+def test_results_of_another_evaluation_are_not_those_of_the_run(
+  tmp_path, stand_in, sweep, path, value
+):
   runs = plan(tmp_path, seeds=["0"])[:2]
   stand_in(runs)
-  sweep(runs, SUITES, tmp_path / "sweep")
+  sweep(runs, SUITES)
   rewrite(runs[0], *path, value=value)
   assert [bool(run.finished(SUITES)) for run in runs] == [False, True]
 
 
-def test_corruptions_that_are_there_now_are_scored(tmp_path, stand_in):
+def test_corruptions_that_are_there_now_are_scored(tmp_path, stand_in, sweep):
   runs = plan(tmp_path, seeds=["0"])[:1]
   stand_in(runs)
-  sweep(runs, SUITES, tmp_path / "sweep")
+  sweep(runs, SUITES)
   elsewhere = plan(tmp_path, ["epochs=1", f"data.data_dir={tmp_path / 'data'}"], ["0"])[0]
   assert elsewhere.finished(SUITES)
   (tmp_path / "data").mkdir()
@@ -168,21 +166,22 @@ def test_corruptions_that_are_there_now_are_scored(tmp_path, stand_in):
   assert not elsewhere.finished(SUITES) and runs[0].finished(SUITES)
 
 
-def test_a_process_that_cannot_be_started_is_the_reason(tmp_path, stand_in, monkeypatch):
+def test_a_process_that_cannot_be_started_is_the_reason(tmp_path):
   runs = plan(tmp_path)[:1]
-  monkeypatch.setattr(process, "COMMAND", (str(tmp_path / "no_python"),))
-  (entry,) = sweep(runs, SUITES, tmp_path / "sweep")
+  (entry,) = run_all(runs, SUITES, tmp_path / "sweep", [str(tmp_path / "no_python")])
   assert (
     entry.state == FAILED and "cannot be started" in entry.reason and "no_python" in entry.reason
   )
 
 
-def test_failed_runs_do_not_take_the_others_down_and_are_tried_again(tmp_path, stand_in, capsys):
+def test_failed_runs_do_not_take_the_others_down_and_are_tried_again(
+  tmp_path, stand_in, sweep, capsys
+):
   runs = plan(tmp_path)
   stand_in(runs, {runs[1].folder.name: "fail", runs[4].folder.name: "die"})
   runs[6].folder.parent.mkdir()
   runs[6].folder.write_text("a file where the folder should be")
-  entries = sweep(runs, SUITES, tmp_path / "sweep")
+  entries = sweep(runs, SUITES)
   assert [number for number, entry in enumerate(entries) if entry.state == FAILED] == [1, 4, 6]
   assert entries[1].reason == "the disk is | full"
   assert entries[4].reason.startswith("killed by SIGKILL")
@@ -195,39 +194,39 @@ def test_failed_runs_do_not_take_the_others_down_and_are_tried_again(tmp_path, s
 
   runs[6].folder.unlink()
   stand_in(runs)
-  assert [entry.state for entry in sweep(runs, SUITES, tmp_path / "sweep")] == [FINISHED] * 8
+  assert [entry.state for entry in sweep(runs, SUITES)] == [FINISHED] * 8
   assert attempts(runs) == [1, 2, 1, 1, 2, 1, 1, 1]
 
 
-def test_a_signal_stops_the_run_first_and_the_same_command_goes_on(tmp_path, stand_in):
+def test_a_signal_stops_the_run_first_and_the_same_command_goes_on(tmp_path, stand_in, sweep):
   runs = plan(tmp_path)
   stand_in(runs, {runs[2].folder.name: "interrupt the sweep"})
   handler = signal.getsignal(signal.SIGTERM)
   started = time.monotonic()
   with pytest.raises(Stopped, match="stopped by SIGTERM.*the same command goes on") as stopped:
-    sweep(runs, SUITES, tmp_path / "sweep")
+    sweep(runs, SUITES)
   assert stopped.value.exit_code == 143 and signal.getsignal(signal.SIGTERM) == handler
   assert time.monotonic() - started < 60
   assert (runs[2].folder / "log.txt").read_text() == "trains\nsaved\n"  # it was waited for
   assert attempts(runs) == [1, 1, 1, 0, 0, 0, 0, 0]
   stand_in(runs)
-  sweep(runs, SUITES, tmp_path / "sweep")
+  sweep(runs, SUITES)
   assert attempts(runs) == [1, 1, 2, 1, 1, 1, 1, 1]
 
 
-def test_two_sweeps_never_share_a_folder(tmp_path, stand_in):
+def test_two_sweeps_never_share_a_folder(tmp_path, stand_in, sweep):
   runs = plan(tmp_path)
   stand_in(runs)
   (tmp_path / "sweep").mkdir()
   with (tmp_path / "sweep" / "sweep.lock").open("ab") as lock:
     fcntl.flock(lock, fcntl.LOCK_EX)
     with pytest.raises(UserError, match="another sweep.* is still at work"):
-      sweep(runs, SUITES, tmp_path / "sweep")
+      sweep(runs, SUITES)
   assert attempts(runs) == [0] * 8
-  sweep(runs[:1], SUITES, tmp_path / "sweep")
+  sweep(runs[:1], SUITES)
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
   (tmp_path / "file").write_text("")
   with pytest.raises(UserError, match="cannot be written.*use another --workdir"):
-    sweep([], SUITES, tmp_path / "file" / "sweep")
+    run_all([], SUITES, tmp_path / "file" / "sweep")

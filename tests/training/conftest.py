@@ -96,7 +96,10 @@ def on_devices() -> Callable[..., Callable]:
   def mapped(devices: int, **parts):
     def share(state, images, labels, key, shard):
       size = len(images) // devices
-      cut = lambda x: jax.lax.dynamic_slice_in_dim(x, shard * size, size)
+
+      def cut(x):
+        return jax.lax.dynamic_slice_in_dim(x, shard * size, size)
+
       return step_module.train_step(state, cut(images), cut(labels), key, shard, **parts)
 
     step = jax.pmap(

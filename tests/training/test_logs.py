@@ -1,38 +1,44 @@
-"""The clock of the logs, by planted times."""
+"""The logs of a run: files and lines, or neither."""
 
 import json
 
+import numpy as np
 import pytest
 
-from apr_jax.training import logs
+from apr_jax.training.logs import Logs
+
+VALUES = {"loss": 1.25, "accuracy": 50.0, "learning_rate": 0.1, "images_per_second": 20.0}
 
 
-@pytest.fixture
-def clock(monkeypatch):
-  """The seconds that the logs see; set `clock[0]`."""
-  seconds = [0.0]
-  monkeypatch.setattr(logs.time, "perf_counter", lambda: seconds[0])
-  return seconds
+def log(folder, **keywords):
+  with Logs(folder, step=0, total_steps=100, batch_size=10, **keywords) as logs:
+    logs.say("starts")
+    logs.image(0, "picture", np.zeros((4, 4, 3), np.uint8))
+    logs.train(9, 1.0, VALUES)
+    logs.train(10, 1.1, VALUES | {"images_per_second": 0.0})
+    logs.evaluation(10, 1.11119, {"clean_error": 12.5})
 
 
-def test_what_happens_while_the_clock_is_stopped_counts_neither_as_steps_nor_as_time(
-  clock, tmp_path
-):
-  with logs.Logs(tmp_path, step=0, total_steps=100, batch_size=10, quiet=True) as log:
-    clock[0] = 2.0  # three steps
-    log.add_input_wait(0.5)
-    log.stop_clock()
-    clock[0] = 50.0  # four steps, with the compilation of their program
-    log.add_input_wait(40.0)
-    log.go_on(4)
-    clock[0] = 53.0  # two steps
-    log.add_input_wait(0.5)
-    log.train(9, 1.0, {"loss": 1.0, "accuracy": 50.0})
-    clock[0] = 54.0
-    log.train(10, 1.1, {"loss": 1.0, "accuracy": 50.0})
-  first, second = [
-    json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()
+def test_lines_on_the_console(tmp_path, capsys):
+  log(tmp_path)
+  assert capsys.readouterr().out.splitlines() == [
+    "starts",
+    "step 9/100, epoch 1.0: loss 1.250, accuracy 50.0 %, 20 images/s, 46 s left",
+    "step 10/100, epoch 1.1: loss 1.250, accuracy 50.0 %, 0 images/s",
+    "step 10/100, epoch 1.1: clean error 12.50 %",
   ]
-  assert first["images_per_second"] == pytest.approx((3 + 2) * 10 / (2.0 + 3.0))
-  assert first["input_wait"] == pytest.approx(100 * 1.0 / 5.0)
-  assert (second["images_per_second"], second["input_wait"]) == (10.0, 0.0)
+
+
+def test_quiet_logs_write_and_print_nothing(tmp_path, capsys):
+  log(tmp_path, quiet=True)
+  assert capsys.readouterr().out == ""
+  first, _, last = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+  assert first == {"kind": "train", "step": 9, "epoch": 1.0} | VALUES
+  assert last == {"kind": "eval", "step": 10, "epoch": 1.1112, "clean_error": 12.5}
+  assert len(list(tmp_path.glob("events.out.tfevents.*"))) == 1
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_process_that_is_not_the_primary_writes_and_prints_nothing(tmp_path, capsys, quiet):
+  log(tmp_path, primary=False, quiet=quiet)
+  assert capsys.readouterr().out == "" and not list(tmp_path.iterdir())

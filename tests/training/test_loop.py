@@ -16,9 +16,10 @@ from PIL import Image
 from tensorboardX.proto import event_pb2
 
 import apr_jax
-from apr_jax import data
+from apr_jax import data, experiment, optimizers, schedules
 from apr_jax.errors import Stopped, UserError
 from apr_jax.run import checkpoint, configuration
+from apr_jax.run.state import create_state
 from apr_jax.training import loop
 from apr_jax.training.logs import Logs
 from apr_jax.training.resident_steps import ResidentSteps
@@ -39,13 +40,11 @@ def without_speed(entries):
 def parameters(workdir):
   """The newest checkpoint's whole content as NumPy arrays by name."""
   config = configuration.read_config(workdir)
-  parts = loop.experiment.build(config)
-  schedule = loop.optimizer.make_schedule(config.schedule, config.optimizer.learning_rate, 4, 8)
-  update_rule = loop.optimizer.make_optimizer(config.optimizer, schedule)
+  parts = experiment.build(config)
+  schedule = schedules.make_schedule(config.schedule, config.optimizer.learning_rate, 4, 8)
+  update_rule = optimizers.make_optimizer(config.optimizer, schedule)
   with checkpoint.Checkpoints(workdir) as checkpoints:
-    state = checkpoints.restore(
-      lambda: loop.train_state.create(0, parts.model, parts.image_size, update_rule)
-    )
+    state = checkpoints.restore(lambda: create_state(0, parts.model, parts.image_size, update_rule))
   state = jax.device_get(state)
   return {
     jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(state)
@@ -221,7 +220,10 @@ def test_a_signal_saves_and_the_same_command_continues(
   digits, uninterrupted, tmp_path, signal_in, owner, method, number, code
 ):
   handler = signal.getsignal(number)
-  config = lambda: digits(log_every_steps=1, checkpoint__every_steps=100)
+
+  def config():
+    return digits(log_every_steps=1, checkpoint__every_steps=100)
+
   signal_in(owner, method, number)
   with pytest.raises(Stopped) as stop:
     loop.train(config(), tmp_path / "run", quiet=True)
@@ -240,7 +242,9 @@ def test_a_signal_saves_and_the_same_command_continues(
 
 
 def test_an_adversarial_run_continues_bitwise(digits, tmp_path, signal_in):
-  config = lambda: digits(adversary__steps=1, log_every_steps=1)
+  def config():
+    return digits(adversary__steps=1, log_every_steps=1)
+
   loop.train(config(), tmp_path / "whole", quiet=True)
   signal_in(ResidentSteps, "run", signal.SIGTERM)
   with pytest.raises(Stopped):
@@ -352,7 +356,10 @@ def test_an_unknown_data_set_lists_the_known_ones(digits, tmp_path):
 
 def test_splits_that_do_not_fit_each_other_are_refused(digits, tmp_path):
   path = tmp_path / "data.npz"
-  images = lambda side: np.zeros((8, side, side, 3), np.uint8)
+
+  def images(side):
+    return np.zeros((8, side, side, 3), np.uint8)
+
   labels = np.arange(8)
   np.savez(
     path, train_images=images(8), train_labels=labels, test_images=images(12), test_labels=labels

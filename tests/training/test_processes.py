@@ -38,11 +38,14 @@ def run(workdir, epochs, processes, devices):
     "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
     "JAX_PLATFORMS": "cpu",
   }
-  cluster = lambda i: (
-    []
-    if processes == 1
-    else [f"--coordinator=localhost:{port}", f"--num_processes={processes}", f"--process_id={i}"]
-  )
+
+  def cluster(i):
+    return (
+      []
+      if processes == 1
+      else [f"--coordinator=localhost:{port}", f"--num_processes={processes}", f"--process_id={i}"]
+    )
+
   running = [
     subprocess.Popen(
       [*COMMAND, f"--config.epochs={epochs}", f"--workdir={workdir}", *cluster(i)],
@@ -88,7 +91,7 @@ class State:
   key: jax.Array
 
 class Numbers:
-  num_examples = 9
+  num_examples, image_size = 9, (1, 1)
   def batches(self, key, epoch, first, batch_size):
     for number in range(first, 2):
       places = np.arange(number * batch_size, (number + 1) * batch_size, dtype=np.int32)
@@ -96,11 +99,13 @@ class Numbers:
       yield np.zeros((2, 1, 1, 3), np.uint8) + share.astype(np.uint8)[:, None, None, None], share
 
 def step(state, images, labels, key, shard):
-  seen = [jax.lax.psum(jax.nn.one_hot(shard, 2)[:, None] * x, parallel.AXIS) for x in (labels, images[:, 0, 0, 0])]
+  mine = jax.nn.one_hot(shard, 2)[:, None]
+  seen = [jax.lax.psum(mine * x, parallel.AXIS) for x in (labels, images[:, 0, 0, 0])]
   return state.replace(step=state.step + 1), seen
 
 state = parallel.call_replicated(lambda: State(np.int32(0), jax.random.key(0)))
 steps = StreamSteps(step, Numbers(), 4, state.key, 4)
+steps.compile(state)
 shown = []
 for done in range(4):
   state, _, seen = steps.run(state, done, 4)

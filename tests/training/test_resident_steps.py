@@ -102,6 +102,35 @@ def test_several_steps_per_dispatch_give_the_same_state_and_sums(per_dispatch):
     previous = done
 
 
+def test_no_dispatch_is_longer_than_what_is_asked_for():
+  steps = ResidentSteps(recording_step, DATA, BATCH, new_state().key, per_dispatch=5, longest=2)
+  state = parallel.replicate(new_state())
+  assert steps.run(state, 0, 2)[1] == 2
+
+
+@pytest.mark.parametrize("per_dispatch", [1, 2])
+def test_compiling_ahead_traces_all_and_changes_nothing(per_dispatch):
+  traces = []
+
+  def traced(*arguments):
+    traces.append(arguments)
+    return recording_step(*arguments)
+
+  steps = ResidentSteps(traced, DATA, BATCH, new_state().key, per_dispatch)
+  state = parallel.replicate(new_state())
+  steps.compile(state)
+  compiled = len(traces)
+  assert compiled >= per_dispatch and not state.step.is_deleted()
+  done, dispatches = 0, []
+  while done < 6:
+    state, done, sums = steps.run(state, done, done // 3 * 3 + 3)
+    dispatches.append((done, jax.device_get(sums)))
+  assert len(traces) == compiled
+  expected, expected_dispatches = run(6, per_dispatch)
+  jax.tree.map(np.testing.assert_array_equal, jax.device_get(state.params), expected)
+  jax.tree.map(np.testing.assert_array_equal, dispatches, expected_dispatches)
+
+
 def test_a_run_that_continues_sees_the_batches_it_would_have_seen():
   _, whole = run(6)
   state = new_state().replace(step=jnp.int32(4))

@@ -22,7 +22,7 @@ EXAMPLES, BATCH = 26, 8  # three steps per epoch, two examples left over
 class Numbered:
   """A stream of images that say their place: 26 per epoch. Remembers which batches were made."""
 
-  num_examples = EXAMPLES
+  num_examples, image_size = EXAMPLES, (2, 2)
 
   def __init__(self, broken_at=None, ready=None):
     self.made, self.keys, self._broken_at, self._ready = [], [], broken_at, ready
@@ -181,6 +181,28 @@ def test_the_reading_ends_with_the_steps(state):
   assert len(closed) == 1 and not reader.is_alive()
   with StreamSteps(recording_step, Numbered(), BATCH, jax.random.key(3), 300):
     pass  # nothing was read
+
+
+@pytest.mark.parametrize("done", [0, 4])
+def test_compiling_ahead_traces_all_and_changes_nothing(state, done):
+  traces = []
+
+  def traced(*arguments):
+    traces.append(arguments)
+    return recording_step(*arguments)
+
+  stream = Numbered()
+  with StreamSteps(traced, stream, BATCH, jax.random.key(3), 6) as steps:
+    start = state(done)
+    steps.compile(start)
+    assert len(traces) == 1 and not start.weight.is_deleted()
+    _, dispatches = run(steps, start, done, 6)
+  assert len(traces) == 1
+  _, expected = run(
+    StreamSteps(recording_step, Numbered(), BATCH, jax.random.key(3), 6), state(done), done, 6
+  )
+  jax.tree.map(np.testing.assert_array_equal, dispatches, expected)
+  assert stream.made[0] == divmod(done, 3) and len(stream.made) == 6 - done
 
 
 def test_a_step_out_of_order_is_refused(state):
