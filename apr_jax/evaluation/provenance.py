@@ -73,11 +73,11 @@ def conditions(meta: dict[str, Any]) -> dict[str, Any]:
   settings = {key: meta["settings"][key] for key in _CHANGE_IMAGES}
   found = meta | {"classifier": classifier, "settings": settings}
   if "config" in meta:
+    trained_on = meta["config"]["data"]["name"]
     found["config"] = {
       key: value
       for key, value in flatten(meta["config"]).items()
-      # the folder of the data is in "meta" itself
-      if not key.startswith("evaluation.") and not is_bookkeeping(key, config["data"]["name"])
+      if not key.startswith("evaluation.") and not is_bookkeeping(key, trained_on)
     }
   return found
 

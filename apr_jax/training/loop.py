@@ -213,7 +213,7 @@ def _size(state: TrainState) -> int:
   return sum(x.size for x in jax.tree.leaves(state.params))
 
 
-def _clean_error(predictor: parallel.Predictor, state: TrainState, test: ArrayData) -> float:
+def _clean_error(predictor: Predictor, state: TrainState, test: ArrayData) -> float:
   """In percent."""
   variables = predictor.place(parallel.to_host(state.variables))
   predicted = predictor.logits(variables, test.images).argmax(-1)
