@@ -91,10 +91,9 @@ class LoadedClassifier:
       }
       self.name: str = config.name or workdir.resolve().name
     except (AttributeError, KeyError) as error:
-      raise UserError(
-        f"{workdir / configuration.CONFIG} is not one of this version: {one_line(error)}; "
-        f"train again into another workdir"
-      ) from error
+      raise _not_ours(workdir, one_line(error)) from error
+    if not (self.spec.num_classes and all(self.spec.image_size)):
+      raise _not_ours(workdir, "model.num_classes and model.image_size are not filled in")
     self.kind = "run"
     self.config: ml_collections.ConfigDict | None = config
     self.workdir: pathlib.Path | None = workdir
@@ -191,6 +190,13 @@ class LoadedClassifier:
     batches = [slice(start, start + size) for start in range(0, len(images), size)]
     maps = [self._maps(self._variables, images[batch], classes[batch]) for batch in batches]
     return np.asarray(enlarge(jnp.concatenate(maps), self.image_size))
+
+
+def _not_ours(workdir: pathlib.Path, what: str) -> UserError:
+  return UserError(
+    f"{workdir / configuration.CONFIG} is not one of this version: {what}; "
+    f"train again into another workdir"
+  )
 
 
 def _check_checkpoint(workdir: pathlib.Path, remedy: str) -> None:

@@ -76,9 +76,15 @@ def test_a_named_experiment_gives_its_name(run, tmp_path):
 def test_nothing_of_the_training_is_asked_of_the_configuration(run, loaded, tmp_path):
   other = copy_of(run, tmp_path / "copy", augment={}, optimizer={"name": "unheard of"})
   np.testing.assert_array_equal(LoadedClassifier(other).logits(IMAGES), loaded.logits(IMAGES))
-  lacking = copy_of(run, tmp_path / "lacking", model={"name": "wide_resnet_10_1"})
-  with pytest.raises(UserError, match="config.json is not one of this version: .*num_classes"):
-    LoadedClassifier(lacking)
+
+
+def test_a_configuration_without_the_network_is_one_line(run, tmp_path):
+  model = json.loads((run / "config.json").read_text())["model"]
+  not_filled_in = model | {"num_classes": 0, "image_size": [0, 0]}
+  for number, values in enumerate(({"name": model["name"]}, not_filled_in)):
+    lacking = copy_of(run, tmp_path / str(number), model=values)
+    with pytest.raises(UserError, match="config.json is not one of this version: .*num_classes"):
+      LoadedClassifier(lacking)
 
 
 def test_the_checkpoint_says_whether_there_is_a_projection(run, tmp_path):
