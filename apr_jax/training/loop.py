@@ -67,8 +67,7 @@ def train(config, workdir: str, quiet: bool = False) -> None:
   step = functools.partial(
     train_step,
     model=parts.model,
-    augment=parts.augment,
-    loss=parts.loss,
+    augmentation=parts.augmentation,
     optimizer=update_rule,
     adversary=make_adversary(config.adversary),
   )

@@ -68,7 +68,7 @@ class ResidentSteps:
         start=shard * size,
         size=size,
       )
-      return step(state, *batch, jax.random.fold_in(state.key, state.step), shard)
+      return step(state, *batch, state.step_key, shard)
 
     def many(state, images, labels, permutation, shard):
       state, sums = jax.lax.scan(

@@ -58,7 +58,7 @@ class StreamSteps:
     self._ahead, self._running = collections.deque(), collections.deque()
 
     def one(state, images, labels, shard):
-      return step(state, images, labels, jax.random.fold_in(state.key, state.step), shard)
+      return step(state, images, labels, state.step_key, shard)
 
     self._step = parallel.parallel_step(one, num_inputs=2, split_inputs=True)
 
