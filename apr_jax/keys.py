@@ -27,6 +27,16 @@ def stream(key: jax.Array, name: str) -> jax.Array:
   return jax.random.fold_in(key, np.uint32(zlib.crc32(name.encode())))
 
 
+def of_step(key: jax.Array, step: int | jax.Array) -> jax.Array:
+  """The key of a training step, the same on all devices.
+
+  Args:
+    key: PRNG key of the run.
+    step: the number of steps before it, int `[]`.
+  """
+  return jax.random.fold_in(stream(key, "step"), step)
+
+
 def per_image(key: jax.Array, images: jax.Array, positions: jax.Array | None = None) -> jax.Array:
   """One key per image, by its place in the global batch: what is drawn does not depend on the
   devices.

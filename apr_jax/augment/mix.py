@@ -147,7 +147,7 @@ def blend(
   def average(x: jax.Array) -> jax.Array:
     return share * x + (1 - share) * x[permutation]
 
-  return average(images.astype(jnp.float32)), average(targets.astype(jnp.float32))
+  return average(jnp.asarray(images, jnp.float32)), average(jnp.asarray(targets, jnp.float32))
 
 
 def paste(images: jax.Array, targets: jax.Array, permutation: jax.Array, box: jax.Array) -> Mixed:
@@ -158,7 +158,7 @@ def paste(images: jax.Array, targets: jax.Array, permutation: jax.Array, box: ja
   top, bottom, left, right = box
   rows, columns = jnp.arange(height), jnp.arange(width)
   inside = jnp.outer((rows >= top) & (rows < bottom), (columns >= left) & (columns < right))
-  images = images.astype(jnp.float32)
+  images = jnp.asarray(images, jnp.float32)
   mixed = jnp.where(inside[..., None], images[permutation], images)
   return mixed, blend(images, targets, permutation, 1 - inside.mean())[1]
 

@@ -30,13 +30,8 @@ class TrainState:
 
   @property
   def key(self) -> jax.Array:
-    """PRNG key of the run."""
+    """PRNG key of the run; the next step uses `keys.of_step(key, step)`."""
     return jax.random.wrap_key_data(self.key_data)
-
-  @property
-  def step_key(self) -> jax.Array:
-    """PRNG key of the next step, the same on all devices."""
-    return jax.random.fold_in(keys.stream(self.key, "step"), self.step)
 
   @property
   def variables(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from apr_jax import parallel
+from apr_jax import keys, parallel
 from apr_jax.data import ArrayData, resident
 from apr_jax.run.state import TrainState
 from apr_jax.training.step import Sums
@@ -68,7 +68,7 @@ class ResidentSteps:
         start=shard * size,
         size=size,
       )
-      return step(state, *batch, state.step_key, shard)
+      return step(state, *batch, keys.of_step(state.key, state.step), shard)
 
     def many(state, images, labels, permutation, shard):
       state, sums = jax.lax.scan(

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from apr_jax import parallel
+from apr_jax import keys, parallel
 from apr_jax.data import ImageStream, resident
 from apr_jax.run.state import TrainState
 from apr_jax.training.step import Sums
@@ -58,7 +58,7 @@ class StreamSteps:
     self._ahead, self._running = collections.deque(), collections.deque()
 
     def one(state, images, labels, shard):
-      return step(state, images, labels, state.step_key, shard)
+      return step(state, images, labels, keys.of_step(state.key, state.step), shard)
 
     self._step = parallel.parallel_step(one, num_inputs=2, split_inputs=True)
 
