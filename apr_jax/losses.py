@@ -4,16 +4,22 @@ batch.
 Targets are probabilities, float `[B, K]` whose rows sum to 1: one-hot labels, or mixtures of them.
 """
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-Loss = Callable[[jax.Array, jax.Array], jax.Array]
-"""(logits `[V, B, K]` of V views, targets `[B, K]`) → the loss of a training step.
 
-A contrastive network's logits are followed by its projections, `[V, B, K + D]`.
-"""
+class Outputs(NamedTuple):
+  """What a network makes of images in training, and a loss of several views takes.
+
+  Attributes:
+    logits: float32 `[B, K]`; of V views `[V, B, K]`.
+    projection: float32 `[B, D]`, of length 1, or `[V, B, D]`; None without a projection head.
+  """
+
+  logits: jax.Array
+  projection: jax.Array | None = None
 
 
 def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
@@ -74,7 +80,11 @@ def jensen_shannon(logits: jax.Array) -> jax.Array:
 
 
 def supclr_loss(
-  outputs: jax.Array, targets: jax.Array, temperature: float = 0.07, axis_name: str | None = None
+  logits: jax.Array,
+  projection: jax.Array,
+  targets: jax.Array,
+  temperature: float = 0.07,
+  axis_name: str | None = None,
 ) -> jax.Array:
   """Supervised contrastive loss of the projections plus the mean cross-entropy of the linear probe
   over the views.
@@ -83,14 +93,13 @@ def supclr_loss(
   network.
 
   Args:
-    outputs: float `[V, B, K + D]`: K logits of the probe, then D numbers of the projection, of
-      length 1.
+    logits: float `[V, B, K]`, of the probe.
+    projection: float `[V, B, D]`, of length 1.
     targets: float `[B, K]`, one-hot.
     temperature, axis_name: see `supervised_contrastive`.
   """
-  classes = targets.shape[-1]
-  probe = apr_loss(outputs[..., :classes], targets) / len(outputs)
-  return probe + supervised_contrastive(outputs[..., classes:], targets, temperature, axis_name)
+  probe = apr_loss(logits, targets) / len(logits)
+  return probe + supervised_contrastive(projection, targets, temperature, axis_name)
 
 
 def supervised_contrastive(

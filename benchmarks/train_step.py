@@ -40,7 +40,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from apr_jax import experiment, optimizers, parallel
+from apr_jax import experiment, losses, optimizers, parallel
 from apr_jax.data import ArrayData
 from apr_jax.run.state import create_state
 from apr_jax.training import resident_steps
@@ -79,8 +79,7 @@ class Steps:
     step = functools.partial(
       train_step,
       model=parts.model,
-      augment=_two_copies if ready else parts.augment,
-      loss=parts.loss,
+      augmentation=_TwoCopies() if ready else parts.augmentation,
       optimizer=update_rule,
     )
     self._state = parallel.call_replicated(
@@ -99,10 +98,19 @@ class Steps:
     jax.block_until_ready(sums)
 
 
-def _two_copies(key, images, labels, positions, shard):
-  del key, positions, shard
-  images = images.astype(jnp.float32) / 255
-  return jnp.stack([images, images]), jax.nn.one_hot(labels, NUM_CLASSES)
+class _TwoCopies:
+  """In place of an augmentation: two float copies of the batch, with the loss of APR."""
+
+  batch_norm_groups = None
+
+  def __call__(self, key, images, labels, positions, shard):
+    del key, positions, shard
+    images = images.astype(jnp.float32) / 255
+    return jnp.stack([images, images]), jax.nn.one_hot(labels, NUM_CLASSES)
+
+  def loss(self, outputs, targets, axis_name):
+    del axis_name
+    return losses.apr_loss(outputs.logits, targets)
 
 
 def random_data(multiple: int) -> ArrayData:
@@ -221,8 +229,9 @@ def report(results: dict, on_cpu: bool, path: str | None) -> int:
   """Prints the tables, writes the numbers and returns the exit code."""
   seconds, failed = results["seconds_per_step"], False
   print(
-    f"{results['model']}, batch {results['batch_size']}, {results['steps_per_dispatch']} step(s) per dispatch, "
-    f"median of {results['rounds']}; {results['devices']} × {results['device']}, jax {results['jax']}"
+    f"{results['model']}, batch {results['batch_size']}, "
+    f"{results['steps_per_dispatch']} step(s) per dispatch, median of {results['rounds']}; "
+    f"{results['devices']} × {results['device']}, jax {results['jax']}"
     + (f", torch {results['torch']}" if "torch" in results else "")
     + "\n"
   )

@@ -1,4 +1,4 @@
-"""What every configuration begins with: `apr_jax/defaults.py`, where each key stands once with its unit and source."""
+"""What every configuration begins with: `apr_jax/defaults.py`, where each key stands once."""
 
 from apr_jax.defaults import get_config
 

@@ -1,7 +1,8 @@
-"""HybridAugment++, single on the images and paired in the batch, on CIFAR-100.
+r"""HybridAugment++, single on the images and paired in the batch, on CIFAR-100.
 
-    python train.py --config configs/cifar100_hybrid_plus_ps.py --workdir
-    runs/cifar100_hybrid_plus_ps python evaluate.py --workdir runs/cifar100_hybrid_plus_ps
+    python train.py --config configs/cifar100_hybrid_plus_ps.py \
+        --workdir runs/cifar100_hybrid_plus_ps
+    python evaluate.py --workdir runs/cifar100_hybrid_plus_ps
 
 Mean error on CIFAR-100-C in percent, published (HybridAugment++, Table 1): AllConvNet 34.4,
 DenseNet 33.4, WideResNet-40-2 31.2, ResNeXt-29 28.8, ResNet-18 29.9. Measured here, error and cost:

@@ -8,7 +8,7 @@ mCE on ImageNet-C in percent, published (APR, Table 4): ResNet-50 72.7. Measured
 cost: not run.
 
 The number is AugMix's, whose table leaves out color, contrast, brightness and sharpness. The whole
-policy is --config.augment.autoaugment=imagenet.
+policy is --config.augment.autoaugment.policy=imagenet.
 """
 
 from configs import imagenet_base
@@ -16,5 +16,5 @@ from configs import imagenet_base
 
 def get_config():
   config = imagenet_base.get_config()
-  config.augment.autoaugment = "imagenet_disjoint"
+  config.augment.autoaugment.policy = "imagenet_disjoint"
   return config

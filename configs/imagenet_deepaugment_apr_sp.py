@@ -1,7 +1,8 @@
-"""DeepAugment beside ImageNet, and APR-SP, on ImageNet.
+r"""DeepAugment beside ImageNet, and APR-SP, on ImageNet.
 
-    python train.py --config configs/imagenet_deepaugment_apr_sp.py --workdir
-    runs/imagenet_deepaugment_apr_sp python evaluate.py --workdir runs/imagenet_deepaugment_apr_sp
+    python train.py --config configs/imagenet_deepaugment_apr_sp.py \
+        --workdir runs/imagenet_deepaugment_apr_sp
+    python evaluate.py --workdir runs/imagenet_deepaugment_apr_sp
 
 mCE on ImageNet-C in percent, published (APR, Table 4): ResNet-50 57.5. Measured here, error and
 cost: not run.

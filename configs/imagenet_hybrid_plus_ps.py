@@ -1,7 +1,8 @@
-"""HybridAugment++, single on the images and paired in the batch, on ImageNet.
+r"""HybridAugment++, single on the images and paired in the batch, on ImageNet.
 
-    python train.py --config configs/imagenet_hybrid_plus_ps.py --workdir
-    runs/imagenet_hybrid_plus_ps python evaluate.py --workdir runs/imagenet_hybrid_plus_ps
+    python train.py --config configs/imagenet_hybrid_plus_ps.py \
+        --workdir runs/imagenet_hybrid_plus_ps
+    python evaluate.py --workdir runs/imagenet_hybrid_plus_ps
 
 mCE on ImageNet-C in percent, published (HybridAugment++, Table 3): ResNet-50 67.3, and 65.8 with a
 stronger blur. Measured here, error and cost: not run.

@@ -8,7 +8,8 @@ import re
 import numpy as np
 import pytest
 
-from apr_jax import experiment, models, optimizers, schedules
+from apr_jax import defaults, experiment, models, optimizers, schedules
+from apr_jax.augment.methods import METHODS, switched_on
 from apr_jax.data import ArrayData
 from apr_jax.published import published
 from apr_jax.settings import flatten
@@ -16,102 +17,21 @@ from apr_jax.settings import flatten
 FOLDER = pathlib.Path(__file__).parents[1] / "configs"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 RUNS = [name for name in NAMES if not name.endswith("base")]
-# What each method changes in base's `augment`, apart from overflow.
-HYBRID_P, HYBRID_S = {"hybrid_p.prob": 0.6}, {"hybrid_s.prob": 1.0}
-PLUS_P, PLUS_S = HYBRID_P | {"hybrid_p.plus": True}, HYBRID_S | {"hybrid_s.plus": True}
-METHODS = {
-  "standard": {},
-  "apr_p": {"apr_p.prob": 0.6},
-  "apr_s": {"apr_s.prob": 1.0},
-  "apr_sp": {"apr_p.prob": 0.6, "apr_s.prob": 1.0},
-  "cutout": {"cutout.size": 16},
-  "mixup": {"mixup.alpha": 1.0},
-  "cutmix": {"cutmix.alpha": 1.0},
-  "autoaugment": {"autoaugment": "cifar10_disjoint"},
-  "augmix": {"augmix.width": 3},
-  "adversarial": {},
-  "hybrid_p": HYBRID_P,
-  "hybrid_s": HYBRID_S,
-  "hybrid_ps": HYBRID_P | HYBRID_S,
-  "hybrid_plus_p": PLUS_P,
-  "hybrid_plus_s": PLUS_S,
-  "hybrid_plus_ps": PLUS_P | PLUS_S,
-  "supclr": {"simclr.views": 2, "crop_padding": 0, "flip": False},
-}
-# On ImageNet APR-P has another probability and AugMix another severity, and there are methods of
-# its own.
-IMAGENET_METHODS = {
-  "standard": {},
-  "apr_p": {"apr_p.prob": 0.5},
-  "apr_s": METHODS["apr_s"],
-  "apr_sp": {"apr_p.prob": 0.5, "apr_s.prob": 1.0},
-  "augmix": {"augmix.width": 3, "augmix.severity": 1.0},
-  "max_blur": {},
-  "stylized": {},
-  "deepaugment": {},
-  "hybrid_plus_ps": METHODS["hybrid_plus_ps"],
-  "deepaugment_apr_sp": {"apr_p.prob": 0.5, "apr_s.prob": 1.0},
-  "autoaugment": {"autoaugment": "imagenet_disjoint"},
-  "random_autoaugment": {"random_autoaugment": True},
-  "patch_uniform": {"patch_uniform.size": 250},
-}
-KEYS = {
-  "seed",
-  "epochs",
-  "batch_size",
-  "log_every_steps",
-  "eval_every_epochs",
-  "data.name",
-  "data.data_dir",
-  "data.limit",
-  "model.name",
-  "model.dtype",
-  "model.sync_batch_norm",
-  "optimizer.name",
-  "optimizer.learning_rate",
-  "optimizer.momentum",
-  "optimizer.nesterov",
-  "optimizer.weight_decay",
-  "schedule.name",
-  "schedule.boundaries_epochs",
-  "schedule.factor",
-  "schedule.warmup_epochs",
-  "augment.apr_p.prob",
-  "augment.apr_p.per_image",
-  "augment.apr_s.prob",
-  "augment.apr_s.severity",
-  "augment.apr_s.overflow",
-  "augment.crop_padding",
-  "augment.crop_fill",
-  "augment.flip",
-  "augment.hybrid_p.prob",
-  "augment.hybrid_p.plus",
-  "augment.hybrid_p.per_image",
-  "augment.hybrid_s.prob",
-  "augment.hybrid_s.severity",
-  "augment.hybrid_s.overflow",
-  "augment.hybrid_s.plus",
-  "augment.cutout.size",
-  "augment.mixup.alpha",
-  "augment.cutmix.alpha",
-  "augment.cutmix.prob",
-  "augment.autoaugment",
-  "augment.augmix.width",
-  "augment.augmix.depth",
-  "augment.augmix.severity",
-  "augment.random_autoaugment",
-  "augment.patch_uniform.size",
-  "augment.patch_uniform.scale",
-  "adversary.steps",
-  "adversary.epsilon",
-  "adversary.step_size",
-  "adversary.random_start",
-  "augment.simclr.views",
-  "augment.simclr.min_area",
-  "loss.jsd_weight",
-  "loss.temperature",
-  "checkpoint.every_steps",
-  "checkpoint.keep",
+# The augmentations that a configuration's name stands for, where it is not itself the name of one.
+STANDS_FOR = {
+  "standard": (),
+  "apr_sp": ("apr_s", "apr_p"),
+  "hybrid_ps": ("hybrid_s", "hybrid_p"),
+  "hybrid_plus_p": ("hybrid_p",),
+  "hybrid_plus_s": ("hybrid_s",),
+  "hybrid_plus_ps": ("hybrid_s", "hybrid_p"),
+  "supclr": ("simclr",),
+  # The network, the images or the attack differ.
+  "adversarial": (),
+  "max_blur": (),
+  "stylized": (),
+  "deepaugment": (),
+  "deepaugment_apr_sp": ("apr_s", "apr_p"),
 }
 TITLES = {
   "allconv": "AllConvNet",
@@ -135,9 +55,7 @@ def docstring(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_all_keys_are_there_and_no_other_can_be_set(name):
   config = load(name)
-  flat = flatten(config.to_dict())
-  assert flat.keys() >= KEYS
-  assert flat.keys() == flatten(load("base").to_dict()).keys()
+  assert flatten(config.to_dict()).keys() == flatten(defaults.get_config().to_dict()).keys()
   for section in (config, config.augment.apr_s, config.model):
     with pytest.raises(AttributeError):
       section.tpyo = 1
@@ -154,7 +72,8 @@ def test_each_call_makes_a_new_configuration(name):
 
 @pytest.mark.parametrize("name", RUNS)
 def test_the_docstring_gives_the_commands_of_its_own_file(name):
-  lines = [line.strip() for line in docstring(name).splitlines()]
+  joined = re.sub(r"\\\n\s*", "", docstring(name))  # long lines go on after a backslash
+  lines = [line.strip() for line in joined.splitlines()]
   assert f"python train.py --config configs/{name}.py --workdir runs/{name}" in lines
   assert f"python evaluate.py --workdir runs/{name}" in lines
 
@@ -192,33 +111,44 @@ def test_the_docstring_gives_every_published_number_and_a_place_for_ours(name):
   assert name.startswith("digits") or re.search(r"Measured here, [a-zA-Z, ]+: not run\.", text)
 
 
-def test_every_method_is_known_to_these_tests():
-  assert {
-    name.partition("_")[2] for name in RUNS if not name.startswith("imagenet")
-  } == METHODS.keys()
-  assert {
-    name.partition("_")[2] for name in RUNS if name.startswith("imagenet")
-  } == IMAGENET_METHODS.keys()
-
-
 @pytest.mark.parametrize("name", RUNS)
 def test_the_name_says_the_augmentation(name):
   data, method = name.split("_", 1)
   config = load(name)
   assert config.data.name == {"imagenet": "imagenet2012"}.get(data, data)
-  augment = flatten(config.augment.to_dict())
-  plain = flatten(
-    load(f"{data}_base" if data in ("digits", "imagenet") else "base").augment.to_dict()
-  )
-  changed = {
-    key: value
-    for key, value in augment.items()
-    if value != plain[key] and not key.endswith("overflow")
+  on = switched_on(config.augment)
+  assert on.keys() == set(STANDS_FOR.get(method, (method,)))
+  # What is off is left as it is.
+  plain = load(f"{data}_base" if f"{data}_base" in NAMES else "base").augment
+  for other in METHODS.keys() - on.keys():
+    assert config.augment[other] == plain[other]
+  for paired in on.keys() & {"hybrid_p", "hybrid_s"}:
+    assert on[paired].plus == ("plus" in method)
+  if method != "supclr":  # its views are cropped and mirrored on their own
+    for key in ("crop_padding", "crop_fill", "flip"):
+      assert config.augment[key] == plain[key]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_methods_of_the_papers_have_their_published_settings(name):
+  imagenet = name.startswith("imagenet")
+  published_settings = {
+    "apr_p": {"prob": 0.5 if imagenet else 0.6, "normalised": imagenet, "per_image": False},
+    "apr_s": {"prob": 1, "severity": 3, "overflow": "wrap"},
+    "hybrid_p": {"prob": 0.6, "per_image": False},
+    "hybrid_s": {"prob": 1, "severity": 3, "overflow": "wrap"},
+    "cutout": {"size": 16},
+    "mixup": {"alpha": 1},
+    "cutmix": {"alpha": 1, "prob": 0.5},
+    "augmix": {"width": 3, "depth": 3, "severity": 1 if imagenet else 3, "jsd_weight": 12},
+    "autoaugment": {"policy": "imagenet_disjoint" if imagenet else "cifar10_disjoint"},
+    "random_autoaugment": {"prob": 1},
+    "patch_uniform": {"size": 250, "scale": 1},
+    "simclr": {"views": 2, "min_area": 0.08, "temperature": 0.07},
   }
-  assert changed == (IMAGENET_METHODS if data == "imagenet" else METHODS)[method]
-  for single in ("apr_s", "hybrid_s"):
-    if data != "digits" and augment[f"{single}.prob"]:
-      assert augment[f"{single}.overflow"] == "wrap"  # as the published numbers were made
+  for name_of, method in switched_on(load(name).augment).items():
+    expected = published_settings.get(name_of, {})
+    assert {key: getattr(method, key) for key in expected} == expected
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -279,7 +209,7 @@ def test_supclrs_recipe_is_that_of_csis_released_code(name):
     "weight_decay": 1e-6,
   }
   assert (config.schedule.name, config.schedule.warmup_epochs) == ("cosine", 10)
-  assert (config.loss.temperature, config.augment.simclr.min_area) == (0.07, 0.08)
+  assert (config.augment.crop_padding, config.augment.flip) == (0, False)
   assert config.model.mean == config.model.std == (0.5, 0.5, 0.5) and config.model.sync_batch_norm
   assert config.evaluation.ood_sets == (
     ("cifar100",) if config.data.name == "cifar10" else ("cifar10",)

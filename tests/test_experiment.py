@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from apr_jax import data, experiment, losses, parallel
+from apr_jax import data, experiment, losses, models, parallel
+from apr_jax.augment.apr import AprP
 from apr_jax.classifiers.predictor import Predictor
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
@@ -95,22 +96,29 @@ def test_a_configuration_that_contradicts_the_data_is_refused(overrides, words):
     ("augment.augmix.width", -3, "0 or more"),
     ("augment.augmix.depth", 0, "above 0"),
     ("augment.augmix.severity", 0.0, "above 0.1 and at most 10"),
-    ("loss.jsd_weight", -12.0, "0 or more"),
+    ("augment.augmix.jsd_weight", -12.0, "0 or more"),
     ("augment.simclr.views", 1, "0, or 2 or more"),
     ("augment.simclr.views", -2, "0, or 2 or more"),
     ("augment.simclr.min_area", 0.0, "above 0 and at most 1"),
     ("augment.simclr.min_area", 1.5, "above 0 and at most 1"),
-    ("loss.temperature", 0.0, "above 0"),
+    ("augment.simclr.temperature", 0.0, "above 0"),
     ("augment.patch_uniform.size", -1, "0 or more"),
     ("augment.patch_uniform.scale", 1.5, "in 0..1"),
     (
-      "augment.autoaugment",
+      "augment.autoaugment.policy",
       "svhn",
       "empty or one of cifar10, cifar10_disjoint, imagenet, imagenet_disjoint",
     ),
     ("adversary.steps", -1, "0 or more"),
     ("adversary.epsilon", 300.0, "in 0..255"),
     ("adversary.step_size", 0.0, "above 0"),
+    ("augment.random_autoaugment.prob", 1.5, "in 0..1"),
+    ("schedule.warmup_epochs", -1.0, "0 or more"),
+    ("schedule.factor", 0.0, "above 0"),
+    ("optimizer.momentum", 1.0, "from 0 to below 1"),
+    ("seed", -1, "in 0..2^32-1"),
+    ("data.extra_folders", ("a,b",), "folders, ('A', 'B'), without commas"),
+    ("evaluation.ood_sets", ("a,b",), "names of data sets, ('A', 'B'), without commas"),
   ],
 )
 def test_values_out_of_range_are_named_with_their_rule(key, value, rule):
@@ -136,41 +144,27 @@ def test_values_at_the_edge_are_accepted(key, value):
 
 
 @pytest.mark.parametrize(
-  "first, second",
+  "key, value, message",
   [
-    ("apr_p.prob", "mixup.alpha"),
-    ("apr_p.prob", "hybrid_p.prob"),
-    ("mixup.alpha", "cutmix.alpha"),
-    ("hybrid_p.prob", "cutmix.alpha"),
-    ("apr_s.prob", "hybrid_s.prob"),
-    ("autoaugment", "apr_s.prob"),
-    ("apr_s.prob", "augmix.width"),
-    ("apr_p.prob", "augmix.width"),
-    ("mixup.alpha", "augmix.width"),
-    ("cutout.size", "augmix.width"),
-    ("simclr.views", "augmix.width"),
-    ("apr_s.prob", "simclr.views"),
-    ("apr_p.prob", "simclr.views"),
-    ("cutout.size", "simclr.views"),
-    ("autoaugment", "random_autoaugment"),
-    ("patch_uniform.size", "apr_s.prob"),
-    ("patch_uniform.size", "cutout.size"),
-    ("random_autoaugment", "hybrid_s.prob"),
+    ("model.name", "wide_resnet", "unknown model.name 'wide_resnet'; did you mean"),
+    ("model.dtype", "float16", "unknown model.dtype 'float16'; did you mean"),
+    ("optimizer.name", "sdg", "unknown optimizer.name 'sdg'; did you mean 'sgd'?"),
+    ("schedule.name", "cosin", "unknown schedule.name 'cosin'; did you mean 'cosine'?"),
   ],
 )
-def test_augmentations_that_exclude_each_other_are_refused_in_one_line(first, second):
-  values = {"width": 3, "size": 3, "views": 3, "autoaugment": "cifar10", "random_autoaugment": True}
-  on = {
-    f"augment__{key.replace('.', '__')}": values.get(key.split(".")[-1], 0.5)
-    for key in (first, second)
-  }
+def test_a_name_that_is_not_known_is_refused_without_data(key, value, message):
   with pytest.raises(UserError) as error:
-    experiment.resolve(config(**on), TRAIN)
-  names = {f"augment.{key.partition('.')[0]}" for key in (first, second)}
-  assert all(name in str(error.value) for name in names) and "exclude each other" in str(
-    error.value
+    experiment.check(config(**{key.replace(".", "__"): value}))
+  assert str(error.value).startswith(message)
+
+
+def test_augmentations_that_exclude_each_other_are_refused_in_one_line():
+  on = {"augment__apr_s__prob": 0.5, "augment__hybrid_s__prob": 0.5}
+  with pytest.raises(UserError) as error:
+    experiment.check(config(**on))
+  assert str(error.value) == (
+    "augment.apr_s and augment.hybrid_s exclude each other; switch all but one of them off"
   )
-  assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -180,6 +174,7 @@ def test_augmentations_that_exclude_each_other_are_refused_in_one_line(first, se
     ("hybrid_s.prob", "hybrid_p.prob"),
     ("apr_s.prob", "cutout.size", "mixup.alpha"),
     ("cutout.size", "apr_p.prob"),
+    ("apr_s.prob", "patch_uniform.size"),
   ],
 )
 def test_augmentations_that_go_together_are_accepted(keys):
@@ -188,60 +183,29 @@ def test_augmentations_that_go_together_are_accepted(keys):
   assert all(resolved[key.replace("__", ".")] == value for key, value in on.items())
 
 
-def test_augmix_brings_its_loss_with_the_configured_weight():
-  parts = experiment.build(
-    experiment.resolve(config(augment__augmix__width=2, loss__jsd_weight=3.0), TRAIN)
-  )
-  logits, targets = np.random.default_rng(0).normal(size=(3, 4, 7)), np.eye(7)[:4]
-  assert parts.loss(logits, targets) == losses.augmix_loss(logits, targets, 3.0)
-
-
 def test_simclr_brings_its_loss_and_a_projection():
   overrides = {
     "model__name": "wide_resnet_10_1",
     "augment__simclr__views": 2,
-    "loss__temperature": 0.3,
+    "augment__simclr__temperature": 0.3,
   }
   parts = experiment.build(experiment.resolve(config(**overrides), TRAIN))
   assert isinstance(parts.model.network, Contrastive)
-  assert (
-    parts.model.network.network.num_classes == 0
-    and parts.model.network.num_classes == parts.num_classes == 7
+  assert parts.model.network.network.num_classes == 0
+  assert parts.model.network.num_classes == parts.num_classes == 7
+  random = np.random.default_rng(0)
+  outputs = models.Outputs(
+    random.normal(size=(2, 4, 7)).astype(np.float32),
+    random.normal(size=(2, 4, 3)).astype(np.float32),
   )
-  outputs = np.random.default_rng(0).normal(size=(2, 4, 7 + 3)).astype(np.float32)
-  shared = jax.vmap(parts.loss, axis_name=parallel.AXIS, in_axes=(0, None))
-  assert shared(outputs[None], np.eye(7)[:4])[0] == pytest.approx(
-    float(losses.supclr_loss(outputs, np.eye(7)[:4], 0.3)), rel=1e-6
+  shared = jax.vmap(
+    lambda *outputs: parts.augmentation.loss(
+      models.Outputs(*outputs), np.eye(7)[:4], parallel.AXIS
+    ),
+    axis_name=parallel.AXIS,
   )
-
-
-def test_a_run_from_before_the_rivals_can_still_be_evaluated():
-  stored = experiment.resolve(config(model__name="wide_resnet_10_1"), TRAIN)
-  with stored.unlocked():
-    del stored.loss
-    for name in (
-      "hybrid_p",
-      "hybrid_s",
-      "cutout",
-      "mixup",
-      "cutmix",
-      "augmix",
-      "autoaugment",
-      "simclr",
-    ):
-      del stored.augment[name]
-  assert experiment.build(stored).num_classes == 7
-
-
-@pytest.mark.parametrize("value", [False, True])
-def test_a_run_whose_autoaugment_was_a_switch_can_still_be_evaluated(value):
-  stored = experiment.resolve(config(model__name="wide_resnet_10_1"), TRAIN)
-  with stored.unlocked():
-    for name in ("autoaugment", "random_autoaugment", "patch_uniform"):
-      del stored.augment[name]
-    del stored.adversary
-    stored.augment.autoaugment = value
-  assert experiment.build(stored).num_classes == 7
+  found = shared(*(x[None] for x in outputs))[0]
+  assert found == pytest.approx(float(losses.supclr_loss(*outputs, np.eye(7)[:4], 0.3)), rel=1e-6)
 
 
 def test_build_makes_the_configured_parts():
@@ -255,9 +219,9 @@ def test_build_makes_the_configured_parts():
   assert (parts.model.mean, parts.model.std) == ((0.1, 0.2, 0.3), (0.2023, 0.1994, 0.2010))
   network = parts.model.network
   assert (network.num_classes, network.depth, network.widen) == (7, 10, 1)
-  assert parts.loss is losses.apr_loss
+  assert parts.augmentation.methods == {"apr_p": AprP(prob=0.6)}
   views, targets = jax.eval_shape(
-    parts.augment, jax.random.key(0), TRAIN.images, TRAIN.labels, jnp.arange(6), jnp.int32(0)
+    parts.augmentation, jax.random.key(0), TRAIN.images, TRAIN.labels, jnp.arange(6), jnp.int32(0)
   )
   assert (views.shape, targets.shape) == ((2, 6, 8, 12, 3), (6, 7))
 
@@ -315,19 +279,13 @@ def test_load_data_takes_the_settings_and_another_name():
   ).image_size == (16, 16)
 
 
-def test_resize_reaches_every_set_and_runs_from_before_it_have_none():
+def test_resize_reaches_every_set():
   settings = config(data__name="digits", data__image_size=16, data__resize=20).data
   for name in ("digits", "photo_patches"):
     np.testing.assert_array_equal(
       experiment.load_data(settings, "test", name=name).images,
       data.load(name, "test", image_size=16, resize=20).images,
     )
-  with settings.unlocked():
-    for key in ("resize", "stream", "min_crop_area", "shuffle_buffer", "extra_folders"):
-      del settings[key]
-  np.testing.assert_array_equal(
-    experiment.load_data(settings, "test").images, data.load("digits", "test", image_size=16).images
-  )
 
 
 def test_training_images_are_held_in_memory_or_streamed(tmp_path):

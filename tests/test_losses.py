@@ -185,10 +185,14 @@ def test_over_devices_the_mean_loss_and_gradient_are_those_of_the_whole_batch():
   devices = 4
   embeddings, labels = unit_vectors(2, 8, 5), np.array([0, 1, 2, 1, 0, 0, 2, 1])
   targets = np.eye(3, dtype=np.float32)[labels]
-  cut = lambda x, axis: np.stack(np.split(x, devices, axis))
+
+  def cut(x, axis):
+    return np.stack(np.split(x, devices, axis))
 
   def mean_loss(shares):
-    share_of = lambda z, t: losses.supervised_contrastive(z, t, 0.1, "devices")
+    def share_of(z, t):
+      return losses.supervised_contrastive(z, t, 0.1, "devices")
+
     return jax.vmap(share_of, axis_name="devices")(shares, cut(targets, 0)).mean()
 
   loss, gradient = jax.jit(jax.value_and_grad(mean_loss))(cut(embeddings, 1))
@@ -201,6 +205,6 @@ def test_over_devices_the_mean_loss_and_gradient_are_those_of_the_whole_batch():
 
 def test_supclr_loss_adds_the_probes_cross_entropy_over_the_views():
   projection = unit_vectors(2, 4, 5)
-  loss = jax.jit(losses.supclr_loss)(np.concatenate([LOGITS, projection], -1), TARGETS, 0.2)
+  loss = jax.jit(losses.supclr_loss)(LOGITS, projection, TARGETS, 0.2)
   probe = np.mean([negative_log_softmax(view, LABELS).mean() for view in LOGITS])
   assert loss == pytest.approx(probe + contrastive_loops(projection, LABELS, 0.2), rel=1e-5)

@@ -8,17 +8,97 @@ Reference: Chen et al., Amplitude-Phase Recombination, ICCV 2021 (https://arxiv.
   Section 3.
 """
 
+import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from apr_jax import keys, spectrum
+from apr_jax import keys, settings, spectrum
 from apr_jax.augment import ops
+from apr_jax.augment.method import Batch, Method
+from apr_jax.errors import UserError
 
-OVERFLOWS = ("clip", "wrap")
+OVERFLOW = settings.one_of(("clip", "wrap"))
+"""The rule of every overflow."""
+
+
+def overflow_setting() -> str:
+  """How floats return to uint8, as a setting of a method."""
+  return settings.setting(
+    "wrap", "values outside 0..255: wrap, as the released code does, or clip", OVERFLOW
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class AprP(Method):
+  """APR-P as a second view beside the clean one."""
+
+  prob: float = settings.setting(
+    0.0,
+    "of recombining amplitudes within the batch; 0 = off; the paper: 0.6, on ImageNet 0.5",
+    settings.share(),
+  )
+  normalised: bool = settings.setting(
+    False, "recombine after the input normalisation, as released for ImageNet"
+  )
+  per_image: bool = settings.setting(False, "one coin per image instead of one per batch")
+
+  stage: ClassVar[str] = "batch"
+
+  @property
+  def on(self) -> bool:
+    return self.prob > 0
+
+  @property
+  def batch_coin(self) -> str | None:
+    return None if self.per_image else "prob"
+
+  def __call__(self, batch: Batch) -> Batch:
+    images = batch.images
+    if self.normalised:
+      images = (images - batch.mean) / batch.std
+    view = apr_p(
+      batch.draw("apr_p"),
+      images,
+      self.prob,
+      per_image=self.per_image,
+      positions=batch.positions,
+      shard=batch.shard,
+    )
+    if self.normalised:  # back again: the network normalises its input itself
+      view = view * batch.std + batch.mean
+    return batch.change(views=jnp.stack([batch.images, view]))
+
+
+@dataclasses.dataclass(frozen=True)
+class AprS(Method):
+  """APR-S on the images."""
+
+  prob: float = settings.setting(
+    0.0, "of augmenting an image; 0 = off; the paper: 1", settings.share()
+  )
+  severity: float = ops.severity_setting()
+  overflow: str = overflow_setting()
+
+  stage: ClassVar[str] = "image"
+
+  @property
+  def on(self) -> bool:
+    return self.prob > 0
+
+  def __call__(self, batch: Batch) -> Batch:
+    images = apr_s(
+      batch.draw("apr_s"),
+      batch.images,
+      self.severity,
+      self.overflow,
+      prob=self.prob,
+      positions=batch.positions,
+    )
+    return batch.change(images=images)
 
 
 def apr_p(
@@ -28,6 +108,8 @@ def apr_p(
   axes: Sequence[int] = spectrum.HWC,
   *,
   per_image: bool = False,
+  positions: jax.Array | None = None,
+  shard: int | jax.Array = 0,
 ) -> jax.Array:
   """APR-P (Equation 5): gives each image the amplitude of another image of the batch and keeps its
   phase.
@@ -36,18 +118,27 @@ def apr_p(
   released code one coin decides for the whole batch, and where it fails the output is a copy of the
   input.
 
+  On several devices the same key gives all the same coin, or each image the coin of its position;
+  `shard`, the device's index, gives each device a permutation of its own, so that no image crosses
+  between devices.
+
   Args:
     key: PRNG key.
     images: float `[B, H, W, C]`, in [0, 1].
     prob: probability of recombining; the paper uses 0.6 on CIFAR, 0.5 on ImageNet.
     axes: axes of the Fourier transform; `(-3, -2)` for the paper's per-channel transform.
     per_image: draw one coin per image instead of one per batch.
+    positions: int `[B]`, each image's position in the global batch; 0..B-1 if not given.
+    shard: index of the device.
 
   Returns:
     float32 `[B, H, W, C]`, not clipped.
+
+  Raises:
+    UserError: another dtype or shape.
   """
   check_pair(images)
-  return _apr_p(key, images, prob, tuple(axes), per_image)
+  return _apr_p(key, images, prob, tuple(axes), per_image, positions, shard)
 
 
 def swap_amplitudes(
@@ -100,6 +191,9 @@ def apr_s(
 
   Returns:
     uint8 `[B, H, W, 3]`.
+
+  Raises:
+    UserError: another dtype or shape, or an option out of its range.
   """
   check_single(images, severity, overflow)
   return _apr_s(key, images, float(severity), overflow, tuple(axes), prob, positions)
@@ -175,14 +269,26 @@ def recombine_views(
 
 
 def random_partners(
-  key: jax.Array, count: int, prob: float, per_image: bool
+  key: jax.Array,
+  images: jax.Array,
+  prob: float,
+  per_image: bool,
+  positions: jax.Array | None = None,
+  shard: int | jax.Array = 0,
 ) -> tuple[jax.Array, jax.Array]:
-  """A permutation of a batch, int `[B]`, and its coin, bool `[]`, or those of its images, bool
-  `[B]`.
+  """The partners of a device's images `[B, ...]`, and the coins that say who takes them.
+
+  Returns:
+    a permutation, int `[B]`, which is the device's own; and one coin for all devices, bool `[]`, or
+    with `per_image` those of the images' positions, bool `[B]`.
   """
   coin_key, permutation_key = jax.random.split(key)
-  chosen = jax.random.bernoulli(coin_key, prob, (count,) if per_image else ())
-  return jax.random.permutation(permutation_key, count), chosen
+  if per_image:
+    coin_keys = keys.per_image(coin_key, images, positions)
+    chosen = jax.vmap(lambda key: jax.random.bernoulli(key, prob))(coin_keys)
+  else:
+    chosen = jax.random.bernoulli(coin_key, prob)
+  return jax.random.permutation(jax.random.fold_in(permutation_key, shard), len(images)), chosen
 
 
 def check_pair(images: jax.Array) -> None:
@@ -193,10 +299,10 @@ def check_pair(images: jax.Array) -> None:
 def check_single(images: jax.Array, severity: float, overflow: str) -> None:
   """Refuses what `apr_s` does not take."""
   _check_batch(images, jnp.uint8, "uint8 [B, H, W, 3]", channels=3)
-  if overflow not in OVERFLOWS:
-    raise ValueError(f"overflow must be one of {', '.join(OVERFLOWS)}, got {overflow!r}")
-  if not 0.1 < severity <= 10:
-    raise ValueError(f"severity must be above 0.1 and at most 10, got {severity}")
+  if not OVERFLOW(overflow):
+    raise UserError(f"overflow must be {OVERFLOW.text}, got {overflow!r}")
+  if not ops.SEVERITY(severity):
+    raise UserError(f"severity must be {ops.SEVERITY.text}, got {severity}")
 
 
 # Compiled, so that the first call outside jit does not compile every operation by itself; inside
@@ -204,8 +310,9 @@ def check_single(images: jax.Array, severity: float, overflow: str) -> None:
 
 
 @functools.partial(jax.jit, static_argnames=("axes", "per_image"))
-def _apr_p(key, images, prob, axes, per_image):
-  return swap_amplitudes(images, *random_partners(key, len(images), prob, per_image), axes)
+def _apr_p(key, images, prob, axes, per_image, positions, shard):
+  partners = random_partners(key, images, prob, per_image, positions, shard)
+  return swap_amplitudes(images, *partners, axes)
 
 
 @functools.partial(jax.jit, static_argnames=("severity", "overflow", "axes"))
@@ -235,4 +342,4 @@ def _check_batch(images: jax.Array, dtype, wanted: str, channels: int | None = N
     or not jnp.issubdtype(images.dtype, dtype)
     or channels not in (None, images.shape[-1])
   ):
-    raise ValueError(f"images must be {wanted}, got {images.dtype} {list(images.shape)}")
+    raise UserError(f"images must be {wanted}, got {images.dtype} {list(images.shape)}")

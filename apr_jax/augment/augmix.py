@@ -12,13 +12,55 @@ Reference: Hendrycks et al., AugMix, ICLR 2020 (https://arxiv.org/abs/1912.02781
   released code.
 """
 
+import dataclasses
 import functools
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from apr_jax import keys
+from apr_jax import keys, losses, settings
 from apr_jax.augment import ops
+from apr_jax.augment.method import Batch, Method
+
+
+@dataclasses.dataclass(frozen=True)
+class AugMix(Method):
+  """AugMix's three views and its loss."""
+
+  width: int = settings.setting(0, "chains per view; 0 = off; the paper: 3", settings.at_least(0))
+  depth: int = settings.setting(
+    3,
+    "operations in the longest chain; each chain's number is drawn from 1..depth",
+    settings.above(0),
+  )
+  severity: float = ops.severity_setting()
+  jsd_weight: float = settings.setting(
+    12.0, "of the Jensen-Shannon divergence in the loss; AugMix's", settings.at_least(0)
+  )
+
+  stage: ClassVar[str] = "views"
+
+  @property
+  def on(self) -> bool:
+    return self.width > 0
+
+  def __call__(self, batch: Batch) -> Batch:
+    views = augmix(
+      batch.draw("augmix"),
+      batch.images,
+      self.width,
+      self.depth,
+      self.severity,
+      positions=batch.positions,
+    )
+    return batch.change(views=views)
+
+  def loss(
+    self, outputs: losses.Outputs, targets: jax.Array, axis_name: str | None = None
+  ) -> jax.Array:
+    del axis_name
+    return losses.augmix_loss(outputs.logits, targets, self.jsd_weight)
 
 
 def augmix(

@@ -17,14 +17,17 @@ Reference: Cubuk et al., AutoAugment, CVPR 2019 (https://arxiv.org/abs/1805.0950
   code.
 """
 
+import dataclasses
 from collections.abc import Callable
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from apr_jax import keys
+from apr_jax import keys, settings
 from apr_jax.augment import enhance, tables
+from apr_jax.augment.method import Batch, Method
 from apr_jax.augment.policies import POLICIES
 from apr_jax.augment.warp import IDENTITY, rotation, warp, with_entry
 from apr_jax.errors import lookup
@@ -52,6 +55,48 @@ _FIRST_WARP, _FIRST_BLEND, _IDENTITY = (
   OPS.index("color"),
   OPS.index("identity"),
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoAugment(Method):
+  """AutoAugment with a policy that was found."""
+
+  policy: str = settings.setting(
+    "",
+    'a policy of apr_jax/augment/policies.py, such as cifar10; "" = off',
+    settings.one_of(POLICIES, or_empty=True),
+  )
+
+  stage: ClassVar[str] = "image"
+
+  @property
+  def on(self) -> bool:
+    return bool(self.policy)
+
+  def __call__(self, batch: Batch) -> Batch:
+    key = batch.draw("autoaugment")
+    images = autoaugment(key, batch.images, self.policy, positions=batch.positions)
+    return batch.change(images=images)
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomAutoAugment(Method):
+  """AutoAugment with a policy drawn anew for each image."""
+
+  prob: float = settings.setting(
+    0.0, "of augmenting an image; 0 = off; AugMix's: 1", settings.share()
+  )
+
+  stage: ClassVar[str] = "image"
+
+  @property
+  def on(self) -> bool:
+    return self.prob > 0
+
+  def __call__(self, batch: Batch) -> Batch:
+    key = batch.draw("random_autoaugment")
+    images = random_autoaugment(key, batch.images, prob=self.prob, positions=batch.positions)
+    return batch.change(images=images)
 
 
 def autoaugment(
@@ -91,7 +136,7 @@ def autoaugment(
 
 
 def random_autoaugment(
-  key: jax.Array, images: jax.Array, *, positions: jax.Array | None = None
+  key: jax.Array, images: jax.Array, *, prob: float = 1.0, positions: jax.Array | None = None
 ) -> jax.Array:
   """Applies to each image a pair of operations, each with operation, probability and magnitude
   drawn uniformly.
@@ -104,6 +149,7 @@ def random_autoaugment(
   Args:
     key: PRNG key; image i uses `fold_in(key, positions[i])`.
     images: uint8 `[B, H, W, 3]`.
+    prob: probability, per image, of augmenting at all.
     positions: int `[B]`, each image's position in the global batch; 0..B-1 if not given.
 
   Returns:
@@ -113,13 +159,14 @@ def random_autoaugment(
   """
 
   def augment(key, image):
-    op_key, probability_key, magnitude_key, *slot_keys = jax.random.split(key, 5)
+    chosen_key, op_key, probability_key, magnitude_key, *slot_keys = jax.random.split(key, 6)
     slots = (
       jax.random.randint(op_key, (2,), 0, _FIRST_BLEND),
       jax.random.uniform(probability_key, (2,)),
       jax.random.randint(magnitude_key, (2,), 0, 10),
     )
-    return _apply_pair(image, (jnp.stack(slot_keys), *slots), apply_disjoint)
+    changed = _apply_pair(image, (jnp.stack(slot_keys), *slots), apply_disjoint)
+    return jnp.where(jax.random.bernoulli(chosen_key, prob), changed, image)
 
   return jax.vmap(augment)(keys.per_image(key, images, positions), images)
 

@@ -7,13 +7,38 @@ Reference: DeVries and Taylor, Cutout, 2017 (https://arxiv.org/abs/1708.04552), 
   code.
 """
 
+import dataclasses
 from collections.abc import Sequence
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from apr_jax import keys
+from apr_jax import keys, settings
+from apr_jax.augment.method import Batch, Method
 from apr_jax.augment.square import inside_square
+
+
+@dataclasses.dataclass(frozen=True)
+class Cutout(Method):
+  """Cutout with the mean of the input normalisation."""
+
+  size: int = settings.setting(
+    0,
+    "side of the blanked square in pixels; 0 = off; the release: 16 on CIFAR-10",
+    settings.at_least(0),
+  )
+
+  stage: ClassVar[str] = "pixels"
+
+  @property
+  def on(self) -> bool:
+    return self.size > 0
+
+  def __call__(self, batch: Batch) -> Batch:
+    key = batch.draw("cutout")
+    images = cutout(key, batch.images, self.size, batch.mean, positions=batch.positions)
+    return batch.change(images=images)
 
 
 def cutout(

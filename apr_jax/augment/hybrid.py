@@ -12,19 +12,86 @@ Reference: Yucel et al., HybridAugment++, ICCV 2023 (https://arxiv.org/abs/2307.
   released CIFAR code.
 """
 
+import dataclasses
 import functools
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from apr_jax import keys, spectrum
-from apr_jax.augment import apr
+from apr_jax import keys, settings, spectrum
+from apr_jax.augment import apr, ops
+from apr_jax.augment.method import Batch, Method
 
 SIGMA = 0.5  # pixels; the released 3x3 kernel. A wider blur trades clean accuracy for robustness.
 
-# Continues the numbers of the five keys that `apr.two_views` splits off an image's key.
-_INNER_KEY = 5
+
+@dataclasses.dataclass(frozen=True)
+class HybridP(Method):
+  """HA-P as a second view beside the clean one, in place of APR-P."""
+
+  prob: float = settings.setting(
+    0.0,
+    "of exchanging high frequencies in the batch; 0 = off; the release: 0.6",
+    settings.share(),
+  )
+  plus: bool = settings.setting(
+    False, "HybridAugment++: APR-P, with the same probability, on the low frequencies"
+  )
+  per_image: bool = settings.setting(False, "coins per image instead of per batch")
+
+  stage: ClassVar[str] = "batch"
+
+  @property
+  def on(self) -> bool:
+    return self.prob > 0
+
+  @property
+  def batch_coin(self) -> str | None:
+    return None if self.per_image else "prob"
+
+  def __call__(self, batch: Batch) -> Batch:
+    view = ha_p(
+      batch.draw("hybrid_p"),
+      batch.images,
+      self.prob,
+      self.plus,
+      per_image=self.per_image,
+      positions=batch.positions,
+      shard=batch.shard,
+    )
+    return batch.change(views=jnp.stack([batch.images, view]))
+
+
+@dataclasses.dataclass(frozen=True)
+class HybridS(Method):
+  """HA-S on the images, in place of APR-S."""
+
+  prob: float = settings.setting(
+    0.0, "of augmenting an image; 0 = off; the release: 1", settings.share()
+  )
+  severity: float = ops.severity_setting()
+  overflow: str = apr.overflow_setting()
+  plus: bool = settings.setting(False, "HybridAugment++: APR-S on the low frequencies")
+
+  stage: ClassVar[str] = "image"
+
+  @property
+  def on(self) -> bool:
+    return self.prob > 0
+
+  def __call__(self, batch: Batch) -> Batch:
+    images = ha_s(
+      batch.draw("hybrid_s"),
+      batch.images,
+      self.severity,
+      self.overflow,
+      self.plus,
+      prob=self.prob,
+      positions=batch.positions,
+    )
+    return batch.change(images=images)
 
 
 def low_pass(images: jax.Array) -> jax.Array:
@@ -55,6 +122,8 @@ def ha_p(
   plus: bool = False,
   *,
   per_image: bool = False,
+  positions: jax.Array | None = None,
+  shard: int | jax.Array = 0,
 ) -> jax.Array:
   """HA-P: low(x) + high(x[π]); HA-P++: APR-P(low(x)) + high(x[π]).
 
@@ -68,12 +137,16 @@ def ha_p(
     prob: probability of exchanging the high part, and in ++ of recombining the low one.
     plus: HybridAugment++.
     per_image: draw coins per image instead of per batch.
+    positions, shard: of the images and of the device, as in `apr_p`.
 
   Returns:
     float32 `[B, H, W, C]`, not clipped.
+
+  Raises:
+    UserError: another dtype or shape.
   """
   apr.check_pair(images)
-  return _ha_p(key, images, prob, plus, per_image)
+  return _ha_p(key, images, prob, plus, per_image, positions, shard)
 
 
 def swap_high(
@@ -130,6 +203,9 @@ def ha_s(
 
   Returns:
     uint8 `[B, H, W, 3]`.
+
+  Raises:
+    UserError: another dtype or shape, or an option out of its range.
   """
   apr.check_single(images, severity, overflow)
   return _ha_s(key, images, float(severity), overflow, plus, prob, positions)
@@ -144,9 +220,10 @@ def _kernel() -> np.ndarray:
 
 
 @functools.partial(jax.jit, static_argnames=("plus", "per_image"))
-def _ha_p(key, images, prob, plus, per_image):
+def _ha_p(key, images, prob, plus, per_image, positions, shard):
   outer, inner = (
-    apr.random_partners(part, len(images), prob, per_image) for part in jax.random.split(key)
+    apr.random_partners(part, images, prob, per_image, positions, shard)
+    for part in jax.random.split(key)
   )
   return swap_high(images, *outer, inner if plus else None)
 
@@ -158,7 +235,7 @@ def _ha_s(key, images, severity, overflow, plus, prob, positions):
   low_of, high_of = (view.astype(jnp.float32) for view in views.in_order())
   low = low_pass(low_of)
   if plus:
-    inner_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(image_keys, _INNER_KEY)
+    inner_keys = jax.vmap(lambda key: keys.stream(key, "apr_s"))(image_keys)
     low = apr.recombine_views(
       inner_keys, apr.to_uint8(low, overflow), severity, overflow, spectrum.HWC, 1.0
     ).astype(jnp.float32)

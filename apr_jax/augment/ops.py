@@ -15,10 +15,19 @@ Reference: AugMix (https://arxiv.org/abs/1912.02781), whose levels and signs the
 import jax
 import jax.numpy as jnp
 
+from apr_jax import settings
 from apr_jax.augment import tables
 from apr_jax.augment.warp import IDENTITY, rotation, warp, with_entry
 
 NUM_OPS = 9
+
+SEVERITY = settings.above(0.1, at_most=10)
+"""The rule of every severity: upper end of the level, in tenths of an operation's largest."""
+
+
+def severity_setting() -> float:
+  """The severity of these operations, as a setting of a method."""
+  return settings.setting(3.0, "tenths of the operations' largest level", SEVERITY)
 
 
 def autocontrast(image: jax.Array) -> jax.Array:

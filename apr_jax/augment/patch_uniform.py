@@ -12,11 +12,38 @@ References: Lopes et al., Patch Gaussian, 2019 (https://arxiv.org/abs/1906.02611
 (https://arxiv.org/abs/1912.02781), Section 4.
 """
 
+import dataclasses
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 
-from apr_jax import keys
+from apr_jax import keys, settings
+from apr_jax.augment.method import Batch, Method
 from apr_jax.augment.square import inside_square
+
+
+@dataclasses.dataclass(frozen=True)
+class PatchUniform(Method):
+  """Patch Uniform on the images."""
+
+  size: int = settings.setting(
+    0, "largest side of the noisy square in pixels; 0 = off", settings.at_least(0)
+  )
+  scale: float = settings.setting(
+    1.0, "largest amplitude of its uniform noise, in units of [0, 1]", settings.share()
+  )
+
+  stage: ClassVar[str] = "pixels"
+
+  @property
+  def on(self) -> bool:
+    return self.size > 0
+
+  def __call__(self, batch: Batch) -> Batch:
+    key = batch.draw("patch_uniform")
+    images = patch_uniform(key, batch.images, self.size, self.scale, positions=batch.positions)
+    return batch.change(images=images)
 
 
 def patch_uniform(

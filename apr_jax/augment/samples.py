@@ -2,17 +2,23 @@
 makes of it.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 
-from apr_jax.augment.pipeline import make_augment
+from apr_jax.augment.methods import switched_on
+from apr_jax.augment.pipeline import make_augmentation
 
 SAMPLES = 8
 """Images in the picture, at most."""
 
 
-def training_views(config, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def training_views(
+  config: ml_collections.ConfigDict, images: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
   """One test image of each class, and its views of the training step.
 
   Of a coin that decides for a whole batch the picture would show one side: it is drawn with these
@@ -26,32 +32,25 @@ def training_views(config, images: np.ndarray, labels: np.ndarray) -> np.ndarray
   Returns:
     uint8 `[1 + V, n, H, W, 3]`, n ≤ `SAMPLES`: the images, then their views. What an augmentation
     pushes out of [0, 1] is clipped here, unlike in training.
-
-  Raises:
-    AttributeError, KeyError: the configuration is one of an earlier version.
   """
   chosen = one_per_class(labels)
   images, labels = images[chosen], labels[chosen]
-  settings = config.augment.copy_and_resolve_references()
-  for name in batch_coins(settings):
-    settings[name].prob = 1.0
-  augment = make_augment(settings, config.model.num_classes, config.model.mean, config.model.std)
-  views, _ = jax.jit(augment)(
+  model = config.model
+  augmentation = make_augmentation(config.augment, model.num_classes, model.mean, model.std)
+  certain = {
+    name: dataclasses.replace(method, **{method.batch_coin: 1.0}) if method.batch_coin else method
+    for name, method in augmentation.methods.items()
+  }
+  augmentation = dataclasses.replace(augmentation, methods=certain)
+  views, _ = jax.jit(augmentation)(
     jax.random.key(config.seed), images, labels, jnp.arange(len(images)), jnp.int32(0)
   )
   return np.stack([images, *np.rint(255 * np.clip(np.asarray(views), 0, 1)).astype(np.uint8)])
 
 
-def batch_coins(settings) -> tuple[str, ...]:
-  """Names of the augmentations in `config.augment` that one coin switches on or off for a whole
-  batch.
-  """
-  pairs = tuple(
-    name
-    for name in ("apr_p", "hybrid_p")
-    if settings[name].prob > 0 and not settings[name].per_image
-  )
-  return pairs + (("cutmix",) if settings.cutmix.alpha > 0 else ())
+def batch_coins(augment: ml_collections.ConfigDict) -> tuple[str, ...]:
+  """Names of the methods in `config.augment` that one coin switches on or off for a whole batch."""
+  return tuple(name for name, method in switched_on(augment).items() if method.batch_coin)
 
 
 def one_per_class(labels: np.ndarray) -> np.ndarray:

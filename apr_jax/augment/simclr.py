@@ -11,20 +11,61 @@ References: Chen et al., SimCLR, 2020 (https://arxiv.org/abs/2002.05709), Sectio
 CSI, NeurIPS 2020 (https://arxiv.org/abs/2007.08176).
 """
 
+import dataclasses
 import functools
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from apr_jax import keys
+from apr_jax import keys, losses, settings
 from apr_jax.augment import hsv
+from apr_jax.augment.method import Batch, Method
 
 JITTER_PROB, GREY_PROB = 0.8, 0.2
 STRENGTH = 0.4  # factors on contrast, saturation and value are drawn from 1 ± this
 TURN = 0.1 * 255 / 360  # largest turn of the hue; the release scales 0.1 so
 LOG_RATIO = math.log(4 / 3)  # of a crop's width to its height, at most
 TRIALS = 10  # boxes drawn for a crop; the first that fits the image is taken
+
+
+@dataclasses.dataclass(frozen=True)
+class SimCLR(Method):
+  """SimCLR's views with the supervised contrastive loss (SupCLR)."""
+
+  views: int = settings.setting(
+    0,
+    "per image; 0 = off; the papers: 2",
+    settings.Rule("0, or 2 or more", lambda value: value == 0 or value >= 2),
+  )
+  min_area: float = settings.setting(
+    0.08,
+    "smallest share of an image that a crop shows; SimCLR's and CSI's",
+    settings.above(0, at_most=1),
+  )
+  temperature: float = settings.setting(
+    0.07, "of the supervised contrastive loss; CSI's", settings.above(0)
+  )
+
+  stage: ClassVar[str] = "views"
+  projection: ClassVar[bool] = True
+
+  @property
+  def on(self) -> bool:
+    return self.views > 0
+
+  def __call__(self, batch: Batch) -> Batch:
+    key = batch.draw("simclr")
+    views = simclr(key, batch.images, self.views, self.min_area, positions=batch.positions)
+    return batch.change(views=views)
+
+  def loss(
+    self, outputs: losses.Outputs, targets: jax.Array, axis_name: str | None = None
+  ) -> jax.Array:
+    return losses.supclr_loss(
+      outputs.logits, outputs.projection, targets, self.temperature, axis_name
+    )
 
 
 def simclr(

@@ -10,10 +10,8 @@ which weighs those images more.
 import jax
 import jax.numpy as jnp
 
+from apr_jax import keys
 from apr_jax.errors import UserError
-
-# Sets these keys apart from fold_in(key, step), which the step derives from the same seed key.
-_PERMUTATION = 0x65706F63
 
 
 def steps_per_epoch(num_examples: int, batch_size: int) -> int:
@@ -41,7 +39,7 @@ def epoch_permutation(key: jax.Array, epoch: int | jax.Array, num_examples: int)
   Returns:
     int32 [N], every index 0..N-1 once.
   """
-  key = jax.random.fold_in(jax.random.fold_in(key, _PERMUTATION), epoch)
+  key = jax.random.fold_in(keys.stream(key, "order"), epoch)
   return jax.random.permutation(key, jnp.arange(num_examples, dtype=jnp.int32))
 
 

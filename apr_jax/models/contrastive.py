@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from apr_jax.losses import Outputs
 from apr_jax.models.layers import torch_bias, torch_uniform
 
 _PROJECTION = ("projection1", "projection2")
@@ -33,12 +34,11 @@ class Contrastive(nn.Module):
   dimensions: int = 128
 
   @nn.compact
-  def __call__(self, images: jax.Array, train: bool) -> jax.Array:
-    """Normalised images float `[B, H, W, 3]` → float32 logits `[B, num_classes]`; in training `[B,
-    num_classes + D]`.
+  def __call__(self, images: jax.Array, train: bool) -> jax.Array | Outputs:
+    """Normalised images float `[B, H, W, 3]` → logits float32 `[B, num_classes]`.
 
-    In training the logits are followed by the projection, whose length is 1, and their gradient
-    ends at the features.
+    In training the projection, `[B, dimensions]` of length 1, comes with the logits, and their
+    gradient ends at the features.
     """
     features = self.network(images, train)
 
@@ -54,7 +54,7 @@ class Contrastive(nn.Module):
     projection = linear(self.dimensions, _PROJECTION[1])(hidden)
     # The small number keeps the gradient finite where everything is zero.
     length = jnp.sqrt(jnp.square(projection).sum(-1, keepdims=True) + 1e-12)
-    return jnp.concatenate([logits, projection / length], -1) if train else logits
+    return Outputs(logits, projection / length) if train else logits
 
 
 def has_projection(variables: Mapping[str, Any]) -> bool:

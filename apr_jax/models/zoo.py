@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from apr_jax.errors import lookup
+from apr_jax.losses import Outputs
 from apr_jax.models.allconv import AllConv
 from apr_jax.models.contrastive import Contrastive
 from apr_jax.models.densenet import DenseNet
@@ -58,14 +59,18 @@ class NormalisedNetwork(nn.Module):
   std: Sequence[float]
   precision: str | None = None
 
-  def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
-    """Float images `[B, H, W, 3]`, in [0, 1] up to what an augmentation adds → logits float32 `[B,
-    num_classes]`.
+  def __call__(self, images: jax.Array, train: bool = False) -> jax.Array | Outputs:
+    """Float images `[B, H, W, 3]`, in [0, 1] up to what an augmentation adds → logits.
+
+    Returns:
+      logits float32 `[B, num_classes]`; in training `Outputs`, where a contrastive network's
+      projection stands beside them.
     """
     with (
       jax.default_matmul_precision(self.precision) if self.precision else contextlib.nullcontext()
     ):
-      return self.network((images - jnp.asarray(self.mean)) / jnp.asarray(self.std), train)
+      out = self.network((images - jnp.asarray(self.mean)) / jnp.asarray(self.std), train)
+    return Outputs(out) if train and not isinstance(out, Outputs) else out
 
 
 def make(
@@ -89,7 +94,7 @@ def make(
       too, all products are computed in it.
     axis_name: mapped axis over which batch statistics are averaged in training; None keeps them per
       device.
-    contrastive: give the network a projection, which training sees beside the logits; see
+    contrastive: give the network a projection beside the logits in training; see
       `contrastive.Contrastive`.
 
   Raises:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from apr_jax import keys
 from apr_jax.models import NormalisedNetwork
 
 
@@ -29,7 +30,7 @@ class TrainState:
 
   @property
   def key(self) -> jax.Array:
-    """PRNG key of the run; a step uses `fold_in(key, step)`."""
+    """PRNG key of the run; the next step uses `keys.of_step(key, step)`."""
     return jax.random.wrap_key_data(self.key_data)
 
   @property
@@ -45,11 +46,13 @@ def create_state(
   optimizer: optax.GradientTransformation,
 ) -> TrainState:
   """The state before the first step, a function of the seed alone."""
-  init_key, run_key = jax.random.split(jax.random.key(seed))
-  variables = model.init(init_key, jnp.zeros((1, *image_size, 3)), train=False)
+  key = jax.random.key(seed)
+  variables = model.init(
+    keys.stream(key, "parameters"), jnp.zeros((1, *image_size, 3)), train=False
+  )
   return TrainState(
     step=jnp.zeros((), jnp.int32),
-    key_data=jax.random.key_data(run_key),
+    key_data=jax.random.key_data(keys.stream(key, "run")),
     params=variables["params"],
     batch_stats=variables.get("batch_stats", {}),
     opt_state=optimizer.init(variables["params"]),

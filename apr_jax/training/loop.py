@@ -69,8 +69,7 @@ def train(
   step = functools.partial(
     train_step,
     model=parts.model,
-    augment=parts.augment,
-    loss=parts.loss,
+    augmentation=parts.augmentation,
     optimizer=update_rule,
     adversary=make_adversary(config.adversary),
   )

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from apr_jax import parallel
+from apr_jax import keys, parallel
 from apr_jax.data import ArrayData, resident
 from apr_jax.run.state import TrainState
 from apr_jax.training.step import Sums
@@ -70,7 +70,7 @@ class ResidentSteps:
         start=shard * size,
         size=size,
       )
-      return step(state, *batch, jax.random.fold_in(state.key, state.step), shard)
+      return step(state, *batch, keys.of_step(state.key, state.step), shard)
 
     def many(state, images, labels, permutation, shard):
       state, sums = jax.lax.scan(

@@ -4,22 +4,22 @@ It is written for one device's share of the batch; `parallel.ParallelStep` runs 
 and reductions over `AXIS` make the results equal everywhere.
 """
 
-import chex
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
+from apr_jax import keys
 from apr_jax.attacks.pgd import Adversary
-from apr_jax.augment.pipeline import Augment
-from apr_jax.losses import Loss
+from apr_jax.augment.pipeline import Augmentation
+from apr_jax.losses import Outputs
 from apr_jax.models import NormalisedNetwork
 from apr_jax.parallel import AXIS
 from apr_jax.run.state import TrainState
 
 Sums = dict[str, jax.Array]
-
-# Continues the numbers of the two keys that are split off the step's key.
-_ADVERSARY_KEY = 2
 
 
 def train_step(
@@ -30,8 +30,7 @@ def train_step(
   shard: jax.Array,
   *,
   model: NormalisedNetwork,
-  augment: Augment,
-  loss: Loss,
+  augmentation: Augmentation,
   optimizer: optax.GradientTransformation,
   adversary: Adversary | None = None,
 ) -> tuple[TrainState, Sums]:
@@ -43,9 +42,9 @@ def train_step(
     labels: int32 `[b]`.
     key: the step's key, the same on every device.
     shard: index of this device.
-    model, augment, loss, optimizer: what `experiment.build` makes; `augment` makes V views and
-      targets `[b, K]`, `loss` takes what the model makes of the views, logits `[V, b, K]` or more,
-      and the targets.
+    model: the network; in training it returns `Outputs`.
+    augmentation: makes V views and targets `[b, K]`, and knows their loss.
+    optimizer: the update rule.
     adversary: what `make_adversary` makes; it changes all views so that the loss rises, before the
       step lowers it.
 
@@ -55,28 +54,21 @@ def train_step(
     image, but Mixup and CutMix mix it: there a prediction of the partner's label counts as wrong,
     however large its share. SimCLR has views alone. With an adversary it is the attacked image.
   """
-  augment_key, dropout_key = jax.random.split(key)
   positions = shard * len(images) + jnp.arange(len(images))
-  views, targets = augment(augment_key, images, labels, positions, shard)
-  chex.assert_rank([images, labels, views, targets], [4, 1, 5, 2])
+  views, targets = augmentation(keys.stream(key, "augment"), images, labels, positions, shard)
+  dropout_key = jax.random.fold_in(keys.stream(key, "dropout"), shard)
+  groups = augmentation.batch_norm_groups
 
   def loss_and_aux(params, views):
-    # One forward pass over all views, so that batch normalisation sees them together.
-    logits, updates = model.apply(
-      {"params": params, "batch_stats": state.batch_stats},
-      views.reshape(-1, *views.shape[2:]),
-      train=True,
-      mutable=["batch_stats"],
-      rngs={"dropout": jax.random.fold_in(dropout_key, shard)},
-    )
-    logits = logits.reshape(*views.shape[:2], -1)
-    return loss(logits, targets), (logits[0], updates.get("batch_stats", {}))
+    variables = {"params": params, "batch_stats": state.batch_stats}
+    outputs, batch_stats = apply_to_views(model, variables, views, groups, dropout_key)
+    return augmentation.loss(outputs, targets, AXIS), (outputs.logits[0], batch_stats)
 
   if adversary is not None:
     # In training mode, as in the released codes; but the running statistics of its passes are not
     # kept.
     views = adversary(
-      jax.random.fold_in(key, _ADVERSARY_KEY),
+      keys.stream(key, "adversary"),
       views,
       lambda views: loss_and_aux(state.params, views)[0],
       positions=positions,
@@ -94,11 +86,53 @@ def train_step(
     opt_state=opt_state,
   )
 
-  # A contrastive network's projection stands behind its logits.
-  predicted = logits[:, : targets.shape[1]].argmax(-1)
   sums = {
     "loss": value * len(labels),
-    "correct": (predicted == labels).sum(),
+    "correct": (logits.argmax(-1) == labels).sum(),
     "examples": len(labels),
   }
   return state, jax.lax.psum(jax.tree.map(jnp.float32, sums), AXIS)
+
+
+def apply_to_views(
+  model: NormalisedNetwork,
+  variables: dict[str, Any],
+  views: jax.Array,
+  groups: tuple[tuple[int, ...], ...] | None,
+  dropout_key: jax.Array,
+) -> tuple[Outputs, Any]:
+  """The network in training mode on all views.
+
+  Args:
+    model: the network.
+    variables: its "params" and "batch_stats".
+    views: float32 `[V, b, H, W, 3]`.
+    groups: the views that pass together, so that batch normalisation sees them together; None: all.
+    dropout_key: PRNG key.
+
+  Returns:
+    `Outputs` of all views, `[V, b, ...]`, and the running statistics after the first group.
+
+  Raises:
+    ValueError: a view is in no group, or in several.
+  """
+  groups = groups or (tuple(range(len(views))),)
+  order = [view for group in groups for view in group]
+  if sorted(order) != list(range(len(views))):
+    raise ValueError(f"batch_norm_groups must hold each of {len(views)} views once, got {groups}")
+  parts, statistics = [], []
+  for number, group in enumerate(groups):
+    together = views if len(groups) == 1 else views[np.array(group)]
+    outputs, updates = model.apply(
+      variables,
+      together.reshape(-1, *views.shape[2:]),
+      train=True,
+      mutable=["batch_stats"],
+      rngs={"dropout": jax.random.fold_in(dropout_key, number)},
+    )
+    parts.append(jax.tree.map(lambda x, g=group: x.reshape(len(g), views.shape[1], -1), outputs))
+    statistics.append(updates.get("batch_stats", {}))
+  if len(parts) == 1:
+    return parts[0], statistics[0]
+  in_order = np.argsort(order)
+  return jax.tree.map(lambda *x: jnp.concatenate(x)[in_order], *parts), statistics[0]

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from apr_jax import parallel
+from apr_jax import keys, parallel
 from apr_jax.data import ImageStream, resident
 from apr_jax.run.state import TrainState
 from apr_jax.training.step import Sums
@@ -59,7 +59,7 @@ class StreamSteps:
     self._ahead, self._running = collections.deque(), collections.deque()
 
     def one(state, images, labels, shard):
-      return step(state, images, labels, jax.random.fold_in(state.key, state.step), shard)
+      return step(state, images, labels, keys.of_step(state.key, state.step), shard)
 
     self._step = parallel.ParallelStep(one, num_inputs=2, split_inputs=True)
 

@@ -46,7 +46,10 @@ def test_swap_amplitudes_is_equation_5(images, axes):
 def test_apr_p_certain_gives_each_image_another_amplitude_of_the_batch(images):
   result = np.asarray(apr_jax.apr_p(jax.random.key(0), images, 1.0))
   assert result.dtype == np.float32
-  amplitude = lambda x: np.abs(np.fft.fftn(x, axes=(1, 2, 3)))
+
+  def amplitude(x):
+    return np.abs(np.fft.fftn(x, axes=(1, 2, 3)))
+
   distance = np.abs(amplitude(result)[:, None] - amplitude(images)[None]).max(axis=(2, 3, 4))
   partners = distance.argmin(axis=1)
   assert sorted(partners) == list(range(len(images)))
@@ -74,6 +77,35 @@ def test_apr_p_throws_one_coin_per_batch_or_one_per_image(images):
   single = untouched(per_image=True)
   assert {1, 2, 3} <= set(single.sum(axis=1))
   assert abs(single.mean() - 0.4) < 3 * np.sqrt(0.24 / 1600)
+
+
+@pytest.mark.parametrize("pair", [apr_jax.apr_p, augment.ha_p])
+def test_on_devices_coins_go_by_position_and_partners_stay_on_the_device(images, pair):
+  key, images = jax.random.key(1), images[:8]
+
+  def touched(devices, per_image):
+    size = len(images) // devices
+    shares = [
+      pair(
+        key,
+        images[first : first + size],
+        0.5,
+        per_image=per_image,
+        positions=jnp.arange(first, first + size),
+        shard=first // size,
+      )
+      for first in range(0, len(images), size)
+    ]
+    return (np.concatenate(shares) != images).any(axis=(1, 2, 3)).tolist()
+
+  for per_image in (False, True):
+    alone = touched(1, per_image)
+    assert touched(2, per_image) == touched(4, per_image) == alone
+    assert (len(set(alone)) == 2) == per_image
+  # The same images on another device have other partners.
+  first, second = (np.asarray(pair(key, images, 1.0, shard=shard)) for shard in (0, 1))
+  assert (first != second).any(axis=(1, 2, 3)).sum() >= 4
+  np.testing.assert_array_equal(first, pair(key, images, 1.0, positions=jnp.arange(8)))
 
 
 @pytest.mark.parametrize("overflow", ["clip", "wrap"])

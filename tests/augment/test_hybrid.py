@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from apr_jax import keys
 from apr_jax.augment import apr, hybrid, ops
 
 
@@ -79,7 +80,9 @@ def test_swap_high(images, plus):
 @pytest.mark.parametrize("per_image", [False, True])
 def test_ha_p_draws_its_partners_and_coins(images, plus, per_image):
   key = jax.random.key(5)
-  outer, inner = (apr.random_partners(part, 16, 0.6, per_image) for part in jax.random.split(key))
+  outer, inner = (
+    apr.random_partners(part, images, 0.6, per_image) for part in jax.random.split(key)
+  )
   assert (outer[0] != inner[0]).any()
   assert outer[1].shape == ((16,) if per_image else ())
   result = hybrid.ha_p(key, images, 0.6, plus, per_image=per_image)
@@ -92,8 +95,11 @@ def test_ha_p_draws_its_partners_and_coins(images, plus, per_image):
 
 def test_the_high_part_moves_and_the_low_part_stays(images):
   result = np.asarray(hybrid.ha_p(jax.random.key(0), images, 1.0))
+
   # Averages over 8-pixel blocks hardly see the high part.
-  blocks = lambda x: x.reshape(16, 4, 8, 4, 8, 3).mean((2, 4))
+  def blocks(x):
+    return x.reshape(16, 4, 8, 4, 8, 3).mean((2, 4))
+
   assert np.abs(blocks(result) - blocks(images)).max() < 0.04
   assert np.abs(result - images).max() > 0.1
 
@@ -109,7 +115,7 @@ def expected_ha_s(key, image, plus):
   low_of, high_of = (second, first) if jax.random.bernoulli(reverse_key) else (first, second)
   low = low_float64(low_of)
   if plus:
-    inner = jax.random.fold_in(key, 5)[None]
+    inner = keys.stream(key, "apr_s")[None]
     low = np.asarray(_recombine_views(inner, np.rint(low).astype(np.uint8)[None]), np.float64)[0]
   value = low + high_of - low_float64(high_of)
   return np.clip(np.rint(value), 0, 255).astype(

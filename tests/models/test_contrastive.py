@@ -56,16 +56,22 @@ def trained():
   )
   images = jnp.asarray(random.uniform(0, 1, (6, 8, 8, 3)), jnp.float32)
   variables = jax.jit(lambda: model.init(jax.random.key(0), images))()
-  noisy = lambda x: x + random.uniform(0, 0.1, x.shape).astype(np.float32)
+
+  def noisy(x):
+    return x + random.uniform(0, 0.1, x.shape).astype(np.float32)
+
   return model, jax.tree.map(noisy, variables), images
 
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_without_classes_every_network_gives_its_pooled_features(name):
   whole, bare = make(name), make(name, 0)
-  init = lambda model: jax.eval_shape(
-    lambda: model.init_with_output(jax.random.key(0), jnp.zeros((2, 32, 32, 3)))
-  )
+
+  def init(model):
+    return jax.eval_shape(
+      lambda: model.init_with_output(jax.random.key(0), jnp.zeros((2, 32, 32, 3)))
+    )
+
   features, variables = init(bare)
   assert (features.shape, features.dtype) == ((2, FEATURES[name]), jnp.float32)
   _, expected = init(whole)
@@ -96,16 +102,30 @@ def test_training_returns_logits_and_the_projection_in_float64_numpy(trained):
   model, variables, images = trained
   outputs, _ = model.apply(variables, images, train=True, mutable=["batch_stats"])
   inner = {name: {"network": tree["network"]["network"]} for name, tree in variables.items()}
-  features, _ = small(0).apply(inner, images, train=True, mutable=["batch_stats"])
+  (features, _), _ = small(0).apply(inner, images, train=True, mutable=["batch_stats"])
   params = jax.tree.map(lambda x: np.asarray(x, np.float64), variables["params"]["network"])
-  layer = lambda name, x: x @ params[name]["kernel"] + params[name]["bias"]
+
+  def layer(name, x):
+    return x @ params[name]["kernel"] + params[name]["bias"]
+
   features = np.asarray(features, np.float64)
   projection = layer("projection2", np.maximum(layer("projection1", features), 0))
   projection /= np.linalg.norm(projection, axis=1, keepdims=True)
-  np.testing.assert_allclose(
-    outputs, np.concatenate([layer("fc", features), projection], 1), rtol=1e-4, atol=1e-5
+  np.testing.assert_allclose(outputs.logits, layer("fc", features), rtol=1e-4, atol=1e-5)
+  np.testing.assert_allclose(outputs.projection, projection, rtol=1e-4, atol=1e-5)
+  assert (outputs.logits.shape, outputs.projection.shape) == ((6, 7), (6, 128))
+  assert params["projection1"]["kernel"].shape == (64, 64)
+
+
+def test_a_plain_network_has_no_projection_in_training():
+  model, images = small(), jnp.zeros((2, 8, 8, 3))
+  outputs, _ = jax.eval_shape(
+    lambda: model.apply(
+      model.init(jax.random.key(0), images), images, train=True, mutable=["batch_stats"]
+    )
   )
-  assert outputs.shape == (6, 7 + 128) and params["projection1"]["kernel"].shape == (64, 64)
+  assert isinstance(outputs, models.Outputs) and outputs.projection is None
+  assert outputs.logits.shape == (2, 7)
 
 
 def test_in_inference_it_is_the_plain_classifier(trained):
@@ -122,36 +142,40 @@ def test_in_inference_it_is_the_plain_classifier(trained):
 def test_the_probe_leaves_the_network_alone_in_training_and_inference_has_its_gradient(trained):
   model, variables, images = trained
 
-  @functools.partial(jax.jit, static_argnums=(0, 1))
-  def gradient(column, train):
+  @functools.partial(jax.jit, static_argnums=0)
+  def gradient(of):
     def score(params):
-      out = model.apply(
-        {**variables, "params": params}, images, train=train, mutable=["batch_stats"]
-      )[0]
-      return out[:, column].sum()
+      trained = {**variables, "params": params}
+      if of == "inference":
+        return model.apply(trained, images)[:, 0].sum()
+      outputs, _ = model.apply(trained, images, train=True, mutable=["batch_stats"])
+      return getattr(outputs, of)[:, 0].sum()
 
     return jax.grad(score)(variables["params"])["network"]
 
-  def reached(column, train):
+  def reached(of):
     return {
       name: any(np.any(leaf) for leaf in jax.tree.leaves(tree))
-      for name, tree in gradient(column, train).items()
+      for name, tree in gradient(of).items()
     }
 
   probe = {"network": False, "fc": True, "projection1": False, "projection2": False}
   projection = {"network": True, "fc": False, "projection1": True, "projection2": True}
-  assert reached(0, True) == probe
-  assert reached(7, True) == projection
-  assert reached(0, False) == probe | {"network": True}
+  assert reached("logits") == probe
+  assert reached("projection") == projection
+  assert reached("inference") == probe | {"network": True}
 
 
 def test_a_projection_of_nothing_has_a_finite_gradient(trained):
   model, variables, images = trained
   zeros = jax.tree.map(jnp.zeros_like, variables)
-  outputs = lambda params: model.apply(
-    {**zeros, "params": params}, images, train=True, mutable=["batch_stats"]
-  )[0]
-  score = lambda params: outputs(params).sum()
+
+  def score(params):
+    outputs, _ = model.apply(
+      {**zeros, "params": params}, images, train=True, mutable=["batch_stats"]
+    )
+    return outputs.logits.sum() + outputs.projection.sum()
+
   assert all(
     np.isfinite(x).all() for x in jax.tree.leaves(jax.jit(jax.grad(score))(zeros["params"]))
   )

@@ -87,10 +87,10 @@ def step():
   labels = np.array([0, 3, 6, 1])
 
   def loss(params):
-    logits, updates = model.apply(
+    outputs, updates = model.apply(
       variables | {"params": params}, ours, train=True, mutable=["batch_stats"]
     )
-    return -jax.nn.log_softmax(logits)[np.arange(4), labels].mean(), updates
+    return -jax.nn.log_softmax(outputs.logits)[np.arange(4), labels].mean(), updates
 
   train = jax.jit(jax.value_and_grad(loss, has_aux=True), compiler_options=QUICKLY)
   (value, updates), gradients = train(variables["params"])

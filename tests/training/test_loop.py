@@ -313,7 +313,7 @@ REFUSALS = {
   ),
   "optimizer": ({"optimizer__name": "sdg"}, "unknown optimizer.name 'sdg'; did you mean 'sgd'?"),
   "dtype": ({"model__dtype": "float16"}, "unknown model.dtype 'float16'; did you mean"),
-  "warm-up": ({"schedule__warmup_epochs": -1.0}, "schedule.warmup_epochs must not be negative"),
+  "warm-up": ({"schedule__warmup_epochs": -1.0}, "schedule.warmup_epochs must be 0 or more"),
   "batch and devices": (
     {"batch_size": 30},
     "batch_size 30 is not divisible by the number of devices, 4",

@@ -9,7 +9,7 @@ import optax
 import pytest
 from flax import linen as nn
 
-from apr_jax import models, parallel
+from apr_jax import keys, models, parallel
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.run.state import create_state
@@ -80,9 +80,8 @@ def test_every_example_at_most_once_per_epoch_with_its_label():
 def test_every_step_has_the_key_of_its_number_and_every_device_its_own_shard():
   _, dispatches = run(6)
   draws = [float(sums["draw"]) for _, sums in dispatches]
-  expected = [
-    float(jax.random.uniform(jax.random.fold_in(new_state().key, step))) for step in range(6)
-  ]
+  key = new_state().key
+  expected = [float(jax.random.uniform(keys.of_step(key, step))) for step in range(6)]
   assert draws == expected
   assert len(set(draws)) == 6
   assert all(sums["shards"] == 1111 for _, sums in dispatches)

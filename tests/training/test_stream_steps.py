@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from apr_jax import parallel
+from apr_jax import keys, parallel
 from apr_jax.errors import UserError
 from apr_jax.training import stream_steps
 from apr_jax.training.stream_steps import StreamSteps
@@ -85,7 +85,7 @@ def test_each_device_sees_its_part_of_each_batch_in_order(state):
     expected = np.arange(place * BATCH, (place + 1) * BATCH).reshape(4, 2)
     np.testing.assert_array_equal(sums["labels"], 100 * epoch + expected)
     np.testing.assert_array_equal(sums["pixels"], expected)
-    assert sums["draw"] == jax.random.uniform(jax.random.fold_in(jax.random.key(3), number))
+    assert sums["draw"] == jax.random.uniform(keys.of_step(jax.random.key(3), number))
 
 
 @pytest.mark.parametrize("done", [2, 3, 5])
