@@ -9,7 +9,7 @@ from apr_jax.settings import flatten
 
 FIELDS = [
   (place, field)
-  for place, section in defaults.SECTIONS.items()
+  for place, section in defaults.sections().items()
   for field in dataclasses.fields(section)
 ]
 
@@ -50,7 +50,7 @@ def test_keys_that_users_rely_on_keep_their_names():
 
 def test_sections_have_docstrings():
   # A dataclass without one gets its signature.
-  assert not [s for s in defaults.SECTIONS.values() if s.__doc__.startswith(s.__name__ + "(")]
+  assert not [s for s in defaults.sections().values() if s.__doc__.startswith(s.__name__ + "(")]
 
 
 def test_it_is_locked_and_new_each_time():
@@ -64,7 +64,7 @@ def test_it_is_locked_and_new_each_time():
   assert defaults.get_config().augment.apr_s.prob == 0
 
 
-@pytest.mark.parametrize("place", defaults.SECTIONS)
+@pytest.mark.parametrize("place", defaults.sections())
 def test_section_at_is_the_section_of_its_place(place):
   found = defaults.section_at(defaults.get_config(), place)
-  assert set(found.keys()) >= {field.name for field in dataclasses.fields(defaults.SECTIONS[place])}
+  assert set(found.keys()) >= {field.name for field in dataclasses.fields(defaults.sections()[place])}
