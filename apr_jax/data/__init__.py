@@ -2,8 +2,8 @@
 
     from apr_jax import data
     train = data.load("cifar10", "train", data_dir="~/tensorflow_datasets")
-    train.images    # uint8 [50000, 32, 32, 3]
-    train.labels    # int32 [50000]
+    train.images    # uint8 `[50000, 32, 32, 3]`
+    train.labels    # int32 `[50000]`
 
 `load` names the sources; `resident` holds the batching of a data set that lives on the device,
 `stream` that of one that is read from disk as it is needed. Importing this package imports neither
@@ -68,7 +68,7 @@ def load(
       download.
 
   Returns:
-    images uint8 [N, H, W, 3] and int32 labels [N], grey images repeated to three channels.
+    images uint8 `[N, H, W, 3]` and int32 labels `[N]`, grey images repeated to three channels.
 
   Raises:
     UserError: the name or the split is unknown, or the data is missing or unusable.

@@ -2,7 +2,7 @@
 
 Either holds train_images, train_labels, test_images and test_labels, or the Keras names x_train,
 y_train, x_test and y_test. Only the split that is asked for has to be there. Images are uint8 [N,
-H, W, 3], or grey as [N, H, W, 1] or [N, H, W]; labels are integers [N] or [N, 1]. Pickled objects
+H, W, 3], or grey as `[N, H, W, 1]` or `[N, H, W]`; labels are integers `[N]` or `[N, 1]`. Pickled objects
 are never loaded.
 """
 
@@ -77,7 +77,7 @@ def read_images(path: str) -> np.ndarray:
   array.
 
   Returns:
-    uint8 [N, H, W, 3].
+    uint8 `[N, H, W, 3]`.
 
   Raises:
     UserError: the file is missing or damaged, or holds no images or unusable ones.
@@ -139,7 +139,7 @@ def _assemble(
 
 
 def _with_channels(images: np.ndarray, where: str) -> np.ndarray:
-  """uint8 images [N, H, W, C]; grey ones may come as [N, H, W]."""
+  """uint8 images `[N, H, W, C]`; grey ones may come as `[N, H, W]`."""
   check_uint8(images, where)
   if images.ndim == 3:
     images = images[..., None]
@@ -151,7 +151,7 @@ def _with_channels(images: np.ndarray, where: str) -> np.ndarray:
 
 
 def _rgb_copy(images: np.ndarray, where: str) -> np.ndarray:
-  """uint8 [N, H, W, 3] in memory, no longer mapped from a file."""
+  """uint8 `[N, H, W, 3]` in memory, no longer mapped from a file."""
   return np.array(rgb(images, where), order="C")
 
 
@@ -170,7 +170,7 @@ def _keys(found: list[str], split: str, where: str) -> tuple[str, str]:
 
 
 def _labels(labels: np.ndarray, where: str) -> np.ndarray:
-  """Integer labels as int64 [N]."""
+  """Integer labels as int64 `[N]`."""
   if labels.ndim == 2 and labels.shape[1] == 1:
     labels = labels[:, 0]
   if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):

@@ -23,7 +23,7 @@ def load_digits(split: str) -> ArrayData:
     split: "train" or "test".
 
   Returns:
-    images uint8 [1437 or 360, 32, 32, 3], grey repeated over the channels, white strokes (255) on
+    images uint8 `[1437 or 360, 32, 32, 3]`, grey repeated over the channels, white strokes (255) on
     black (0); labels 0..9.
   """
   from sklearn.datasets import load_digits as load_sklearn_digits

@@ -30,7 +30,7 @@ class ImageFiles:
 
   Attributes:
     paths: the files, by class and then by name.
-    labels: int32 [N], positions in `classes`.
+    labels: int32 `[N]`, positions in `classes`.
     classes: names of the classes.
     where: their folder, for messages.
   """
@@ -105,7 +105,7 @@ def load_folder(folder: str, split: str, image_size: int, resize: int = 0) -> Ar
     image_size, resize: as of `stack.stack_images`.
 
   Returns:
-    images uint8 [N, H, W, 3]; labels are positions in the list of classes.
+    images uint8 `[N, H, W, 3]`; labels are positions in the list of classes.
 
   Raises:
     UserError: as `find_split`; an image cannot be read or has more than 8 bits per channel, or
@@ -170,7 +170,7 @@ def image_files(folder: str) -> list[str]:
 
 
 def read_image(path: str) -> np.ndarray:
-  """An image file as uint8 [H, W, 3].
+  """An image file as uint8 `[H, W, 3]`.
 
   Raises:
     UserError: it cannot be read, or has more than 8 bits per channel.

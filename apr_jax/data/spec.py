@@ -15,8 +15,8 @@ class ArrayData:
   """One split of a labelled image data set, held in host memory.
 
   Attributes:
-    images: uint8 [N, H, W, 3], values 0..255.
-    labels: int32 [N], values 0..num_classes-1.
+    images: uint8 `[N, H, W, 3]`, values 0..255.
+    labels: int32 `[N]`, values 0..num_classes-1.
     num_classes: number of classes the labels are drawn from.
     name: what the data set is called in messages and reports.
 
@@ -107,7 +107,7 @@ def check_lengths(images: np.ndarray, labels: np.ndarray, where: str) -> None:
 
 
 def check_labels(labels: np.ndarray, num_classes: int, where: str) -> None:
-  """Refuses integer labels [N] outside 0..num_classes-1, naming the first such value and its
+  """Refuses integer labels `[N]` outside 0..num_classes-1, naming the first such value and its
   index.
   """
   outside = np.flatnonzero((labels < 0) | (labels >= num_classes))

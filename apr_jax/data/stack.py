@@ -18,11 +18,11 @@ def rgb(images: np.ndarray, where: str) -> np.ndarray:
   """Images with three channels: one grey channel is repeated, three are kept.
 
   Args:
-    images: uint8 [..., H, W, C].
+    images: uint8 `[..., H, W, C]`.
     where: the source, for the message.
 
   Returns:
-    uint8 [..., H, W, 3].
+    uint8 `[..., H, W, 3]`.
 
   Raises:
     UserError: not uint8, or C is neither 1 nor 3.
@@ -45,12 +45,12 @@ def resize_crop(image: np.ndarray, size: int, resize: int = 0) -> np.ndarray:
   evaluations agree.
 
   Args:
-    image: uint8 [H, W, 3].
+    image: uint8 `[H, W, 3]`.
     size: side of the result in pixels.
     resize: short side before the crop in pixels, at least `size`; 0 = the same as `size`.
 
   Returns:
-    uint8 [size, size, 3].
+    uint8 `[size, size, 3]`.
   """
   height, width = image.shape[:2]
   short, target = min(height, width), resize or size
@@ -71,7 +71,7 @@ def stack_images(
   """Collects images into one array, allocated once.
 
   Args:
-    named_images: pairs (where, uint8 [H, W, 1 or 3]); `where` names the image in messages.
+    named_images: pairs (where, uint8 `[H, W, 1 or 3]`); `where` names the image in messages.
     count: how many images follow.
     image_size: side to resize and crop to; 0 keeps the stored size, which must then be the same for
       all.
@@ -79,7 +79,7 @@ def stack_images(
     resize: short side before the crop, as of `resize_crop`.
 
   Returns:
-    uint8 [count, H, W, 3].
+    uint8 `[count, H, W, 3]`.
 
   Raises:
     UserError: sizes differ and `image_size` is 0, the array would exceed MAX_BYTES, an image is not
@@ -112,7 +112,7 @@ def stack_images(
 
 
 def resize_all(images: np.ndarray, image_size: int, name: str, resize: int = 0) -> np.ndarray:
-  """Images uint8 [N, H, W, 3] as `resize_crop` makes them; as they are where `image_size` is 0, or
+  """Images uint8 `[N, H, W, 3]` as `resize_crop` makes them; as they are where `image_size` is 0, or
   is their size and `resize` does not enlarge them first."""
   if not image_size or (
     resize in (0, image_size) and images.shape[1:3] == (image_size, image_size)

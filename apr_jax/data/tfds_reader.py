@@ -118,7 +118,7 @@ def load_tfds(
     image_size, resize: as of `stack.stack_images`.
 
   Returns:
-    images uint8 [N, H, W, 3]; labels of the feature "label", or of the only ClassLabel.
+    images uint8 `[N, H, W, 3]`; labels of the feature "label", or of the only ClassLabel.
 
   Raises:
     UserError: as `open_split`; the data set is damaged, or too large for memory.

@@ -30,7 +30,7 @@ def load_images(path: str, split: str, image_size: int, resize: int = 0) -> Arra
     resize: short side before the crop, as of `stack.resize_crop`.
 
   Returns:
-    images uint8 [N, H, W, 3]; labels all 0.
+    images uint8 `[N, H, W, 3]`; labels all 0.
 
   Raises:
     UserError: `split` is not "test", there are no images, or one cannot be used.

@@ -160,7 +160,7 @@ def mark_last_map(module: nn.Module, x: jax.Array, margin: int = 0) -> jax.Array
   module.sow(
     "intermediates", "last_map", inside, init_fn=lambda: None, reduce_fn=lambda _, new: new
   )
-  perturbation = module.get_variable("perturbations", "last_map")
+  perturbation: jax.Array | None = module.get_variable("perturbations", "last_map")
   if perturbation is None:
     return x
   return x + jnp.pad(perturbation, ((0, 0), (margin, margin), (margin, margin), (0, 0)))

@@ -29,9 +29,12 @@ def blur_pool(x: jax.Array) -> jax.Array:
     padded = jnp.pad(x, [(1, 2) if a == axis else (0, 0) for a in range(4)], mode="reflect")
     # A sum of four slices: as a convolution it would have one group per channel, which is slow to
     # differentiate.
-    x = sum(
-      weight * jax.lax.slice_in_dim(padded, tap, tap + size, 2, axis)
-      for tap, weight in enumerate(BLUR)
+    x = functools.reduce(
+      jnp.add,
+      (
+        weight * jax.lax.slice_in_dim(padded, tap, tap + size, 2, axis)
+        for tap, weight in enumerate(BLUR)
+      ),
     )
   return x
 

@@ -56,7 +56,10 @@ class _Names:
     """ "stage2_block1/conv1" → "layer2.0.conv1", for a ResNet."""
     if path in self.outside:
       return self.outside[path]
-    stage, block, inner = re.fullmatch(r"stage(\d+)_block(\d+)/(\w+)", path).groups()
+    parts = re.fullmatch(r"stage(\d+)_block(\d+)/(\w+)", path)
+    if parts is None:
+      raise KeyError(f"no name in PyTorch for {path}")
+    stage, block, inner = parts.groups()
     return f"{self.block.format(stage=stage, index=int(block) - 1)}.{self.inside[inner]}"
 
 
