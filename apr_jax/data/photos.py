@@ -6,7 +6,7 @@ Neither has classes: every label is 0, and there is a "test" split only.
 
 import numpy as np
 
-from apr_jax.data.spec import ArrayData
+from apr_jax.data.array_data import ArrayData
 from apr_jax.data.unlabelled import test_only, unlabelled
 
 _SIDE = 32

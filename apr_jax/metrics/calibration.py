@@ -49,9 +49,12 @@ def reliability(
   else:
     place = np.searchsorted(np.arange(1, bins) / bins, confidence, side="left")
   count = np.bincount(place, minlength=bins)
-  mean = lambda values: np.divide(
-    np.bincount(place, values, minlength=bins), count, where=count > 0, out=np.full(bins, np.nan)
-  )
+
+  def mean(values: np.ndarray) -> np.ndarray:
+    return np.divide(
+      np.bincount(place, values, minlength=bins), count, where=count > 0, out=np.full(bins, np.nan)
+    )
+
   return {"count": count, "confidence": mean(confidence), "accuracy": mean(correct)}
 
 

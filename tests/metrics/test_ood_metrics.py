@@ -1,5 +1,7 @@
 """Out-of-distribution metrics against scikit-learn, against brute force, and by hand."""
 
+import itertools
+
 import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
@@ -98,7 +100,7 @@ def test_oscr_is_the_area_under_the_curve_over_thresholds(name):
     for threshold in thresholds
   ]
   area = sum(
-    (right - left) * (low + high) / 2 for (left, low), (right, high) in zip(rates, rates[1:])
+    (right - left) * (low + high) / 2 for (left, low), (right, high) in itertools.pairwise(rates)
   )
   assert metrics.oscr(inside, correct, outside) == pytest.approx(100 * area, abs=1e-9)
 

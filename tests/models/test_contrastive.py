@@ -56,16 +56,22 @@ def trained():
   )
   images = jnp.asarray(random.uniform(0, 1, (6, 8, 8, 3)), jnp.float32)
   variables = jax.jit(lambda: model.init(jax.random.key(0), images))()
-  noisy = lambda x: x + random.uniform(0, 0.1, x.shape).astype(np.float32)
+
+  def noisy(x):
+    return x + random.uniform(0, 0.1, x.shape).astype(np.float32)
+
   return model, jax.tree.map(noisy, variables), images
 
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_without_classes_every_network_gives_its_pooled_features(name):
   whole, bare = make(name), make(name, 0)
-  init = lambda model: jax.eval_shape(
-    lambda: model.init_with_output(jax.random.key(0), jnp.zeros((2, 32, 32, 3)))
-  )
+
+  def init(model):
+    return jax.eval_shape(
+      lambda: model.init_with_output(jax.random.key(0), jnp.zeros((2, 32, 32, 3)))
+    )
+
   features, variables = init(bare)
   assert (features.shape, features.dtype) == ((2, FEATURES[name]), jnp.float32)
   _, expected = init(whole)
@@ -98,7 +104,10 @@ def test_training_returns_logits_and_the_projection_in_float64_numpy(trained):
   inner = {name: {"network": tree["network"]["network"]} for name, tree in variables.items()}
   features, _ = small(0).apply(inner, images, train=True, mutable=["batch_stats"])
   params = jax.tree.map(lambda x: np.asarray(x, np.float64), variables["params"]["network"])
-  layer = lambda name, x: x @ params[name]["kernel"] + params[name]["bias"]
+
+  def layer(name, x):
+    return x @ params[name]["kernel"] + params[name]["bias"]
+
   features = np.asarray(features, np.float64)
   projection = layer("projection2", np.maximum(layer("projection1", features), 0))
   projection /= np.linalg.norm(projection, axis=1, keepdims=True)
@@ -148,10 +157,13 @@ def test_the_probe_leaves_the_network_alone_in_training_and_inference_has_its_gr
 def test_a_projection_of_nothing_has_a_finite_gradient(trained):
   model, variables, images = trained
   zeros = jax.tree.map(jnp.zeros_like, variables)
-  outputs = lambda params: model.apply(
-    {**zeros, "params": params}, images, train=True, mutable=["batch_stats"]
-  )[0]
-  score = lambda params: outputs(params).sum()
+
+  def outputs(params):
+    return model.apply({**zeros, "params": params}, images, train=True, mutable=["batch_stats"])[0]
+
+  def score(params):
+    return outputs(params).sum()
+
   assert all(
     np.isfinite(x).all() for x in jax.tree.leaves(jax.jit(jax.grad(score))(zeros["params"]))
   )

@@ -46,7 +46,10 @@ def small(init):
   """
   random = np.random.default_rng(0)
   variables = init(0)
-  noisy = lambda x: x + random.uniform(0, 0.4, x.shape).astype(np.float32)
+
+  def noisy(x):
+    return x + random.uniform(0, 0.4, x.shape).astype(np.float32)
+
   images = jnp.asarray(random.uniform(0, 1, (4, 8, 8, 3)), jnp.float32)
   return variables | {"batch_stats": jax.tree.map(noisy, variables["batch_stats"])}, images
 
@@ -71,7 +74,10 @@ def test_float32_products_are_not_shortened_on_accelerators_and_others_are_as_ja
   model = make("wide_resnet_10_1", dtype=dtype)
   images = jnp.zeros((1, 8, 8, 3))
   variables = jax.eval_shape(model.init, jax.random.key(0), images)
-  loss = lambda variables: model.apply(variables, images).sum()
+
+  def loss(variables):
+    return model.apply(variables, images).sum()
+
   convolutions = [
     equation
     for equation in jax.make_jaxpr(jax.grad(loss))(variables).eqns
@@ -136,7 +142,10 @@ def test_evaluation_treats_images_one_by_one_and_training_does_not(small):
   np.testing.assert_allclose(
     model.apply(variables, images)[:1], model.apply(variables, images[:1]), rtol=1e-4, atol=1e-5
   )
-  train = lambda images: model.apply(variables, images, train=True, mutable=["batch_stats"])[0]
+
+  def train(images):
+    return model.apply(variables, images, train=True, mutable=["batch_stats"])[0]
+
   assert np.abs(train(images)[:1] - train(images[:1])).max() > 0.05
 
 

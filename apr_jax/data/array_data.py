@@ -30,7 +30,7 @@ class ArrayData:
   num_classes: int
   name: str
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     where = f"data set {self.name!r}"
     images, labels = self.images, self.labels
     check_uint8(images, where)
@@ -45,7 +45,8 @@ class ArrayData:
     check_lengths(images, labels, where)
     if 0 in images.shape:
       raise UserError(
-        f"{where}: it is empty (images {list(images.shape)}); choose a data set or split with images"
+        f"{where}: it is empty (images {list(images.shape)}); "
+        f"choose a data set or split with images"
       )
     check_labels(labels, self.num_classes, where)
 
@@ -56,13 +57,13 @@ class ArrayData:
   @property
   def image_size(self) -> tuple[int, int]:
     """(H, W) in pixels."""
-    return self.images.shape[1:3]
+    height, width = self.images.shape[1:3]
+    return height, width
 
   def checksum(self) -> int:
     """CRC-32 of images and labels, by which processes see whether they have the same."""
-    return zlib.crc32(
-      np.ascontiguousarray(self.labels), zlib.crc32(np.ascontiguousarray(self.images))
-    )
+    of_images = zlib.crc32(np.ascontiguousarray(self.images).data)
+    return zlib.crc32(np.ascontiguousarray(self.labels).data, of_images)
 
   def take(self, n: int) -> "ArrayData":
     """The first `n` examples as views of the same memory; 0 means all of them.
