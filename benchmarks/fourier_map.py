@@ -92,7 +92,8 @@ def main() -> int:
   on_cpu = jax.default_backend() == "cpu"
   print(f"{arguments.model}, jax {jax.__version__} on {jax.default_backend()}\n")
   print(
-    "| images | batch | seconds | CPU seconds | images seen | images/s | network alone, images/s | bar |"
+    "| images | batch | seconds | CPU seconds | images seen | images/s "
+    "| network alone, images/s | bar |"
   )
   print("|---|---|---|---|---|---|---|---|")
   missed = False
@@ -104,8 +105,8 @@ def main() -> int:
     missed |= on_cpu and seconds >= BAR
     verdict = ("PASS" if seconds < BAR else "FAIL") if on_cpu else "on CPU only"
     print(
-      f"| {len(test.labels):,} {name} | {batch_size} | {seconds:.0f} | {cpu_seconds:.0f} | {count:,} | "
-      f"{count / seconds:,.0f} | {speed:,.0f} | under {BAR:.0f} s, {verdict} |",
+      f"| {len(test.labels):,} {name} | {batch_size} | {seconds:.0f} | {cpu_seconds:.0f} "
+      f"| {count:,} | {count / seconds:,.0f} | {speed:,.0f} | under {BAR:.0f} s, {verdict} |",
       flush=True,
     )
   return int(missed)

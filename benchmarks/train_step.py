@@ -221,8 +221,9 @@ def report(results: dict, on_cpu: bool, path: str | None) -> int:
   """Prints the tables, writes the numbers and returns the exit code."""
   seconds, failed = results["seconds_per_step"], False
   print(
-    f"{results['model']}, batch {results['batch_size']}, {results['steps_per_dispatch']} step(s) per dispatch, "
-    f"median of {results['rounds']}; {results['devices']} × {results['device']}, jax {results['jax']}"
+    f"{results['model']}, batch {results['batch_size']}, "
+    f"{results['steps_per_dispatch']} step(s) per dispatch, median of {results['rounds']}; "
+    f"{results['devices']} × {results['device']}, jax {results['jax']}"
     + (f", torch {results['torch']}" if "torch" in results else "")
     + "\n"
   )

@@ -9,6 +9,7 @@ from sklearn.calibration import calibration_curve
 
 import apr_jax
 from apr_jax import metrics
+from apr_jax.errors import UserError
 
 
 def of_confidence(confidence, correct):
@@ -253,14 +254,14 @@ PROBS, LABELS = np.full((4, 2), 0.5), np.zeros(4, int)
   ],
 )
 def test_unusable_input_is_refused(change, words):
-  with pytest.raises(ValueError) as error:
+  with pytest.raises(UserError) as error:
     metrics.calibration(**{"probs": PROBS, "labels": LABELS} | change)
   assert words in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("function", [metrics.nll, metrics.fit_temperature])
 def test_unusable_logits_are_refused(function):
-  with pytest.raises(ValueError, match="logits must be finite; 1 of 8"):
+  with pytest.raises(UserError, match="logits must be finite; 1 of 8"):
     function(np.where(np.arange(8).reshape(4, 2) == 3, np.inf, PROBS), LABELS)
-  with pytest.raises(ValueError, match="with the N of logits, 4"):
+  with pytest.raises(UserError, match="with the N of logits, 4"):
     function(PROBS, LABELS[:2])
