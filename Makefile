@@ -1,13 +1,25 @@
-# make demo: environment, then the demonstration.   make test: environment, then the whole test suite.
+# make demo: environment, then the demonstration.
+# make lint: environment, then the style, format and type checks.
+# make test: environment, then the whole test suite.
 # Needs Python 3.11 or newer (make demo PYTHON=python3.12) and nothing else.
 
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-environment
+.PHONY: demo lint format test test-environment
 
 demo: .venv/demo
 	$(BIN)/python demo.py
+
+lint: .venv/lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# What the checks ask for and a program can do.
+format: .venv/lint
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
 
 test: test-environment
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope
@@ -18,6 +30,12 @@ test-environment: .venv/test
 .venv/demo: setup.cfg
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+# With the package itself, so that the types of its libraries are known.
+.venv/lint: setup.cfg
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[lint]'
 	touch $@
 
 .venv/test: setup.cfg

@@ -7,7 +7,7 @@ exception is a defect of ours and keeps its traceback.
 
 import difflib
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 Value = TypeVar("Value")
@@ -48,7 +48,7 @@ def lookup(table: Mapping[str, Value], name: str, kind: str) -> Value:
   raise UserError(unknown(name, kind, table))
 
 
-def unknown(name: str, kind: str, known) -> str:
+def unknown(name: str, kind: str, known: Iterable[str]) -> str:
   """One line for an unknown name: the nearest known one, then all of them."""
   known = sorted(known)
   near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)

@@ -4,8 +4,10 @@ batch.
 Targets are probabilities, float `[B, K]` whose rows sum to 1: one-hot labels, or mixtures of them.
 """
 
+import functools
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -29,6 +31,8 @@ def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
     logits: float `[B, K]`, finite.
     targets: float `[B, K]`.
   """
+  chex.assert_rank([logits, targets], 2)
+  chex.assert_equal_shape([logits, targets])
   # As the targets sum to 1, the normaliser is subtracted once and not from every logit: more
   # precise.
   logits = logits.astype(jnp.float32)
@@ -48,7 +52,8 @@ def apr_loss(logits: jax.Array, targets: jax.Array) -> jax.Array:
 
   Reference: APR (https://arxiv.org/abs/2108.08487), Section 3.2 and the released training script.
   """
-  return sum(cross_entropy(view, targets) for view in logits)
+  chex.assert_rank(logits, 3)
+  return functools.reduce(jnp.add, (cross_entropy(view, targets) for view in logits))
 
 
 def augmix_loss(logits: jax.Array, targets: jax.Array, weight: float = 12.0) -> jax.Array:
@@ -73,6 +78,7 @@ def jensen_shannon(logits: jax.Array) -> jax.Array:
   Args:
     logits: float `[V, B, K]`.
   """
+  chex.assert_rank(logits, 3)
   log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
   p = jnp.exp(log_p)
   log_mixture = jnp.log(jnp.clip(p.mean(0), 1e-7, 1))
@@ -123,9 +129,12 @@ def supervised_contrastive(
   (https://github.com/alinlab/CSI) counts i itself into P(i), with a constant logarithm; that makes
   the gradient smaller by |P| / (|P| + 1).
   """
+  chex.assert_rank([embeddings, targets], [3, 2])
+  chex.assert_equal(embeddings.shape[1], targets.shape[0])
   anchors = embeddings.reshape(-1, embeddings.shape[-1]).astype(jnp.float32)
   labels = jnp.tile(targets.argmax(-1), len(embeddings))
-  others, other_labels, first = anchors, labels, 0
+  others, other_labels = anchors, labels
+  first: int | jax.Array = 0
   if axis_name is not None:
     others, other_labels = jax.lax.all_gather((anchors, labels), axis_name, tiled=True)
     first = jax.lax.axis_index(axis_name) * len(anchors)

@@ -169,7 +169,7 @@ def read(cls: type[Section], values: Mapping[str, Any]) -> Section:
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
   """Nested keys joined by dots: {"model": {"name": "x"}} → {"model.name": "x"}."""
-  flat = {}
+  flat: dict[str, Any] = {}
   for key, value in values.items():
     flat |= (
       flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}

@@ -21,6 +21,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
+from apr_jax.errors import UserError
+
 HWC = (-3, -2, -1)
 
 # Where the width goes when the channels are moved in front of it: H, W, C = -3, -2, -1 become -2,
@@ -39,6 +41,9 @@ def amplitude_phase(images: jax.Array, axes: Sequence[int] = HWC) -> tuple[jax.A
     amplitude, float32 `[..., H, W, C]`, not negative, and phase, float32 of the same shape, in
     radians in (-π, π]; the zero frequency is at index 0 of each transformed axis. The phase of an
     empty bin is 0.
+
+  Raises:
+    UserError: the images are not float `[..., H, W, C]`, or an axis is none of them.
   """
   _check_images(images)
   spectrum = jnp.fft.fftn(images.astype(jnp.float32), axes=_check_axes(axes))
@@ -61,6 +66,9 @@ def recombine(amplitude_of: jax.Array, phase_of: jax.Array, axes: Sequence[int] 
 
   Returns:
     float32 `[..., H, W, C]`, not clipped.
+
+  Raises:
+    UserError: as `amplitude_phase`.
 
   Example:
     >>> import jax.numpy as jnp
@@ -143,20 +151,20 @@ def fourier_basis(
   Returns:
     float32 `[H, W]`.
   """
-  row, mirrored_row = _centred(row, height), _centred(-row, height)
-  column, mirrored_column = _centred(column, width), _centred(-column, width)
+  row = _centred(row, height)
+  mirrored_row = _centred(-row, height)
+  column = _centred(column, width)
+  mirrored_column = _centred(-column, width)
   own_mirror = (row == mirrored_row) & (column == mirrored_column)
   second = (row > mirrored_row) | ((row == mirrored_row) & (column > mirrored_column))
-  row, column = jnp.where(second, -row, row), jnp.where(second, -column, column)
+  row = jnp.where(second, -row, row)
+  column = jnp.where(second, -column, column)
   # Whole turns are dropped in integers: a large angle would cost float32 its digits.
-  turns = (row * jnp.arange(height) % height / height)[:, None] + column * jnp.arange(
-    width
-  ) % width / width
-  return jnp.where(
-    own_mirror,
-    jnp.cos(2 * jnp.pi * turns),
-    jnp.sqrt(2.0) * jnp.cos(2 * jnp.pi * turns + jnp.pi / 4),
-  ) / jnp.sqrt(height * width)
+  down = row * jnp.arange(height) % height / height
+  right = column * jnp.arange(width) % width / width
+  angle = 2 * jnp.pi * (down[:, None] + right)
+  wave = jnp.sqrt(2.0) * jnp.cos(angle + jnp.pi / 4)
+  return jnp.where(own_mirror, jnp.cos(angle), wave) / jnp.sqrt(height * width)
 
 
 def _centred(frequency: int | jax.Array, size: int) -> int | jax.Array:
@@ -174,12 +182,10 @@ def _axes_in_chw(axes: Sequence[int]) -> tuple[int, ...]:
 def _check_axes(axes: Sequence[int]) -> tuple[int, ...]:
   axes = tuple(axes)
   if not axes or len(set(axes)) != len(axes) or not set(axes) <= set(HWC):
-    raise ValueError(f"axes must be distinct and from {HWC} (height, width, channels), got {axes}")
+    raise UserError(f"axes must be distinct and from {HWC} (height, width, channels), got {axes}")
   return axes
 
 
 def _check_images(images: jax.Array) -> None:
   if images.ndim < 3 or not jnp.issubdtype(images.dtype, jnp.floating):
-    raise ValueError(
-      f"images must be float [..., H, W, C], got {images.dtype} {list(images.shape)}"
-    )
+    raise UserError(f"images must be float [..., H, W, C], got {images.dtype} {list(images.shape)}")

@@ -12,7 +12,7 @@ def baseline_device(parser: argparse.ArgumentParser) -> str:
     return "cpu"
   if not torch.cuda.is_available():
     parser.error(
-      f"JAX computes on {jax.devices()[0].device_kind} and PyTorch {torch.__version__} on the CPU: install "
-      f"PyTorch for CUDA, or set JAX_PLATFORMS=cpu"
+      f"JAX computes on {jax.devices()[0].device_kind} and PyTorch {torch.__version__} on the CPU: "
+      f"install PyTorch for CUDA, or set JAX_PLATFORMS=cpu"
     )
   return "cuda"

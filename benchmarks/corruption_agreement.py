@@ -29,8 +29,8 @@ def main() -> None:
     required=True,
     metavar="FILE.npz",
     help=(
-      "clean uint8 [N, 32, 32, 3], labels [N] and, under each corruption's name, the generator's output uint8 "
-      "[5, N, 32, 32, 3]"
+      "clean uint8 [N, 32, 32, 3], labels [N] and, under each corruption's name, the generator's "
+      "output uint8 [5, N, 32, 32, 3]"
     ),
   )
   parser.add_argument("--draws", type=int, default=8, help="sets of ours to average over")
@@ -60,9 +60,8 @@ def main() -> None:
     print(f"| {name} | {generator:.1f} | {ours:.1f} | {ours - generator:+.1f} |")
   generator, ours = np.mean(list(rows.values()), axis=0)
   passed = abs(ours - generator) < BAR
-  print(
-    f"| mean | {generator:.2f} | {ours:.2f} | {ours - generator:+.2f}, {'PASS' if passed else 'FAIL'} |"
-  )
+  verdict = "PASS" if passed else "FAIL"
+  print(f"| mean | {generator:.2f} | {ours:.2f} | {ours - generator:+.2f}, {verdict} |")
   sys.exit(not passed)
 
 

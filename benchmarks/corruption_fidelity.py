@@ -126,7 +126,8 @@ def main() -> int:
     required=True,
     metavar="FILE.npz",
     help=(
-      "clean [N, 32, 32, 3] and, under each corruption's name, the generator's output [5, N, 32, 32, 3]; uint8"
+      "clean [N, 32, 32, 3] and, under each corruption's name, the generator's output "
+      "[5, N, 32, 32, 3]; uint8"
     ),
   )
   parser.add_argument(
@@ -145,7 +146,8 @@ def main() -> int:
   names = CORRUPTIONS + EXTRA_CORRUPTIONS
 
   print(
-    f"Pixel by pixel, {len(clean)} images: absolute difference to the generator's output, in levels.\n"
+    f"Pixel by pixel, {len(clean)} images: absolute difference to the generator's output, "
+    f"in levels.\n"
   )
   rows = [
     row for name in names if name in PIXEL_BARS for row in pixel_rows(clean, aligned[name], name)
@@ -154,7 +156,8 @@ def main() -> int:
   failures = print_table(header, rows)
 
   print(
-    f"On average, {len(clean)} images, ours over {arguments.keys} keys: ours / theirs, in levels and dB.\n"
+    f"On average, {len(clean)} images, ours over {arguments.keys} keys: ours / theirs, "
+    f"in levels and dB.\n"
   )
   header = (
     "corruption",

@@ -186,11 +186,12 @@ def main() -> int:
     print(f"| {name} | {running:.2f} | {compiling:.2f} | {cells[0]} | {cells[1]} |", flush=True)
   ratio = compared / of_baseline
   print(
-    f"\nAll {len(CORRUPTIONS)} x {len(SEVERITIES)} sets: {total:.1f} s, and {compilation:.1f} s of compilation."
+    f"\nAll {len(CORRUPTIONS)} x {len(SEVERITIES)} sets: {total:.1f} s, "
+    f"and {compilation:.1f} s of compilation."
   )
   print(
-    f"{'PASS' if ratio <= BAR else 'FAIL'}: {ratio:.3f} of the baseline's time where it was measured; "
-    f"bar {BAR:.3f}."
+    f"{'PASS' if ratio <= BAR else 'FAIL'}: {ratio:.3f} of the baseline's time where it was "
+    f"measured; bar {BAR:.3f}."
   )
   return 0 if ratio <= BAR else 1
 

@@ -99,8 +99,8 @@ def main() -> int:
   on_cpu = jax.default_backend() == "cpu"
   print(f"{arguments.model}, jax {jax.__version__} on {jax.default_backend()}\n")
   print(
-    "| images | batch | seconds | CPU seconds | images seen | images/s | network alone, images/s "
-    "| bar |"
+    "| images | batch | seconds | CPU seconds | images seen | images/s "
+    "| network alone, images/s | bar |"
   )
   print("|---|---|---|---|---|---|---|---|")
   missed = False
@@ -113,8 +113,7 @@ def main() -> int:
     verdict = ("PASS" if seconds < BAR else "FAIL") if on_cpu else "on CPU only"
     print(
       f"| {len(test.labels):,} {name} | {batch_size} | {seconds:.0f} | {cpu_seconds:.0f} "
-      f"| {count:,} | "
-      f"{count / seconds:,.0f} | {speed:,.0f} | under {BAR:.0f} s, {verdict} |",
+      f"| {count:,} | {count / seconds:,.0f} | {speed:,.0f} | under {BAR:.0f} s, {verdict} |",
       flush=True,
     )
   return int(missed)

@@ -66,7 +66,8 @@ def main() -> int:
   on_cpu = jax.default_backend() == "cpu"
   verdict = ("PASS" if second < BAR else "FAIL") if on_cpu else "on CPU only"
   print(
-    f"{arguments.config}, jax {jax.__version__} on {jax.default_backend()}, {os.cpu_count()} CPU cores\n"
+    f"{arguments.config}, jax {jax.__version__} on {jax.default_backend()}, "
+    f"{os.cpu_count()} CPU cores\n"
   )
   print("| start | seconds to the first step | bar |\n|---|---|---|")
   print(f"| first, nothing compiled | {first:.1f} | none |")

@@ -2,7 +2,9 @@
 tests use.
 """
 
+import ctypes
 import fcntl
+import gc
 import os
 import pathlib
 import shutil
@@ -36,6 +38,21 @@ def compiled_programs(tmp_path_factory) -> str:
     jax.config.update(name, value)
   os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)  # for the commands that tests start
   return str(folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bounded_memory():
+  """Lets go of what a module has compiled: the programs of a whole suite take gigabytes.
+
+  What a later module needs again it reads from the folder of compiled programs.
+  """
+  yield
+  jax.clear_caches()
+  gc.collect()
+  # glibc keeps what is freed unless asked.
+  trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+  if trim is not None:
+    trim(0)
 
 
 @pytest.fixture(scope="session")

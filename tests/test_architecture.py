@@ -67,7 +67,7 @@ FILES = {
 
 
 def room_of(module: str) -> str:
-  """The room a module lies in: apr_jax.data.spec → data; configs.base → configs."""
+  """The room a module lies in: apr_jax.data.array_data → data; configs.base → configs."""
   return module.removeprefix("apr_jax.").split(".")[0]
 
 

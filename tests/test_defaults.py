@@ -67,4 +67,6 @@ def test_it_is_locked_and_new_each_time():
 @pytest.mark.parametrize("place", defaults.sections())
 def test_section_at_is_the_section_of_its_place(place):
   found = defaults.section_at(defaults.get_config(), place)
-  assert set(found.keys()) >= {field.name for field in dataclasses.fields(defaults.sections()[place])}
+  assert set(found.keys()) >= {
+    field.name for field in dataclasses.fields(defaults.sections()[place])
+  }

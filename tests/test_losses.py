@@ -1,5 +1,6 @@
 """Losses against values worked out by hand and against float64 NumPy."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -39,6 +40,24 @@ def test_cross_entropy_is_the_mean_negative_log_softmax():
   loss = jax.jit(losses.cross_entropy)(LOGITS[0], TARGETS)
   assert loss.dtype == jnp.float32 and loss.shape == ()
   assert loss == pytest.approx(negative_log_softmax(LOGITS[0], LABELS).mean(), rel=1e-6)
+
+
+class TestVariants(chex.TestCase):
+  """The same numbers compiled and not."""
+
+  @chex.variants(with_jit=True, without_jit=True)
+  def test_every_loss_is_a_finite_float32_scalar(self):
+    for loss in (losses.apr_loss, losses.augmix_loss):
+      value = self.variant(loss)(LOGITS, TARGETS)
+      chex.assert_shape(value, ())
+      chex.assert_type(value, jnp.float32)
+      chex.assert_tree_all_finite(value)
+
+
+@pytest.mark.parametrize("targets", [TARGETS[:, :2], TARGETS[:3], TARGETS[0]])
+def test_targets_of_another_shape_are_not_broadcast(targets):
+  with pytest.raises(AssertionError):
+    losses.cross_entropy(LOGITS[0], targets)
 
 
 def test_apr_loss_is_the_sum_over_the_views():

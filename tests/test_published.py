@@ -8,8 +8,16 @@ import re
 
 import pytest
 
-from apr_jax import models
-from apr_jax.published import _OTHER_RECIPES, OOD_SETS, Figure, other_recipe, published
+from apr_jax import models, published as published_numbers
+from apr_jax.published import (
+  OOD_SETS,
+  OTHER_RECIPES,
+  Figure,
+  data_set,
+  figures,
+  other_recipe,
+  published,
+)
 
 CONFIGS = {path.stem for path in (pathlib.Path(__file__).parents[1] / "configs").glob("*.py")}
 NETWORKS = ("allconv", "densenet_40_12", "wide_resnet_40_2", "resnext29_32x4", "resnet18_cifar")
@@ -200,7 +208,10 @@ def test_single_figures(config, network, metric, value, source):
 
 @pytest.mark.parametrize("method", OOD_MEANS)
 def test_the_sets_average_to_the_mean_auroc(method):
-  value = lambda metric: published(f"cifar10_{method}", "resnet18_cifar", metric).value
+
+  def value(metric):
+    return published(f"cifar10_{method}", "resnet18_cifar", metric).value
+
   assert value("ood_auroc") == OOD_MEANS[method]
   mean = sum(value(f"ood_auroc/{name}") for name in OOD_SETS) / len(OOD_SETS)
   assert mean == pytest.approx(OOD_MEANS[method], abs=0.06)  # of numbers that are rounded to 0.1
@@ -227,23 +238,29 @@ def test_every_configuration_of_a_published_method_has_its_numbers():
 
 
 def test_every_number_belongs_to_a_configuration_or_awaits_one():
-  from apr_jax.published import _FIGURES, data_set
   from configs import base
 
-  assert {config for config, _, _ in _FIGURES} - CONFIGS == AWAITED
+  assert {config for config, _, _ in figures()} - CONFIGS == AWAITED
   assert (
     data_set("cifar10_apr_sp") == base.get_config().data.name and data_set("digits_apr_sp") is None
   )
-  for config in {config for config, _, _ in _FIGURES} & CONFIGS:
+  for config in {config for config, _, _ in figures()} & CONFIGS:
     made = importlib.import_module(f"configs.{config}").get_config()
     assert made.data.name == data_set(config)
 
 
-def test_networks_are_those_of_the_zoo_and_what_is_not_published_is_none():
-  from apr_jax.published import _FIGURES
+def test_each_row_of_the_table_says_something_of_its_own():
+  rows = (pathlib.Path(published_numbers.__file__).with_suffix(".csv")).read_text().splitlines()[1:]
+  assert len(rows) == len(figures()) > 300
+  assert rows == [row.strip() for row in rows]
+  assert all(
+    re.match(r"(APR|HybridAugment\+\+) .*, Table \d$", f.source) for f in figures().values()
+  )
 
-  assert {network for _, network, _ in _FIGURES} <= models.NETWORKS.keys()
-  assert all(0 < figure.value < 100 for figure in _FIGURES.values())
+
+def test_networks_are_those_of_the_zoo_and_what_is_not_published_is_none():
+  assert {network for _, network, _ in figures()} <= models.NETWORKS.keys()
+  assert all(0 < figure.value < 100 for figure in figures().values())
   # the papers' DenseNet is 40_12
   assert published("cifar10_apr_sp", "densenet_bc_100_12", "mean_error") is None
   assert published("digits_apr_sp", "wide_resnet_10_1", "mean_error") is None
@@ -252,8 +269,8 @@ def test_networks_are_those_of_the_zoo_and_what_is_not_published_is_none():
 
 
 def test_other_recipes_are_those_of_configurations_with_published_numbers():
-  for name in _OTHER_RECIPES:
-    assert name in CONFIGS and other_recipe(name) == _OTHER_RECIPES[name]
+  for name in OTHER_RECIPES:
+    assert name in CONFIGS and other_recipe(name) == OTHER_RECIPES[name]
     assert any(
       published(name, network, metric)
       for network in models.NETWORKS

@@ -1,5 +1,6 @@
 """Amplitude, phase and recombination against float64 NumPy."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import apr_jax
 from apr_jax import spectrum
+from apr_jax.errors import UserError
 
 AXES = [(-3, -2, -1), (-3, -2), (-2,), (-1,), (-3, -1), (-1, -2, -3)]
 SHAPES = [(32, 32, 3), (5, 4, 4)]
@@ -59,10 +61,7 @@ def test_constant_images_give_no_nan(value, axes):
   x = np.full((1, 8, 8, 3), value, np.float32)
   y = np.random.default_rng(0).random((1, 8, 8, 3), np.float32)
   np.testing.assert_allclose(apr_jax.recombine(x, x, axes), x, atol=1e-5)
-  assert (
-    np.isfinite(apr_jax.recombine(x, y, axes)).all()
-    and np.isfinite(apr_jax.recombine(y, x, axes)).all()
-  )
+  chex.assert_tree_all_finite((apr_jax.recombine(x, y, axes), apr_jax.recombine(y, x, axes)))
 
 
 def test_empty_bins_have_phase_zero():
@@ -93,6 +92,27 @@ def test_amplitude_phase_is_the_polar_form(axes):
   np.testing.assert_allclose(
     amplitude * np.exp(1j * np.asarray(phase)), np.fft.fftn(x, axes=axes), atol=1e-4
   )
+
+
+class TestVariants(chex.TestCase):
+  """The same numbers compiled, not compiled, and of arrays that lie on the device already."""
+
+  @chex.variants(with_jit=True, without_jit=True, with_device=True)
+  def test_recombine(self):
+    x, y = np.random.default_rng(2).random((2, 2, 6, 5, 3), np.float32)
+    found = self.variant(apr_jax.recombine)(x, y)
+    chex.assert_shape(found, x.shape)
+    chex.assert_type(found, jnp.float32)
+    chex.assert_trees_all_close(found, recombine_float64(x, y, (-3, -2, -1)), atol=1e-5)
+
+  @chex.variants(with_jit=True, without_jit=True, with_device=True)
+  def test_amplitude_phase(self):
+    x = np.random.default_rng(2).random((2, 6, 5, 3), np.float32)
+    amplitude, phase = self.variant(apr_jax.amplitude_phase)(x)
+    chex.assert_shape([amplitude, phase], x.shape)
+    chex.assert_type([amplitude, phase], jnp.float32)
+    expected = np.fft.fftn(x.astype(np.float64), axes=(-3, -2, -1))
+    chex.assert_trees_all_close(amplitude * np.exp(1j * np.asarray(phase)), expected, atol=1e-4)
 
 
 def test_vmap_equals_batch(photographs):
@@ -148,11 +168,11 @@ def test_fourier_basis_is_exact_at_high_frequencies():
 
 @pytest.mark.parametrize("axes", [(), (0, 1), (-2, -2), (-4,), (1, 2, 3)])
 def test_wrong_axes_are_refused(axes):
-  with pytest.raises(ValueError, match="axes must be distinct"):
+  with pytest.raises(UserError, match="axes must be distinct"):
     spectrum.half_spectrum(jnp.zeros((4, 4, 3)), axes)
 
 
 @pytest.mark.parametrize("images", [jnp.zeros((4, 4)), jnp.zeros((4, 4, 3), jnp.uint8)])
 def test_wrong_images_are_refused(images):
-  with pytest.raises(ValueError, match="images must be float"):
+  with pytest.raises(UserError, match="images must be float"):
     apr_jax.recombine(images, images)

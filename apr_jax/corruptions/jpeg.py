@@ -6,6 +6,8 @@ Pillow and the benchmark's generator use; ITU-T T.81 gives the tables (annex K) 
 colour transform.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,25 +46,25 @@ def quantisation_table(base: np.ndarray, quality: int) -> np.ndarray:
 
 
 def _quantised(plane: jax.Array, table: np.ndarray) -> jax.Array:
-  """Encodes and decodes one plane, float [B, H, W] with H and W multiples of 8, in 0..255."""
+  """Encodes and decodes one plane, float `[B, H, W]` with H and W multiples of 8, in 0..255."""
   batch, height, width = plane.shape
   blocks = plane.reshape(batch, height // 8, 8, width // 8, 8) - 128.0
   waves = jnp.asarray(_WAVES, jnp.float32)
-  table = jnp.asarray(table, jnp.float32)[:, None, :]
+  steps = jnp.asarray(table, jnp.float32)[:, None, :]
   # One axis at a time: two small products per block.
   half = jnp.einsum("byixj,vj->byixv", blocks, waves, precision="highest")
   coefficients = jnp.einsum("byixv,ui->byuxv", half, waves, precision="highest")
   # libjpeg's integer DCT gives eighths, which makes exact halves common; it rounds them away from
   # zero.
   eighths = jnp.floor(jnp.abs(coefficients) * 8 + 0.5)
-  kept = jnp.sign(coefficients) * jnp.floor((eighths + 4 * table) / (8 * table)) * table
+  kept = jnp.sign(coefficients) * jnp.floor((eighths + 4 * steps) / (8 * steps)) * steps
   half = jnp.einsum("byuxv,vj->byuxj", kept, waves, precision="highest")
   decoded = jnp.einsum("byuxj,ui->byixj", half, waves, precision="highest")
   return jnp.clip(jnp.floor(decoded + 128.5), 0, 255).reshape(plane.shape)
 
 
 def _doubling(size: int) -> np.ndarray:
-  """The matrix [2 * size, size] that doubles an axis: three quarters of the nearer pixel, one of
+  """The matrix `[2 * size, size]` that doubles an axis: three quarters of the nearer pixel, one of
   the farther.
   """
   matrix = np.zeros((2 * size, size))
@@ -73,19 +75,28 @@ def _doubling(size: int) -> np.ndarray:
   return matrix
 
 
-def jpeg_compression(seeds, images, row):
+class JpegCompression(NamedTuple):
+  """How strong JPEG compression is.
+
+  Attributes:
+    quality: 1..100.
+  """
+
+  quality: int
+
+
+def jpeg_compression(keys: jax.Array, images: jax.Array, row: JpegCompression) -> jax.Array:
   """JPEG at quality c with chroma of half the resolution (4:2:0).
 
   Args:
-    seeds: unused.
-    images: uint8 [B, H, W, 3].
-    row: (quality,).
+    keys: unused.
+    images: uint8 `[B, H, W, 3]`.
+    row: the quality.
 
   Returns:
-    uint8 [B, H, W, 3].
+    uint8 `[B, H, W, 3]`.
   """
-  del seeds
-  (quality,) = row
+  del keys
   _, height, width, _ = images.shape
   padding = ((0, 0), (0, -height % 16), (0, -width % 16), (0, 0))
   levels = jnp.pad(images, padding, mode="edge").astype(jnp.float32)
@@ -94,10 +105,10 @@ def jpeg_compression(seeds, images, row):
     jnp.floor(a * red + b * green + c * blue + offset + 0.5)
     for (a, b, c), offset in zip(_TO_YCC.tolist(), (0.0, 128.0, 128.0))
   )
-  luma = _quantised(luma, quantisation_table(_LUMA, quality))[:, :height, :width]
+  luma = _quantised(luma, quantisation_table(_LUMA, row.quality))[:, :height, :width]
 
   half_height, half_width = -(-height // 2), -(-width // 2)
-  table = quantisation_table(_CHROMA, quality)
+  table = quantisation_table(_CHROMA, row.quality)
   restored = []
   for plane in chroma:
     fours = plane[:, ::2, ::2] + plane[:, ::2, 1::2] + plane[:, 1::2, ::2] + plane[:, 1::2, 1::2]

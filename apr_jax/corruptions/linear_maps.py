@@ -7,6 +7,7 @@ convolutions are slow on XLA's CPU backend. A filter that is not separable is a 
 are.
 """
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,18 +17,19 @@ def apply(images: jax.Array, row_maps: np.ndarray, column_maps: np.ndarray) -> j
   """Sum over k of row_maps[k] @ image @ column_maps[k].T, for every image and channel.
 
   Args:
-    images: float [B, H, W, C].
-    row_maps: [K, H', H].
-    column_maps: [K, W', W].
+    images: float `[B, H, W, C]`.
+    row_maps: `[K, H', H]`.
+    column_maps: `[K, W', W]`.
 
   Returns:
-    float32 [B, H', W', C].
+    float32 `[B, H', W', C]`.
   """
+  chex.assert_rank([images, row_maps, column_maps], [4, 3, 3])
   batch, height, width, channels = images.shape
   # Rows first and columns last, so that both steps are plain two-dimensional products without a
   # transposition.
   rows_first = images.transpose(1, 0, 3, 2).reshape(height, -1)
-  total = 0.0
+  total = jnp.zeros((), jnp.float32)
   for row_map, column_map in zip(row_maps, column_maps):
     rows = jnp.matmul(jnp.asarray(row_map, jnp.float32), rows_first, precision="highest")
     columns = jnp.asarray(column_map.T, jnp.float32)
@@ -53,12 +55,13 @@ def border_index(index: np.ndarray, size: int, border: str) -> np.ndarray:
   if border == "reflect":
     index = np.mod(index, 2 * size)
     return np.minimum(index, 2 * size - 1 - index)
+  assert border == "reflect101", border
   index = np.mod(index, 2 * size - 2)
   return np.minimum(index, 2 * size - 2 - index)
 
 
 def correlation(taps: np.ndarray, size: int, border: str) -> np.ndarray:
-  """The matrix [size, size] of a correlation with an odd number of taps along one axis."""
+  """The matrix `[size, size]` of a correlation with an odd number of taps along one axis."""
   matrix = np.zeros((size, size))
   position = np.arange(size)
   for offset, tap in enumerate(taps, start=-(len(taps) // 2)):
@@ -78,7 +81,7 @@ def gaussian_taps(sigma: float, truncate: float = 4.0) -> np.ndarray:
 def gaussian_blur(
   images: jax.Array, sigma: float, border: str = "edge", truncate: float = 4.0
 ) -> jax.Array:
-  """Gaussian blur of float [B, H, W, C]; sigma in pixels."""
+  """Gaussian blur of float `[B, H, W, C]`; sigma in pixels."""
   taps = gaussian_taps(sigma, truncate)
   if len(taps) == 1:
     return images
@@ -89,7 +92,7 @@ def gaussian_blur(
 
 
 def correlate(images: jax.Array, kernel: np.ndarray, border: str) -> jax.Array:
-  """Correlation of float [B, H, W, C] with an odd-sized kernel.
+  """Correlation of float `[B, H, W, C]` with an odd-sized kernel.
 
   The singular vectors of the kernel are its separable parts. A disk needs as many as its radius,
   and singular values a millionth of the first change no grey level.
@@ -103,13 +106,13 @@ def correlate(images: jax.Array, kernel: np.ndarray, border: str) -> jax.Array:
 
 
 def centre_zoom(size: int, factor: float) -> np.ndarray:
-  """The matrix [size, size] of a linear zoom into the centre.
+  """The matrix `[size, size]` of a linear zoom into the centre.
 
   As in the generator: the central ceil(size / factor) pixels are stretched, first pixel to first
   pixel and last to last, to round(that * factor) pixels, of which the central `size` are kept.
   """
   crop = int(np.ceil(size / factor))
-  stretched = int(round(crop * factor))
+  stretched = round(crop * factor)
   first = (size - crop) // 2
   matrix = np.zeros((size, size))
   position = np.arange(size) + (stretched - size) // 2
@@ -121,7 +124,7 @@ def centre_zoom(size: int, factor: float) -> np.ndarray:
 
 
 def box_resize(size: int, new_size: int) -> np.ndarray:
-  """The matrix [new_size, size] of Pillow's BOX resize: the mean of the pixels whose centres fall
+  """The matrix `[new_size, size]` of Pillow's BOX resize: the mean of the pixels whose centres fall
   in the cell.
   """
   scale = size / new_size

@@ -26,13 +26,13 @@ def motion_blur(images: jax.Array, degrees: jax.Array, radius: int, sigma: float
   from the centre, the nearest pixel of the image where that is outside.
 
   Args:
-    images: uint8 [B, H, W, C].
-    degrees: float [B], the direction a, from right to down.
+    images: uint8 `[B, H, W, C]`.
+    degrees: float `[B]`, the direction a, from right to down.
     radius: radius given to ImageMagick, pixels.
     sigma: standard deviation of the trail, pixels.
 
   Returns:
-    float32 [B, H, W, C] in [0, 255].
+    float32 `[B, H, W, C]` in [0, 255].
   """
   _, height, width, channels = images.shape
   weights = trail(radius, sigma)
@@ -44,7 +44,7 @@ def motion_blur(images: jax.Array, degrees: jax.Array, radius: int, sigma: float
   padded = jnp.pad(images, padding, mode="edge").astype(jnp.float32)
 
   @jax.vmap
-  def window(image, top, left):
+  def window(image: jax.Array, top: jax.Array, left: jax.Array) -> jax.Array:
     return jax.lax.dynamic_slice(image, (top, left, 0), (height, width, channels))
 
   return sum(weight * window(padded, down[:, i], right[:, i]) for i, weight in enumerate(weights))

@@ -12,7 +12,12 @@ integer. Lengths are in pixels, so they grow with the image as they should; the 
 milder CIFAR values to the stronger ImageNet ones.
 """
 
-from apr_jax.errors import lookup
+import typing
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from apr_jax.corruptions import blur, digital, jpeg, noise, spatter, weather
+from apr_jax.errors import UserError, lookup
 
 SMALL, LARGE = 32, 224
 
@@ -34,47 +39,61 @@ _ELASTIC_LARGE = (
 )
 
 
-def _scaled(rows, factor):
+def _scaled(rows: Sequence[Sequence[float]], factor: float) -> tuple[tuple[float, ...], ...]:
   return tuple(tuple(float(factor * value) for value in row) for row in rows)
 
 
-# name: (rows for 32 pixels, rows for 224 pixels), one row per severity.
+class Table(NamedTuple):
+  """The published numbers of one corruption, one row per severity.
+
+  Attributes:
+    kind: the type that names the numbers of a row, in their order, and says which of them count
+      something: those are int.
+    small: the rows for 32 pixels.
+    large: the rows for 224 pixels.
+  """
+
+  kind: type[Any]
+  small: Sequence[Sequence[float]]
+  large: Sequence[Sequence[float]]
+
+
 TABLES = {
-  # standard deviation, in units of the value range
-  "gaussian_noise": (
+  "gaussian_noise": Table(
+    noise.GaussianNoise,
     ((0.04,), (0.06,), (0.08,), (0.09,), (0.10,)),
     ((0.08,), (0.12,), (0.18,), (0.26,), (0.38,)),
   ),
-  # photons at full brightness
-  "shot_noise": (((500,), (250,), (100,), (75,), (50,)), ((60,), (25,), (12,), (5,), (3,))),
-  # fraction of the values replaced
-  "impulse_noise": (
+  "shot_noise": Table(
+    noise.ShotNoise, ((500,), (250,), (100,), (75,), (50,)), ((60,), (25,), (12,), (5,), (3,))
+  ),
+  "impulse_noise": Table(
+    noise.ImpulseNoise,
     ((0.01,), (0.02,), (0.03,), (0.05,), (0.07,)),
     ((0.03,), (0.06,), (0.09,), (0.17,), (0.27,)),
   ),
-  # radius of the disk, sigma of its smoothing (pixels)
-  "defocus_blur": (
+  "defocus_blur": Table(
+    blur.DefocusBlur,
     ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1)),
     ((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5)),
   ),
-  # sigma, largest offset (pixels), number of scans
-  "glass_blur": (
+  "glass_blur": Table(
+    blur.GlassBlur,
     ((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2)),
     ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2)),
   ),
-  # radius, sigma of the one-sided line (pixels)
-  "motion_blur": (
+  "motion_blur": Table(
+    blur.MotionBlur,
     ((6, 1), (6, 1.5), (6, 2), (8, 2), (9, 2.5)),
     ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15)),
   ),
-  # end and step of the range of zoom factors, which begins at 1
-  "zoom_blur": (
+  "zoom_blur": Table(
+    blur.ZoomBlur,
     ((1.06, 0.01), (1.11, 0.01), (1.16, 0.01), (1.21, 0.01), (1.26, 0.01)),
     ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03)),
   ),
-  # mean and standard deviation of the flakes, zoom, threshold, radius and sigma of the fall,
-  # share of the image
-  "snow": (
+  "snow": Table(
+    weather.Snow,
     (
       (0.1, 0.2, 1, 0.6, 8, 3, 0.95),
       (0.1, 0.2, 1, 0.5, 10, 4, 0.9),
@@ -90,48 +109,49 @@ TABLES = {
       (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
     ),
   ),
-  # weight of the image, weight of the frost
-  "frost": (
+  "frost": Table(
+    weather.Frost,
     ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)),
     ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75)),
   ),
-  # weight of the fog, decay of its detail per octave
-  "fog": (
+  "fog": Table(
+    weather.Fog,
     ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)),
     ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
   ),
-  # added to the value of HSV
-  "brightness": (
+  "brightness": Table(
+    digital.Brightness,
     ((0.05,), (0.1,), (0.15,), (0.2,), (0.3,)),
     ((0.1,), (0.2,), (0.3,), (0.4,), (0.5,)),
   ),
-  # factor on the distance from the mean
-  "contrast": (
+  "contrast": Table(
+    digital.Contrast,
     ((0.75,), (0.5,), (0.4,), (0.3,), (0.15,)),
     ((0.4,), (0.3,), (0.2,), (0.1,), (0.05,)),
   ),
-  # amplitude and sigma of the displacement, reach of the affine map's three points (pixels)
-  "elastic_transform": (_scaled(_ELASTIC_SMALL, 32), _scaled(_ELASTIC_LARGE, 244)),
-  # factor on the size
-  "pixelate": (
+  "elastic_transform": Table(
+    digital.ElasticTransform, _scaled(_ELASTIC_SMALL, 32), _scaled(_ELASTIC_LARGE, 244)
+  ),
+  "pixelate": Table(
+    digital.Pixelate,
     ((0.95,), (0.9,), (0.85,), (0.75,), (0.65,)),
     ((0.6,), (0.5,), (0.4,), (0.3,), (0.25,)),
   ),
-  # quality
-  "jpeg_compression": (((80,), (65,), (58,), (50,), (40,)), ((25,), (18,), (15,), (10,), (7,))),
-  # standard deviation relative to the value
-  "speckle_noise": (
+  "jpeg_compression": Table(
+    jpeg.JpegCompression, ((80,), (65,), (58,), (50,), (40,)), ((25,), (18,), (15,), (10,), (7,))
+  ),
+  "speckle_noise": Table(
+    noise.SpeckleNoise,
     ((0.06,), (0.1,), (0.12,), (0.16,), (0.2,)),
     ((0.15,), (0.2,), (0.35,), (0.45,), (0.6,)),
   ),
-  # sigma (pixels)
-  "gaussian_blur": (
+  "gaussian_blur": Table(
+    blur.GaussianBlur,
     ((0.4,), (0.6,), (0.7,), (0.8,), (1.0,)),
     ((1.0,), (2.0,), (3.0,), (4.0,), (6.0,)),
   ),
-  # mean and standard deviation of the liquid, its sigma, threshold, weight (water) or sigma
-  # (mud), is it mud
-  "spatter": (
+  "spatter": Table(
+    spatter.Spatter,
     (
       (0.62, 0.1, 0.7, 0.7, 0.5, 0),
       (0.65, 0.1, 0.8, 0.7, 0.5, 0),
@@ -147,25 +167,15 @@ TABLES = {
       (0.67, 0.4, 1, 0.65, 1.5, 1),
     ),
   ),
-  # factor on and addition to the saturation of HSV
-  "saturate": (
+  "saturate": Table(
+    digital.Saturate,
     ((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2)),
     ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2)),
   ),
 }
 
-# Columns that count something. Elsewhere an integer in the table is only a short way to write a
-# real number.
-_COUNTS = {
-  "glass_blur": (1, 2),
-  "motion_blur": (0,),
-  "snow": (4,),
-  "jpeg_compression": (0,),
-  "spatter": (5,),
-}
 
-
-def at(name: str, severity: int, size: int) -> tuple:
+def at(name: str, severity: int, size: int) -> Any:
   """The parameters of one corruption, by the scaling rule above.
 
   Args:
@@ -174,15 +184,28 @@ def at(name: str, severity: int, size: int) -> tuple:
     size: shorter side of the image in pixels.
 
   Returns:
-    The row of the table, in the order its comment names; counts are int, the rest float.
+    The row of the table, of the corruption's own type, such as `noise.GaussianNoise`.
 
   Raises:
-    UserError: the name is unknown.
+    UserError: the name or the severity is unknown.
   """
-  small, large = (rows[severity - 1] for rows in lookup(TABLES, name, "corruption"))
+  table = lookup(TABLES, name, "corruption")
+  if not 1 <= severity <= len(table.small):
+    raise UserError(f"severity: got {severity!r}, need an integer from 1 to {len(table.small)}.")
   share = min(max((size - SMALL) / (LARGE - SMALL), 0.0), 1.0)
-  row = [
-    a if share == 0 else b if share == 1 else a + share * (b - a) for a, b in zip(small, large)
-  ]
-  counts = _COUNTS.get(name, ())
-  return tuple(round(value) if i in counts else float(value) for i, value in enumerate(row))
+  row = []
+  for small, large in zip(table.small[severity - 1], table.large[severity - 1], strict=True):
+    # The published rows hold exactly at their sizes, also where the line would round.
+    if share == 0:
+      row.append(small)
+    elif share == 1:
+      row.append(large)
+    else:
+      row.append(small + share * (large - small))
+  types = typing.get_type_hints(table.kind).values()
+  return table.kind(*(_converted(value, kind) for value, kind in zip(row, types, strict=True)))
+
+
+def _converted(value: float, kind: type) -> float | int | bool:
+  """The number as the row's type has it; what counts something is rounded to the nearest."""
+  return float(value) if kind is float else kind(round(value))

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 
 
-def _reflect(index, size, repeat_edge):
+def _reflect(index: jax.Array, size: int, repeat_edge: bool) -> jax.Array:
+  """Places inside 0..size-1 of those outside."""
   period = 2 * size if repeat_edge else 2 * size - 2
   last = period - 1 if repeat_edge else period
   index = jnp.mod(index, period)
@@ -17,19 +18,19 @@ def bilinear(
   """Bilinear interpolation.
 
   Args:
-    images: float [B, H, W, C].
-    rows, columns: float [B, h, w], pixel coordinates of any value; (0, 0) is the centre of the
+    images: float `[B, H, W, C]`.
+    rows, columns: float `[B, h, w]`, pixel coordinates of any value; (0, 0) is the centre of the
       first pixel.
     repeat_edge: how places outside are reflected: True for cba|abcd|dcb, False for dcb|abcd|cba.
 
   Returns:
-    float32 [B, h, w, C].
+    float32 `[B, h, w, C]`.
   """
   batch, height, width, channels = images.shape
   flat = images.reshape(batch, height * width, channels)
   top, left = jnp.floor(rows), jnp.floor(columns)
   down, right = rows - top, columns - left
-  total = 0.0
+  total = jnp.zeros((), jnp.float32)
   for row_step, row_weight in ((0, 1 - down), (1, down)):
     for column_step, column_weight in ((0, 1 - right), (1, right)):
       row = _reflect(top.astype(jnp.int32) + row_step, height, repeat_edge)

@@ -5,12 +5,16 @@ shaded by a chain of OpenCV operations on an eight-bit layer: Canny edges, dista
 histogram equalisation, an emboss filter. Each is written here for a whole batch.
 """
 
+import functools
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from apr_jax.corruptions import draws, linear_maps
-from apr_jax.corruptions.levels import TOLERANCE, truncate
+from apr_jax.corruptions import linear_maps, pixel_random
+from apr_jax.corruptions.eight_bits import TOLERANCE, truncate
 
 WATER = np.array([175, 238, 238], np.float32)
 MUD = np.array([63, 42, 20], np.float32)
@@ -21,9 +25,10 @@ _EMBOSS = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], np.float32)
 _FLAT = np.tan(np.pi / 8)
 
 
-def _neighbours(plane: jax.Array, mode: str, reach: int = 1) -> dict:
-  """The plane [B, H, W] seen from each offset (down, right) up to `reach`, padded as `jnp.pad` does
-  by `mode`.
+def _neighbours(plane: jax.Array, mode: str, reach: int = 1) -> dict[tuple[int, int], jax.Array]:
+  """The plane `[B, H, W]` seen from each offset (down, right) up to `reach`.
+
+  It is padded as `jnp.pad` does by `mode`.
   """
   _, height, width = plane.shape
   padded = jnp.pad(plane, ((0, 0), (reach, reach), (reach, reach)), mode=mode)
@@ -36,23 +41,24 @@ def _neighbours(plane: jax.Array, mode: str, reach: int = 1) -> dict:
   }
 
 
+def _sum(planes: Iterable[jax.Array]) -> jax.Array:
+  return functools.reduce(jnp.add, planes)
+
+
 def edges(layer: jax.Array) -> jax.Array:
   """Canny edges of a layer: Sobel gradient, ridges of its L1 norm, and hysteresis between 50 and
   150.
 
   Args:
-    layer: float [B, H, W], integers in 0..255.
+    layer: float `[B, H, W]`, integers in 0..255.
 
   Returns:
-    bool [B, H, W].
+    bool `[B, H, W]`.
   """
   near = _neighbours(layer, "edge")
-  right = sum(
-    weight * (near[down, 1] - near[down, -1]) for down, weight in ((-1, 1), (0, 2), (1, 1))
-  )
-  below = sum(
-    weight * (near[1, side] - near[-1, side]) for side, weight in ((-1, 1), (0, 2), (1, 1))
-  )
+  sobel = ((-1, 1), (0, 2), (1, 1))
+  right = _sum(weight * (near[down, 1] - near[down, -1]) for down, weight in sobel)
+  below = _sum(weight * (near[1, side] - near[-1, side]) for side, weight in sobel)
   strength = jnp.abs(right) + jnp.abs(below)
   beside = _neighbours(strength, "constant")
   flat = jnp.abs(below) < _FLAT * jnp.abs(right)
@@ -66,7 +72,7 @@ def edges(layer: jax.Array) -> jax.Array:
   ridge = jnp.where(flat, across, jnp.where(steep, along, diagonal))
   candidate, sure = ridge & (strength > _LOW), ridge & (strength > _HIGH)
 
-  def grow(state):
+  def grow(state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
     found, _ = state
     near = _neighbours(found, "constant")
     grown = candidate & jnp.any(jnp.stack(list(near.values())), 0)
@@ -81,10 +87,10 @@ def edge_distance(edge: jax.Array) -> jax.Array:
   OpenCV sums steps of a 5x5 mask, which differs from the true distance by at most 2 %.
 
   Args:
-    edge: bool [B, H, W].
+    edge: bool `[B, H, W]`.
 
   Returns:
-    float32 [B, H, W].
+    float32 `[B, H, W]`.
   """
   squares = jnp.where(edge, 0.0, float(_FARTHEST**2))
   for axis in (1, 2):
@@ -103,10 +109,10 @@ def equalise(plane: jax.Array) -> jax.Array:
   the highest 255.
 
   Args:
-    plane: float [B, H, W].
+    plane: float `[B, H, W]`.
 
   Returns:
-    float32 [B, H, W], integers; a constant plane is returned as it is.
+    float32 `[B, H, W]`, integers; a constant plane is returned as it is.
   """
   total = plane.shape[1] * plane.shape[2]
   least = plane.min((1, 2), keepdims=True)
@@ -119,49 +125,68 @@ def equalise(plane: jax.Array) -> jax.Array:
   return jnp.where(of_least == total, plane, equal)
 
 
-def _mean_filter(plane):
-  return sum(_neighbours(plane, "reflect").values()) / 9
+def _mean_filter(plane: jax.Array) -> jax.Array:
+  """The mean over 3x3 pixels of `[B, H, W]`."""
+  return _sum(_neighbours(plane, "reflect").values()) / 9
 
 
 def shading(layer: jax.Array) -> jax.Array:
   """How bright the water is: its thickness times an embossed relief of the distance to its edges.
 
   Args:
-    layer: float [B, H, W], integers in 0..255.
+    layer: float `[B, H, W]`, integers in 0..255.
 
   Returns:
-    float32 [B, H, W] with maximum 1, or all 0 where there is no water. (The generator divides by 0
-    there.)
+    float32 `[B, H, W]` with maximum 1, or all 0 where there is no water. (The generator divides by
+    0 there.)
   """
   distance = jnp.floor(_mean_filter(edge_distance(edges(layer))) + TOLERANCE)
   near = _neighbours(equalise(distance), "reflect")
-  relief = sum(_EMBOSS[down + 1, right + 1] * plane for (down, right), plane in near.items())
+  relief = _sum(_EMBOSS[down + 1, right + 1] * plane for (down, right), plane in near.items())
   relief = jnp.round(_mean_filter(jnp.clip(relief, 0, 255)))
   lit = layer * relief
   return lit / jnp.maximum(lit.max((1, 2), keepdims=True), 1.0)
 
 
-def spatter(seeds, images, row):
+class Spatter(NamedTuple):
+  """How strong spatter is.
+
+  Attributes:
+    mean: of the liquid.
+    scale: its standard deviation.
+    sigma: of its smoothing in pixels.
+    threshold: above which it shows.
+    strength: weight of the water, or sigma of the mud's border in pixels.
+    is_mud: mud, not water.
+  """
+
+  mean: float
+  scale: float
+  sigma: float
+  threshold: float
+  strength: float
+  is_mud: bool
+
+
+def spatter(keys: jax.Array, images: jax.Array, row: Spatter) -> jax.Array:
   """Liquid where smoothed noise exceeds a threshold: water adds pale turquoise, mud covers with
   brown.
 
   Args:
-    seeds: uint32 [B, 2], see `draws`.
-    images: uint8 [B, H, W, 3].
-    row: mean, standard deviation and sigma of the liquid, threshold, weight of the water or sigma
-      of the mud's border, whether it is mud.
+    keys: uint32 `[B, 2]`, see `pixel_random`.
+    images: uint8 `[B, H, W, 3]`.
+    row: the liquid.
 
   Returns:
-    uint8 [B, H, W, 3].
+    uint8 `[B, H, W, 3]`.
   """
-  mean, scale, sigma, threshold, strength, is_mud = row
   levels = images.astype(jnp.float32)
-  noise = mean + scale * draws.normal(seeds, (*images.shape[1:3], 1))
-  liquid = linear_maps.gaussian_blur(noise, sigma)
-  wet = liquid >= threshold
-  if is_mud:
-    cover = linear_maps.gaussian_blur(wet.astype(jnp.float32), strength)
+  noise = row.mean + row.scale * pixel_random.normal(keys, (*images.shape[1:3], 1))
+  liquid = linear_maps.gaussian_blur(noise, row.sigma)
+  wet = liquid >= row.threshold
+  if row.is_mud:
+    cover = linear_maps.gaussian_blur(wet.astype(jnp.float32), row.strength)
     cover = jnp.where(cover < 0.8, 0.0, cover)
     return truncate(levels * (1 - cover) + MUD * cover)
   layer = truncate(255.0 * jnp.where(wet, liquid, 0.0)).astype(jnp.float32)[..., 0]
-  return truncate(levels + strength * shading(layer)[..., None] * WATER)
+  return truncate(levels + row.strength * shading(layer)[..., None] * WATER)

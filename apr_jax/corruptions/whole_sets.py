@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from apr_jax import corruptions
+from apr_jax.corruptions import by_name
+from apr_jax.errors import UserError, unknown
 
 BATCH_SIZE = 500
 MADE = "regenerated.json"
-"""The file that tells a folder written by `make` from a published one."""
+"""The file that tells a folder that `apr_jax.make_corruptions` wrote from a published one."""
 
 
 def regenerate(
@@ -31,8 +32,13 @@ def regenerate(
 
   Yields:
     uint8 `[b, H, W, 3]`, b ≤ batch_size.
+
+  Raises:
+    UserError: as `by_name.corrupt`.
   """
-  names = corruptions.CORRUPTIONS + corruptions.EXTRA_CORRUPTIONS
+  names = by_name.CORRUPTIONS + by_name.EXTRA_CORRUPTIONS
+  if name not in names:
+    raise UserError(unknown(name, "corruption", names))
   key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), names.index(name)), severity)
   size = min(batch_size, len(images))
   for start in range(0, len(images), size):
@@ -40,6 +46,5 @@ def regenerate(
     # The last batch is padded to the shape that is compiled.
     padded = np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), np.uint8)])
     positions = start + np.arange(size, dtype=np.int32)
-    yield np.asarray(corruptions.corrupt(key, padded, name, severity, positions=positions))[
-      : len(batch)
-    ]
+    made = by_name.corrupt(key, padded, name, severity, positions=positions)
+    yield np.asarray(made)[: len(batch)]

@@ -1,21 +1,21 @@
 """Data sets saved as NumPy arrays: one .npz file, or a folder of .npy files.
 
 Either holds train_images, train_labels, test_images and test_labels, or the Keras names x_train,
-y_train, x_test and y_test. Only the split that is asked for has to be there. Images are uint8 [N,
-H, W, 3], or grey as [N, H, W, 1] or [N, H, W]; labels are integers [N] or [N, 1]. Pickled objects
-are never loaded.
+y_train, x_test and y_test. Only the split that is asked for has to be there. Images are uint8
+`[N, H, W, 3]`, or grey as `[N, H, W, 1]` or `[N, H, W]`; labels are integers `[N]` or `[N, 1]`.
+Pickled objects are never loaded.
 """
 
 import contextlib
 import os
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from apr_jax.data.spec import ArrayData, check_labels, check_lengths, check_uint8
-from apr_jax.data.stack import rgb
+from apr_jax.data.array_data import ArrayData, check_labels, check_lengths, check_uint8
+from apr_jax.data.resizing import rgb
 from apr_jax.errors import UserError, one_line
 
 _CORRUPT = (
@@ -49,7 +49,7 @@ def load_npz(path: str, split: str) -> ArrayData:
     )
   with _open_npz(path) as archive:
 
-    def read(key):
+    def read(key: str) -> np.ndarray:
       with _reading(f"{path}: {key}"):
         return archive[key]
 
@@ -67,7 +67,9 @@ def load_npy(folder: str, split: str) -> ArrayData:
       f"{folder}: no such folder; give the .npy folder as data.name=npy:DIR or in data.data_dir"
     )
 
-  read = lambda key: read_npy(os.path.join(folder, f"{key}.npy"))
+  def read(key: str) -> np.ndarray:
+    return read_npy(os.path.join(folder, f"{key}.npy"))
+
   keys = [name.removesuffix(".npy") for name in sorted(os.listdir(folder)) if name.endswith(".npy")]
   return _assemble(keys, read, split, folder, f"npy:{folder}")
 
@@ -77,7 +79,7 @@ def read_images(path: str) -> np.ndarray:
   array.
 
   Returns:
-    uint8 [N, H, W, 3].
+    uint8 `[N, H, W, 3]`.
 
   Raises:
     UserError: the file is missing or damaged, or holds no images or unusable ones.
@@ -139,7 +141,7 @@ def _assemble(
 
 
 def _with_channels(images: np.ndarray, where: str) -> np.ndarray:
-  """uint8 images [N, H, W, C]; grey ones may come as [N, H, W]."""
+  """uint8 images `[N, H, W, C]`; grey ones may come as `[N, H, W]`."""
   check_uint8(images, where)
   if images.ndim == 3:
     images = images[..., None]
@@ -151,7 +153,7 @@ def _with_channels(images: np.ndarray, where: str) -> np.ndarray:
 
 
 def _rgb_copy(images: np.ndarray, where: str) -> np.ndarray:
-  """uint8 [N, H, W, 3] in memory, no longer mapped from a file."""
+  """uint8 `[N, H, W, 3]` in memory, no longer mapped from a file."""
   return np.array(rgb(images, where), order="C")
 
 
@@ -170,13 +172,13 @@ def _keys(found: list[str], split: str, where: str) -> tuple[str, str]:
 
 
 def _labels(labels: np.ndarray, where: str) -> np.ndarray:
-  """Integer labels as int64 [N]."""
+  """Integer labels as int64 `[N]`."""
   if labels.ndim == 2 and labels.shape[1] == 1:
     labels = labels[:, 0]
   if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
     raise UserError(
-      f"{where}: labels must be integers of shape [N] or [N, 1], got {labels.dtype} {list(labels.shape)}; "
-      "convert them to class numbers"
+      f"{where}: labels must be integers of shape [N] or [N, 1], "
+      f"got {labels.dtype} {list(labels.shape)}; convert them to class numbers"
     )
   if labels.size and int(labels.max()) > np.iinfo(np.int32).max:
     raise UserError(
@@ -186,7 +188,7 @@ def _labels(labels: np.ndarray, where: str) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _reading(where: str):
+def _reading(where: str) -> Iterator[None]:
   """Turns what NumPy and zipfile raise on damaged files, and on pickled objects, into one line."""
   try:
     yield

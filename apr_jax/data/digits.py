@@ -8,7 +8,7 @@ test part) are enlarged to 32 x 32 so that networks made for CIFAR accept them u
 import numpy as np
 from PIL import Image
 
-from apr_jax.data.spec import ArrayData
+from apr_jax.data.array_data import ArrayData
 
 _SIDE = 32
 _TEST_EXAMPLES = 360
@@ -23,7 +23,7 @@ def load_digits(split: str) -> ArrayData:
     split: "train" or "test".
 
   Returns:
-    images uint8 [1437 or 360, 32, 32, 3], grey repeated over the channels, white strokes (255) on
+    images uint8 `[1437 or 360, 32, 32, 3]`, grey repeated over the channels, white strokes (255) on
     black (0); labels 0..9.
   """
   from sklearn.datasets import load_digits as load_sklearn_digits
@@ -37,7 +37,8 @@ def load_digits(split: str) -> ArrayData:
   # The scans hold whole numbers 0..16.
   grey = np.rint(scans[chosen].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
   enlarged = [
-    Image.fromarray(scan).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR) for scan in grey
+    np.asarray(Image.fromarray(scan).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR))
+    for scan in grey
   ]
   images = np.repeat(np.stack(enlarged)[..., None], 3, axis=-1)
   return ArrayData(images, labels[chosen].astype(np.int32), num_classes=10, name="digits")

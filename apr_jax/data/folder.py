@@ -9,8 +9,8 @@ import struct
 import numpy as np
 from PIL import Image
 
-from apr_jax.data.spec import ArrayData
-from apr_jax.data.stack import stack_images
+from apr_jax.data.array_data import ArrayData
+from apr_jax.data.resizing import stack_images
 from apr_jax.errors import UserError, one_line
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -30,7 +30,7 @@ class ImageFiles:
 
   Attributes:
     paths: the files, by class and then by name.
-    labels: int32 [N], positions in `classes`.
+    labels: int32 `[N]`, positions in `classes`.
     classes: names of the classes.
     where: their folder, for messages.
   """
@@ -64,7 +64,8 @@ def find_split(folder: str, split: str) -> ImageFiles:
   for name in class_names(chosen):
     if name not in classes:
       raise UserError(
-        f"{os.path.join(chosen, name)}: class {name!r} is not in {train}; add it there or remove it here"
+        f"{os.path.join(chosen, name)}: class {name!r} is not in {train}; "
+        f"add it there or remove it here"
       )
   return _labelled(chosen, tuple(classes))
 
@@ -91,8 +92,9 @@ def find_extra(root: str, classes: tuple[str, ...]) -> ImageFiles:
   if present != wanted:
     name = min(present ^ wanted)
     raise UserError(
-      f"{folder}: its {len(present)} class folders are not the {len(wanted)} classes of the data set: "
-      f"{name!r} is {'not one of these' if name in present else 'missing'}; name the folders alike"
+      f"{folder}: its {len(present)} class folders are not the {len(wanted)} classes of the data "
+      f"set: {name!r} is {'not one of these' if name in present else 'missing'}; "
+      f"name the folders alike"
     )
   return _labelled(folder, classes)
 
@@ -102,15 +104,14 @@ def load_folder(folder: str, split: str, image_size: int, resize: int = 0) -> Ar
 
   Args:
     folder, split: as of `find_split`.
-    image_size, resize: as of `stack.stack_images`.
+    image_size, resize: as of `resizing.stack_images`.
 
   Returns:
-    images uint8 [N, H, W, 3]; labels are positions in the list of classes.
+    images uint8 `[N, H, W, 3]`; labels are positions in the list of classes.
 
   Raises:
     UserError: as `find_split`; an image cannot be read or has more than 8 bits per channel, or
-      images differ in
-      size while `image_size` is 0.
+      images differ in size while `image_size` is 0.
   """
   files = find_split(folder, split)
   named = ((path, read_image(path)) for path in files.paths)
@@ -170,7 +171,7 @@ def image_files(folder: str) -> list[str]:
 
 
 def read_image(path: str) -> np.ndarray:
-  """An image file as uint8 [H, W, 3].
+  """An image file as uint8 `[H, W, 3]`.
 
   Raises:
     UserError: it cannot be read, or has more than 8 bits per channel.

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from apr_jax.data.array_data import ArrayData
 from apr_jax.data.folder import class_names, image_files, read_image
-from apr_jax.data.spec import ArrayData
 from apr_jax.errors import UserError
 
 IMAGE_SIZE = 224
@@ -45,7 +45,8 @@ class ImageNetC:
         f"ImageNet-C has images of {IMAGE_SIZE} pixels; a network of {image_size} pixels cannot be "
         f"scored on it without resizing"
       )
-    self._num_classes, self._image_size = num_classes, image_size
+    self._num_classes = num_classes
+    self._image_size = image_size
     self._folders = {name: _find(pathlib.Path(folder), name) for name in names}
     self._counts: dict[str, int] | None = None
 
@@ -63,11 +64,8 @@ class ImageNetC:
     counts = {wnid: len(paths) for wnid, paths in files.items()}
     self._counts = self._counts or counts
     if counts != self._counts:
-      wnid = next(
-        wnid
-        for wnid in counts.keys() | self._counts.keys()
-        if counts.get(wnid) != self._counts.get(wnid)
-      )
+      classes = sorted(counts.keys() | self._counts.keys())
+      wnid = next(each for each in classes if counts.get(each) != self._counts.get(each))
       raise UserError(
         f"{folder / wnid} has {counts.get(wnid, 0)} images, the same class of the first set "
         f"{self._counts.get(wnid, 0)}; unpack the archive again"
@@ -97,8 +95,8 @@ def _find(folder: pathlib.Path, name: str) -> pathlib.Path:
     missing = [severity for severity in range(1, 6) if not (candidate / str(severity)).is_dir()]
     if candidate.is_dir() and missing:
       raise UserError(
-        f"{candidate} lacks severity {missing[0]}: there is no folder {candidate / str(missing[0])}; "
-        f"unpack the whole archive"
+        f"{candidate} lacks severity {missing[0]}: there is no folder "
+        f"{candidate / str(missing[0])}; unpack the whole archive"
       )
     if not missing:
       return candidate

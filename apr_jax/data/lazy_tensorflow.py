@@ -5,11 +5,15 @@ JAX needs.
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 from apr_jax.errors import UserError, one_line
 
 
-def import_tensorflow(need: str = "TensorFlow cannot be imported", otherwise: str = ""):
+def import_tensorflow(
+  need: str = "TensorFlow cannot be imported", otherwise: str = ""
+) -> tuple[Any, Any]:
   """The modules (tensorflow, tensorflow_datasets).
 
   Args:
@@ -39,7 +43,7 @@ def import_tensorflow(need: str = "TensorFlow cannot be imported", otherwise: st
 
 
 @contextlib.contextmanager
-def without_notices():
+def without_notices() -> Iterator[None]:
   """Keeps what TensorFlow's C++ code prints at any log level, as at start-up, from burying the one
   line of an error.
   """

@@ -6,7 +6,7 @@ Neither has classes: every label is 0, and there is a "test" split only.
 
 import numpy as np
 
-from apr_jax.data.spec import ArrayData
+from apr_jax.data.array_data import ArrayData
 from apr_jax.data.unlabelled import test_only, unlabelled
 
 _SIDE = 32
@@ -20,7 +20,7 @@ def load_photo_patches(split: str) -> ArrayData:
     split: "test".
 
   Returns:
-    images uint8 [520, 32, 32, 3]: 13 x 20 tiles of each 427 x 640 photograph; labels all 0.
+    images uint8 `[520, 32, 32, 3]`: 13 x 20 tiles of each 427 x 640 photograph; labels all 0.
 
   Raises:
     UserError: `split` is not "test".
@@ -40,7 +40,7 @@ def load_uniform_noise(split: str) -> ArrayData:
     split: "test".
 
   Returns:
-    images uint8 [500, 32, 32, 3]; labels all 0.
+    images uint8 `[500, 32, 32, 3]`; labels all 0.
 
   Raises:
     UserError: `split` is not "test".

@@ -9,8 +9,8 @@ import pathlib
 
 import numpy as np
 
+from apr_jax.data.array_data import ArrayData, check_labels, check_uint8
 from apr_jax.data.arrays import read_npy
-from apr_jax.data.spec import ArrayData, check_labels, check_uint8
 from apr_jax.errors import UserError
 
 SEVERITIES = 5
@@ -39,11 +39,9 @@ class PublishedCorruptions:
     names: tuple[str, ...],
     image_size: tuple[int, int] = (32, 32),
   ):
-    self._folder, self._num_classes, self._image_size = (
-      pathlib.Path(folder),
-      num_classes,
-      tuple(image_size),
-    )
+    self._folder = pathlib.Path(folder)
+    self._num_classes = num_classes
+    self._image_size = tuple(image_size)
     missing = [name for name in ("labels", *names) if not self._path(name).is_file()]
     if missing:
       raise UserError(

@@ -37,7 +37,7 @@ def epoch_permutation(key: jax.Array, epoch: int | jax.Array, num_examples: int)
     num_examples: N, static.
 
   Returns:
-    int32 [N], every index 0..N-1 once.
+    int32 `[N]`, every index 0..N-1 once.
   """
   key = jax.random.fold_in(keys.stream(key, "order"), epoch)
   return jax.random.permutation(key, jnp.arange(num_examples, dtype=jnp.int32))
@@ -65,16 +65,16 @@ def batch_at(
   checked, and a slice that runs past the end would be moved back inside without a word.
 
   Args:
-    images: uint8 [N, H, W, 3].
-    labels: int32 [N].
-    permutation: int32 [N] of `epoch_permutation`.
+    images: uint8 `[N, H, W, 3]`.
+    labels: int32 `[N]`.
+    permutation: int32 `[N]` of `epoch_permutation`.
     index: step within the epoch, from 0; may be traced.
     batch_size: examples in the global batch; static.
     start: first example of the slice, counted within the global batch; may be traced.
     size: examples in the slice; static. None is the whole batch.
 
   Returns:
-    (uint8 [size, H, W, 3], int32 [size]).
+    (uint8 `[size, H, W, 3]`, int32 `[size]`).
   """
   size = batch_size if size is None else size
   chosen = jax.lax.dynamic_slice_in_dim(permutation, index * batch_size + start, size)

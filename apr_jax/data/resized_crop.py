@@ -37,12 +37,12 @@ def random_resized_crop(encoded: Any, seed: Any, size: int, min_area: float) -> 
   tf, _ = import_tensorflow()
   draws = tf.random.stateless_uniform((ATTEMPTS, 4), seed, dtype=tf.float64)
 
-  def decode_box():
+  def decode_box() -> Any:
     shape = tf.image.extract_jpeg_shape(encoded)
     box = choose_box(draws, shape[0], shape[1], min_area)
     return tf.image.decode_and_crop_jpeg(encoded, box, channels=3, dct_method="INTEGER_ACCURATE")
 
-  def decode_whole():
+  def decode_whole() -> Any:
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     image = tf.ensure_shape(image, (None, None, 3))
     top, left, height, width = tf.unstack(

@@ -6,14 +6,14 @@ given there. Until an image's turn comes it is a path or encoded bytes; those th
 has seen already are passed over in that form.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from apr_jax.data.array_data import check_labels
 from apr_jax.data.lazy_tensorflow import import_tensorflow, without_notices
 from apr_jax.data.resized_crop import random_resized_crop
-from apr_jax.data.spec import check_labels
 from apr_jax.data.stream_sources import FileSource, Source
 from apr_jax.data.tfds_reader import op_reason
 from apr_jax.errors import UserError
@@ -48,9 +48,13 @@ class ImageStream:
     process: int = 0,
     processes: int = 1,
   ):
-    self.name, self.num_classes, self.image_size = name, num_classes, (size, size)
-    self._sources, self._min_crop_area = sources, min_crop_area
-    self._process, self._processes = process, processes
+    self.name = name
+    self.num_classes = num_classes
+    self.image_size = (size, size)
+    self._sources = sources
+    self._min_crop_area = min_crop_area
+    self._process = process
+    self._processes = processes
     self._shares = [source.num_examples // processes for source in sources]
     self.num_examples = processes * sum(self._shares)
 
@@ -81,7 +85,7 @@ class ImageStream:
     crops_seed = int(self._random(key, epoch, _CROPS).randint(2**63 - 1))
 
     @tf.autograph.experimental.do_not_convert  # there is no control flow in Python to convert
-    def decode(index, element):
+    def decode(index: Any, element: Any) -> Any:
       encoded, place, label = element
       place_in_epoch = index * self._processes + self._process
       image = random_resized_crop(
@@ -109,15 +113,11 @@ class ImageStream:
         reason = "fewer images than announced"
         raise UserError(self._blame(key, epoch, number * size, size, decode, reason)) from None
       except tf.errors.OpError as error:
-        raise UserError(
-          self._blame(key, epoch, number * size, size, decode, op_reason(error))
-        ) from error
+        reason = op_reason(error)
+        raise UserError(self._blame(key, epoch, number * size, size, decode, reason)) from error
       if places[0] != number * size or places[-1] != (number + 1) * size - 1:
-        raise UserError(
-          self._blame(
-            key, epoch, number * size, size, decode, "an image could not be read at first"
-          )
-        )
+        reason = "an image could not be read at first"
+        raise UserError(self._blame(key, epoch, number * size, size, decode, reason))
       check_labels(labels, self.num_classes, self._where)
       yield images, labels
 
@@ -150,7 +150,13 @@ class ImageStream:
     )
 
   def _blame(
-    self, key: Sequence[int], epoch: int, start: int, size: int, decode, reason: str
+    self,
+    key: Sequence[int],
+    epoch: int,
+    start: int,
+    size: int,
+    decode: Callable[[Any, Any], Any],
+    reason: str,
   ) -> str:
     """Which of the images of a batch it was that failed: the elements once more, one by one."""
     tf, _ = import_tensorflow()

@@ -4,17 +4,19 @@ A source gives each epoch in another order, which its random numbers alone decid
 tensors:
 
     encoded   string: the bytes of the image, empty where they are still to be read from the file
-    `place` place     string: the path of the file, or the folder, split and number of the record;
-    names it in messages label     int64
+              `place`
+    place     string: the path of the file, or the folder, split and number of the record; names it
+              in messages
+    label     int64
 """
 
 from typing import Any, Protocol
 
 import numpy as np
 
+from apr_jax.data.array_data import limited
 from apr_jax.data.folder import ImageFiles
 from apr_jax.data.lazy_tensorflow import import_tensorflow
-from apr_jax.data.spec import limited
 from apr_jax.data.tfds_reader import PreparedSplit
 
 # Files of records that are read in turns, and how many records at a turn: more mix better, and seek
@@ -64,15 +66,15 @@ class FileSource:
   def __init__(self, files: ImageFiles, limit: int = 0):
     self.where = files.where
     self.num_examples = limited(len(files.paths), limit, files.where)
-    self._paths, self._labels = files.paths[: self.num_examples], files.labels[: self.num_examples]
+    self._paths = files.paths[: self.num_examples]
+    self._labels = files.labels[: self.num_examples]
 
   def examples(
     self, random: np.random.RandomState, process: int, processes: int, start: int
   ) -> Any:
     tf, _ = import_tensorflow()
-    order = random.permutation(self.num_examples)[process::processes][
-      : self.num_examples // processes
-    ]
+    share = self.num_examples // processes
+    order = random.permutation(self.num_examples)[process::processes][:share]
     paths, labels = tf.constant(self._paths), tf.constant(self._labels, tf.int64)
     return tf.data.Dataset.from_tensor_slices(order[start:]).map(
       lambda index: (tf.constant(b""), paths[index], labels[index])

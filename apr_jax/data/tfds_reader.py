@@ -5,15 +5,16 @@ once.
 import dataclasses
 import difflib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from absl import logging
 
+from apr_jax.data.array_data import ArrayData, check_labels
 from apr_jax.data.lazy_tensorflow import import_tensorflow
-from apr_jax.data.spec import ArrayData, check_labels
-from apr_jax.data.stack import stack_images
+from apr_jax.data.names import KINDS
+from apr_jax.data.resizing import stack_images
 from apr_jax.errors import UserError, one_line, unknown
 
 COMMON = (
@@ -66,9 +67,7 @@ class PreparedSplit:
     return tuple(label.int2str(number) for number in range(label.num_classes))
 
 
-def open_split(
-  name: str, split: str, *, data_dir: str, download: bool, sources: Iterable[str]
-) -> PreparedSplit:
+def open_split(name: str, split: str, *, data_dir: str, download: bool) -> PreparedSplit:
   """Opens one split of a TFDS image classification data set.
 
   Args:
@@ -77,25 +76,24 @@ def open_split(
       one without labels.
     data_dir: the TFDS folder; "" is TFDS' own default (~/tensorflow_datasets).
     download: whether to download and prepare the data set when it is not there.
-    sources: the names that are not TFDS', for the message about an unknown name.
 
   Raises:
     UserError: TFDS is not installed, the name is unknown, the data set is not prepared or not an
-      image
-      classification set.
+      image classification set.
   """
   tf, tfds = import_tensorflow(
-    f"data set {name!r} is none of {', '.join(sorted(sources))} and would be read with TensorFlow Datasets, "
-    f"which cannot be imported",
+    f"data set {name!r} is none of {', '.join(sorted(KINDS))} and would be read with TensorFlow "
+    f"Datasets, which cannot be imported",
     "or put it into data.data_dir as NAME.npz or class folders NAME/train/CLASS",
   )
-  builder = _builder(tf, tfds, name, os.path.expanduser(data_dir), download, sources)
+  builder = _builder(tf, tfds, name, os.path.expanduser(data_dir), download)
   folder = str(builder.data_path)
   use_validation = "test" not in builder.info.splits or builder.name in _UNLABELLED_TEST
   stored = "validation" if split == "test" and use_validation else split
   if stored not in builder.info.splits:
     raise UserError(
-      f"{folder}: has no {split!r} split, only {', '.join(sorted(builder.info.splits))}; choose another data set"
+      f"{folder}: has no {split!r} split, only {', '.join(sorted(builder.info.splits))}; "
+      f"choose another data set"
     )
   image_key, label_key = _feature_keys(tfds, builder.info.features, folder)
   return PreparedSplit(name, builder, stored, image_key, label_key, f"{folder}, split {stored!r}")
@@ -109,21 +107,20 @@ def load_tfds(
   image_size: int,
   resize: int,
   download: bool,
-  sources: Iterable[str],
 ) -> ArrayData:
   """One split of a TFDS image classification data set, in stored order.
 
   Args:
-    name, split, data_dir, download, sources: as of `open_split`.
-    image_size, resize: as of `stack.stack_images`.
+    name, split, data_dir, download: as of `open_split`.
+    image_size, resize: as of `resizing.stack_images`.
 
   Returns:
-    images uint8 [N, H, W, 3]; labels of the feature "label", or of the only ClassLabel.
+    images uint8 `[N, H, W, 3]`; labels of the feature "label", or of the only ClassLabel.
 
   Raises:
     UserError: as `open_split`; the data set is damaged, or too large for memory.
   """
-  found = open_split(name, split, data_dir=data_dir, download=download, sources=sources)
+  found = open_split(name, split, data_dir=data_dir, download=download)
   tf, tfds = import_tensorflow()
   features = found.builder.info.features
   # one file after the other
@@ -133,7 +130,7 @@ def load_tfds(
   ).map(lambda example: (example[found.image_key], example[found.label_key]))
   # Only images of one static shape can be batched; batches read several times faster.
   examples = examples.batch(_BATCH if None not in features[found.image_key].shape else 1)
-  labels = []
+  labels: list[int] = []
 
   def named_images() -> Iterator[tuple[str, np.ndarray]]:
     for images, batch_labels in examples.as_numpy_iterator():
@@ -145,23 +142,23 @@ def load_tfds(
     images = stack_images(named_images(), found.num_examples, image_size, found.where, resize)
   except tf.errors.OpError as error:
     raise UserError(
-      f"{found.where}: the files are damaged ({op_reason(error)}); delete the folder and prepare the "
-      f"data set again"
+      f"{found.where}: the files are damaged ({op_reason(error)}); delete the folder and prepare "
+      f"the data set again"
     ) from error
-  labels = np.array(labels)
+  all_labels = np.array(labels)
   num_classes = features[found.label_key].num_classes
-  check_labels(labels, num_classes, found.where)
-  return ArrayData(images, labels.astype(np.int32), num_classes, name)
+  check_labels(all_labels, num_classes, found.where)
+  return ArrayData(images, all_labels.astype(np.int32), num_classes, name)
 
 
-def op_reason(error) -> str:
+def op_reason(error: Any) -> str:
   """What a TensorFlow operation complains of, in one line without the names of operations and graph
   nodes.
   """
   return one_line(error.message.rpartition("}} ")[2].partition(" [Op:")[0])
 
 
-def _builder(tf, tfds, name: str, data_dir: str, download: bool, sources: Iterable[str]):
+def _builder(tf: Any, tfds: Any, name: str, data_dir: str, download: bool) -> Any:
   """The TFDS builder of a data set that is prepared on disk."""
   base = name.split("/")[0].split(":")[0]
   config = name.partition("/")[2]
@@ -174,7 +171,7 @@ def _builder(tf, tfds, name: str, data_dir: str, download: bool, sources: Iterab
   prepared_by_user = base and tf.io.gfile.isdir(os.path.join(data_dir, base)) if data_dir else False
   if base not in built_in and not prepared_by_user:
     near = difflib.get_close_matches(base, built_in, n=1, cutoff=0.75)
-    raise UserError(unknown(name, "data set", {*sources, *COMMON, *near}))
+    raise UserError(unknown(name, "data set", {*KINDS, *COMMON, *near}))
   if data_dir and not download and not tf.io.gfile.isdir(data_dir):
     raise UserError(
       f"{data_dir}: no such folder; set data.data_dir to the folder that holds {base!r}, "
@@ -193,22 +190,22 @@ def _builder(tf, tfds, name: str, data_dir: str, download: bool, sources: Iterab
     # it.
     reason = str(error).rpartition('}": ')[2].partition("Available datasets:")[0]
     raise UserError(
-      f"data set {name!r} in {data_dir or 'the default TFDS folder'} cannot be opened: {one_line(reason)}; "
-      "correct the config or version, or prepare the data set again"
+      f"data set {name!r} in {data_dir or 'the default TFDS folder'} cannot be opened: "
+      f"{one_line(reason)}; correct the config or version, or prepare the data set again"
     ) from error
   finally:
     logging.set_verbosity(verbosity)
   if not prepared:
     if not download:
       raise UserError(
-        f"{builder.data_path}: data set {name!r} is not prepared there; set data.data_dir to the folder that "
-        "holds it, or download it with --config.data.download=true"
+        f"{builder.data_path}: data set {name!r} is not prepared there; set data.data_dir to the "
+        "folder that holds it, or download it with --config.data.download=true"
       )
     _download(builder, name)
   return builder
 
 
-def _download(builder, name: str) -> None:
+def _download(builder: Any, name: str) -> None:
   try:
     builder.download_and_prepare()
   # A download fails in as many ways as there are hosts and archive formats; none of them is a
@@ -216,18 +213,19 @@ def _download(builder, name: str) -> None:
   except Exception as error:
     raise UserError(
       f"data set {name!r} cannot be downloaded to {builder.data_path}: "
-      f"{type(error).__name__}: {one_line(error)}; check the network and the disk, or prepare it with TFDS"
+      f"{type(error).__name__}: {one_line(error)}; check the network and the disk, or prepare it "
+      f"with TFDS"
     ) from error
 
 
-def _feature_keys(tfds, features, folder: str) -> tuple[str, str]:
+def _feature_keys(tfds: Any, features: Mapping[str, Any], folder: str) -> tuple[str, str]:
   """The names of the image and of the label among the features."""
   image = _only(features, "image", tfds.features.Image, folder)
   label = _only(features, "label", tfds.features.ClassLabel, folder)
   return image, label
 
 
-def _only(features, preferred: str, kind: type, folder: str) -> str:
+def _only(features: Mapping[str, Any], preferred: str, kind: type, folder: str) -> str:
   keys = [key for key, feature in features.items() if isinstance(feature, kind)]
   if preferred in keys:
     return preferred

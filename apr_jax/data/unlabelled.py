@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from apr_jax.data.array_data import ArrayData
 from apr_jax.data.arrays import read_images
 from apr_jax.data.folder import EXTENSIONS, read_image
-from apr_jax.data.spec import ArrayData
-from apr_jax.data.stack import resize_all, stack_images
+from apr_jax.data.resizing import resize_all, stack_images
 from apr_jax.errors import UserError
 
 ARRAY_FILES = (".npz", ".npy")
@@ -27,10 +27,10 @@ def load_images(path: str, split: str, image_size: int, resize: int = 0) -> Arra
     path: the folder or file.
     split: "test".
     image_size: side to resize and crop to in pixels; 0 keeps the stored size.
-    resize: short side before the crop, as of `stack.resize_crop`.
+    resize: short side before the crop, as of `resizing.resize_crop`.
 
   Returns:
-    images uint8 [N, H, W, 3]; labels all 0.
+    images uint8 `[N, H, W, 3]`; labels all 0.
 
   Raises:
     UserError: `split` is not "test", there are no images, or one cannot be used.
@@ -54,11 +54,9 @@ def load_images(path: str, split: str, image_size: int, resize: int = 0) -> Arra
 
 def holds_images(path: str) -> bool:
   """Whether `load_images` finds anything at the path; no image is opened."""
-  return (
-    os.path.isfile(path)
-    and path.endswith(ARRAY_FILES)
-    or next(_image_files(path), None) is not None
-  )
+  if os.path.isfile(path):
+    return path.endswith(ARRAY_FILES)
+  return next(_image_files(path), None) is not None
 
 
 def unlabelled(images: np.ndarray, name: str) -> ArrayData:

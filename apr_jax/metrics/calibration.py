@@ -12,6 +12,8 @@ temperature. Hendrycks et al., Deep Anomaly Detection with Outlier Exposure, ICL
 
 import numpy as np
 
+from apr_jax.errors import UserError
+
 TEMPERATURE_BOUNDS = (0.01, 100.0)
 _HALVINGS = 40  # of the interval of ln T, which is 9.2 wide
 _SUM_TOLERANCE = 1e-3  # float16 probabilities of 1000 classes sum to 1 as well as this
@@ -38,20 +40,23 @@ def reliability(
     `[B]`; those of an empty bin are NaN.
 
   Raises:
-    ValueError: shapes, dtypes or values are not as described.
+    UserError: shapes, dtypes or values are not as described.
   """
   probs, labels = _checked_probs(probs, labels)
   if bins < 1:
-    raise ValueError(f"bins must be 1 or more, got {bins}")
-  confidence, correct = probs.max(axis=1), probs.argmax(axis=1) == labels
+    raise UserError(f"bins must be 1 or more, got {bins}")
+  confidence = probs.max(axis=1)
+  correct = probs.argmax(axis=1) == labels
   if equal_mass:
     place = bins * np.searchsorted(np.sort(confidence), confidence, side="left") // len(confidence)
   else:
     place = np.searchsorted(np.arange(1, bins) / bins, confidence, side="left")
   count = np.bincount(place, minlength=bins)
-  mean = lambda values: np.divide(
-    np.bincount(place, values, minlength=bins), count, where=count > 0, out=np.full(bins, np.nan)
-  )
+
+  def mean(values: np.ndarray) -> np.ndarray:
+    total = np.bincount(place, values, minlength=bins)
+    return np.divide(total, count, where=count > 0, out=np.full(bins, np.nan))
+
   return {"count": count, "confidence": mean(confidence), "accuracy": mean(correct)}
 
 
@@ -106,13 +111,12 @@ def nll(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> flo
     temperature: T.
 
   Raises:
-    ValueError: shapes, dtypes or values are not as described.
+    UserError: shapes, dtypes or values are not as described.
   """
   margins = _margins(logits, labels)
   # The largest probability is e^(largest margin / T) over the sum of all such.
-  return float(
-    np.mean(margins.max(axis=1) / temperature - np.log(softmax(margins, temperature).max(axis=1)))
-  )
+  log_largest = np.log(softmax(margins, temperature).max(axis=1))
+  return float(np.mean(margins.max(axis=1) / temperature - log_largest))
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -131,7 +135,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     image are equal, so that T changes nothing.
 
   Raises:
-    ValueError: as `nll`.
+    UserError: as `nll`.
   """
   margins = _margins(logits, labels)
   if not margins.any():
@@ -151,9 +155,8 @@ def _slope(margins: np.ndarray, log_temperature: float) -> float:
   """The slope of the likelihood in ln T, up to a positive factor: minus the mean of Σ_k p_k (z_k −
   z_label).
   """
-  return -float(np.einsum("nk,nk->", softmax(margins, np.exp(log_temperature)), margins)) / len(
-    margins
-  )
+  probs = softmax(margins, np.exp(log_temperature))
+  return -float(np.einsum("nk,nk->", probs, margins)) / len(margins)
 
 
 def _margins(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -165,11 +168,11 @@ def _margins(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def _checked_probs(probs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   probs, labels = _checked(probs, labels, "probs")
   if probs.min() < 0:
-    raise ValueError(f"probs must be 0 or more, got {probs.min():.3g}; are these logits?")
+    raise UserError(f"probs must be 0 or more, got {probs.min():.3g}; are these logits?")
   sums = probs.sum(axis=1)
   worst = int(np.argmax(np.abs(sums - 1)))
   if abs(sums[worst] - 1) > _SUM_TOLERANCE:
-    raise ValueError(
+    raise UserError(
       f"each row of probs must sum to 1, row {worst} sums to {sums[worst]:.6g}; are these logits?"
     )
   return probs, labels
@@ -178,20 +181,20 @@ def _checked_probs(probs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, n
 def _checked(values: np.ndarray, labels: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
   values, labels = np.asarray(values), np.asarray(labels)
   if values.ndim != 2 or 0 in values.shape or not np.issubdtype(values.dtype, np.floating):
-    raise ValueError(
+    raise UserError(
       f"{name} must be float [N, K] with N, K > 0, got {values.dtype} {list(values.shape)}"
     )
   if labels.shape != values.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
-    raise ValueError(
+    raise UserError(
       f"labels must be integers [N] with the N of {name}, {len(values)}, got {labels.dtype} "
       f"{list(labels.shape)}"
     )
   if not np.isfinite(values).all():
-    raise ValueError(
+    raise UserError(
       f"{name} must be finite; {int(np.sum(~np.isfinite(values)))} of {values.size} values are not"
     )
   if labels.min() < 0 or labels.max() >= values.shape[1]:
-    raise ValueError(
+    raise UserError(
       f"labels must lie in 0..{values.shape[1] - 1}, got {labels.min()}..{labels.max()}"
     )
   return values.astype(np.float64, copy=False), labels

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from apr_jax.errors import UserError
+
 # Mean over the five severities of AlexNet's error (a fraction) on each corruption of ImageNet-C.
 ALEXNET_ERRORS = {
   "gaussian_noise": 0.886428,
@@ -49,17 +51,15 @@ def mce(errors: Mapping[str, Sequence[float]]) -> float:
     mCE in percent; 100 is AlexNet.
 
   Raises:
-    ValueError: corruptions are missing or unknown, or one does not have five severities.
+    UserError: corruptions are missing or unknown, or one does not have five severities.
   """
   if errors.keys() != ALEXNET_ERRORS.keys():
-    missing, extra = (
-      sorted(ALEXNET_ERRORS.keys() - errors.keys()),
-      sorted(errors.keys() - ALEXNET_ERRORS.keys()),
-    )
-    raise ValueError(
+    missing = sorted(ALEXNET_ERRORS.keys() - errors.keys())
+    extra = sorted(errors.keys() - ALEXNET_ERRORS.keys())
+    raise UserError(
       f"mCE is defined on the 15 corruptions of ImageNet-C; missing {missing}, unknown {extra}"
     )
   for corruption, by_severity in errors.items():
     if len(by_severity) != 5:
-      raise ValueError(f"{corruption} needs the errors of 5 severities, got {len(by_severity)}")
+      raise UserError(f"{corruption} needs the errors of 5 severities, got {len(by_severity)}")
   return float(np.mean([np.mean(errors[name]) / ALEXNET_ERRORS[name] for name in ALEXNET_ERRORS]))

@@ -7,6 +7,8 @@ images.
 
 import numpy as np
 
+from apr_jax.errors import UserError
+
 
 def ood_metrics(in_scores: np.ndarray, out_scores: np.ndarray) -> dict[str, float]:
   """How well a score separates in-distribution from out-of-distribution images. Ties count as half,
@@ -26,7 +28,7 @@ def ood_metrics(in_scores: np.ndarray, out_scores: np.ndarray) -> dict[str, floa
         positive class.
 
   Raises:
-    ValueError: a score is missing or not finite.
+    UserError: a score is missing or not finite.
   """
   from sklearn import metrics  # slow to import, and only needed here
 
@@ -62,17 +64,18 @@ def oscr(in_scores: np.ndarray, in_correct: np.ndarray, out_scores: np.ndarray) 
     out_scores: float `[M]`, of out-of-distribution images.
 
   Raises:
-    ValueError: a score is missing or not finite, or `in_correct` is not of that shape.
+    UserError: a score is missing or not finite, or `in_correct` is not of that shape.
   """
   in_scores, out_scores = _checked(in_scores, out_scores)
   in_correct = np.asarray(in_correct)
   if in_correct.shape != in_scores.shape or in_correct.dtype != bool:
-    raise ValueError(
+    raise UserError(
       f"in_correct must be bool {list(in_scores.shape)}, got {in_correct.dtype} "
       f"{list(in_correct.shape)}"
     )
   ordered = np.sort(out_scores)
-  below, up_to = (np.searchsorted(ordered, in_scores, side=side) for side in ("left", "right"))
+  below = np.searchsorted(ordered, in_scores, side="left")
+  up_to = np.searchsorted(ordered, in_scores, side="right")
   return 100 * float(np.sum((below + up_to)[in_correct])) / (2 * len(in_scores) * len(out_scores))
 
 
@@ -89,7 +92,7 @@ def roc(in_scores: np.ndarray, out_scores: np.ndarray, points: int = 200) -> dic
     float64 `[≤ points]`, from (0, 0) to (1, 1).
 
   Raises:
-    ValueError: as `ood_metrics`.
+    UserError: as `ood_metrics`.
   """
   from sklearn import metrics  # slow to import, and only needed here
 
@@ -102,12 +105,12 @@ def roc(in_scores: np.ndarray, out_scores: np.ndarray, points: int = 200) -> dic
 def _checked(in_scores: np.ndarray, out_scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   in_scores, out_scores = np.asarray(in_scores, np.float64), np.asarray(out_scores, np.float64)
   if in_scores.ndim != 1 or out_scores.ndim != 1 or not len(in_scores) or not len(out_scores):
-    raise ValueError(
+    raise UserError(
       f"scores must be [N] and [M] with N, M > 0, got {in_scores.shape} and {out_scores.shape}"
     )
   scores = np.concatenate([in_scores, out_scores])
   if not np.isfinite(scores).all():
-    raise ValueError(
+    raise UserError(
       f"scores must be finite; {int(np.sum(~np.isfinite(scores)))} of {len(scores)} are not"
     )
   return in_scores, out_scores

@@ -45,7 +45,9 @@ class AllConv(nn.Module):
         f"set data.image_size={SIZE}, or choose another model.name"
       )
 
-    def layer(x, number, features, kernel=3, padding=1):
+    def layer(
+      x: jax.Array, number: int, features: int, kernel: int = 3, padding: int = 1
+    ) -> jax.Array:
       x = conv(
         features, kernel, name=f"conv{number}", dtype=self.dtype, padding=padding, use_bias=True
       )(x)

@@ -4,6 +4,7 @@ APR's paper names DenseNet-BC (k = 12, depth 100); its released code trains dept
 bottlenecks and without compression. The zoo has both.
 """
 
+import functools
 import math
 from typing import Any
 
@@ -11,7 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models.layers import BatchNorm, conv, head, mark_last_map
+from apr_jax.models import layers
+from apr_jax.models.layers import BatchNorm, Layer, head, mark_last_map
 
 
 class DenseBlock(nn.Module):
@@ -22,17 +24,16 @@ class DenseBlock(nn.Module):
 
   growth: int
   bottleneck: bool
-  dtype: Any
-  axis_name: str | None
+  conv: Layer
+  norm: Layer
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    norm = lambda name: BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name=name)
-    out = nn.relu(norm("bn1")(x, train))
+    out = nn.relu(self.norm(name="bn1")(x, train))
     if self.bottleneck:
-      out = conv(4 * self.growth, 1, name="conv1", dtype=self.dtype)(out)
-      out = nn.relu(norm("bn2")(out, train))
-    out = conv(self.growth, 3, name="conv2" if self.bottleneck else "conv1", dtype=self.dtype)(out)
+      out = self.conv(4 * self.growth, 1, name="conv1")(out)
+      out = nn.relu(self.norm(name="bn2")(out, train))
+    out = self.conv(self.growth, 3, name="conv2" if self.bottleneck else "conv1")(out)
     return jnp.concatenate([x, out], axis=-1)
 
 
@@ -59,21 +60,20 @@ class DenseNet(nn.Module):
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array:
     """Normalised images float `[B, H, W, 3]` → logits float32 `[B, num_classes]`."""
-    norm = lambda name: BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name=name)
-    x = conv(2 * self.growth, 3, name="conv1", dtype=self.dtype)(images)
+    conv = functools.partial(layers.conv, dtype=self.dtype)
+    norm = functools.partial(BatchNorm, dtype=self.dtype, axis_name=self.axis_name)
+    layers_per_block = 2 if self.bottleneck else 1
+    blocks = (self.depth - 4) // (3 * layers_per_block)
+
+    x = conv(2 * self.growth, 3, name="conv1")(images)
     for stage in range(1, 4):
       if stage > 1:
         features = math.floor(x.shape[-1] * self.compression)
-        x = nn.relu(norm(f"transition{stage - 1}_bn")(x, train))
-        x = conv(features, 1, name=f"transition{stage - 1}_conv", dtype=self.dtype)(x)
+        x = nn.relu(norm(name=f"transition{stage - 1}_bn")(x, train))
+        x = conv(features, 1, name=f"transition{stage - 1}_conv")(x)
         x = nn.avg_pool(x, (2, 2), (2, 2))
-      for block in range((self.depth - 4) // (6 if self.bottleneck else 3)):
-        x = DenseBlock(
-          self.growth,
-          self.bottleneck,
-          self.dtype,
-          self.axis_name,
-          name=f"stage{stage}_block{block + 1}",
-        )(x, train)
-    x = nn.relu(norm("bn")(x, train))
+      for number in range(1, blocks + 1):
+        name = f"stage{stage}_block{number}"
+        x = DenseBlock(self.growth, self.bottleneck, conv, norm, name=name)(x, train)
+    x = nn.relu(norm(name="bn")(x, train))
     return head(mark_last_map(self, x), self.num_classes)

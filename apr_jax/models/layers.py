@@ -5,11 +5,18 @@ Images are float `[B, H, W, C]`. Parameters and statistics are float32; `dtype` 
 arithmetic.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+
+Layer = Callable[..., nn.Module]
+"""What makes a layer, with the network's dtype and the like filled in: a block is handed it.
+
+A network's `conv` is called as the function below, its `norm` as `norm(name="bn1")(x, train)`.
+"""
 
 # PyTorch's default, kaiming_uniform with a=√5: U(−b, b) with b = 1/√fan_in.
 torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -20,7 +27,11 @@ he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 def torch_bias(fan_in: int) -> nn.initializers.Initializer:
   """PyTorch's default bias of a layer with `fan_in` inputs: U(−b, b) with b = 1/√fan_in."""
   bound = fan_in**-0.5
-  return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
+
+  def uniform(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+  return uniform
 
 
 def conv(
@@ -33,8 +44,8 @@ def conv(
   padding: int | None = None,
   use_bias: bool = False,
   groups: int = 1,
-  kernel_init=he_normal,
-  bias_init=nn.initializers.zeros,
+  kernel_init: nn.initializers.Initializer = he_normal,
+  bias_init: nn.initializers.Initializer = nn.initializers.zeros,
 ) -> nn.Conv:
   """A square convolution padded by `padding` on every side (default `kernel // 2`).
 
@@ -54,6 +65,28 @@ def conv(
     bias_init=bias_init,
     name=name,
   )
+
+
+def stages(
+  x: jax.Array, train: bool, sizes: Sequence[int], block: Callable[..., nn.Module]
+) -> jax.Array:
+  """The stages of a residual network, each of equal blocks; all but the first begin by striding.
+
+  Args:
+    x: float `[B, H, W, C]`.
+    train: whether batch statistics are those of the batch.
+    sizes: number of blocks in each stage.
+    block: makes a block of a stage, counted from 0: `block(stage, stride, name=...)`. The names are
+      stage1_block1 and so on, counted from 1.
+
+  Returns:
+    float `[B, H', W', C']` of the last block.
+  """
+  for stage, size in enumerate(sizes):
+    for number in range(size):
+      stride = 2 if stage > 0 and number == 0 else 1
+      x = block(stage, stride, name=f"stage{stage + 1}_block{number + 1}")(x, train)
+  return x
 
 
 class BatchNorm(nn.Module):
@@ -127,14 +160,18 @@ def mark_last_map(module: nn.Module, x: jax.Array, margin: int = 0) -> jax.Array
   module.sow(
     "intermediates", "last_map", inside, init_fn=lambda: None, reduce_fn=lambda _, new: new
   )
-  perturbation = module.get_variable("perturbations", "last_map")
+  perturbation: jax.Array | None = module.get_variable("perturbations", "last_map")
   if perturbation is None:
     return x
   return x + jnp.pad(perturbation, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
 
 
 def head(
-  x: jax.Array, num_classes: int, *, kernel_init=torch_uniform, bias_init=nn.initializers.zeros
+  x: jax.Array,
+  num_classes: int,
+  *,
+  kernel_init: nn.initializers.Initializer = torch_uniform,
+  bias_init: nn.initializers.Initializer = nn.initializers.zeros,
 ) -> jax.Array:
   """The end of every network: the mean over height and width, then the calling module's linear
   layer "fc".

@@ -6,6 +6,7 @@ without BN and ReLU, unlike He et al.; BN and ReLU go before the pool. PyTorch's
 initialisation.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models.layers import BatchNorm, conv, head, mark_last_map, torch_bias, torch_uniform
+from apr_jax.models import layers
+from apr_jax.models.layers import BatchNorm, Layer, head, mark_last_map, torch_bias, torch_uniform
 
 
 class PreActBlock(nn.Module):
@@ -21,23 +23,18 @@ class PreActBlock(nn.Module):
 
   features: int
   stride: int
-  dtype: Any
-  axis_name: str | None
+  conv: Layer
+  norm: Layer
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    norm = lambda name: BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name=name)
     shortcut = x
     if self.stride != 1 or x.shape[-1] != self.features:
-      shortcut = conv(
-        self.features, 1, self.stride, name="shortcut", dtype=self.dtype, kernel_init=torch_uniform
-      )(x)
-    x = nn.relu(norm("bn1")(x, train))
-    x = conv(
-      self.features, 3, self.stride, name="conv1", dtype=self.dtype, kernel_init=torch_uniform
-    )(x)
-    x = nn.relu(norm("bn2")(x, train))
-    x = conv(self.features, 3, name="conv2", dtype=self.dtype, kernel_init=torch_uniform)(x)
+      shortcut = self.conv(self.features, 1, self.stride, name="shortcut")(x)
+    x = nn.relu(self.norm(name="bn1")(x, train))
+    x = self.conv(self.features, 3, self.stride, name="conv1")(x)
+    x = nn.relu(self.norm(name="bn2")(x, train))
+    x = self.conv(self.features, 3, name="conv2")(x)
     return x + shortcut
 
 
@@ -52,16 +49,13 @@ class PreActResNet(nn.Module):
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array:
     """Normalised images float `[B, H, W, 3]` → logits float32 `[B, num_classes]`."""
-    x = conv(64, 3, name="conv1", dtype=self.dtype, kernel_init=torch_uniform)(images)
-    for stage, size in enumerate(self.stage_sizes):
-      for block in range(size):
-        stride = 2 if stage > 0 and block == 0 else 1
-        x = PreActBlock(
-          64 * 2**stage,
-          stride,
-          self.dtype,
-          self.axis_name,
-          name=f"stage{stage + 1}_block{block + 1}",
-        )(x, train)
-    x = nn.relu(BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name="bn")(x, train))
+    conv = functools.partial(layers.conv, dtype=self.dtype, kernel_init=torch_uniform)
+    norm = functools.partial(BatchNorm, dtype=self.dtype, axis_name=self.axis_name)
+
+    def block(stage: int, stride: int, name: str) -> PreActBlock:
+      return PreActBlock(64 * 2**stage, stride, conv, norm, name=name)
+
+    x = conv(64, 3, name="conv1")(images)
+    x = layers.stages(x, train, self.stage_sizes, block)
+    x = nn.relu(norm(name="bn")(x, train))
     return head(mark_last_map(self, x), self.num_classes, bias_init=torch_bias(x.shape[-1]))

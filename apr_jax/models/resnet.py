@@ -4,6 +4,7 @@ pooling.
 Post-activation blocks, with PyTorch's default initialisation, as in the released APR code.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models.layers import BatchNorm, conv, head, mark_last_map, torch_bias, torch_uniform
+from apr_jax.models import layers
+from apr_jax.models.layers import BatchNorm, Layer, head, mark_last_map, torch_bias, torch_uniform
 
 
 class BasicBlock(nn.Module):
@@ -19,29 +21,19 @@ class BasicBlock(nn.Module):
 
   features: int
   stride: int
-  dtype: Any
-  axis_name: str | None
+  conv: Layer
+  norm: Layer
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    norm = lambda name: BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name=name)
     shortcut = x
     if self.stride != 1 or x.shape[-1] != self.features:
-      shortcut = conv(
-        self.features,
-        1,
-        self.stride,
-        name="shortcut_conv",
-        dtype=self.dtype,
-        kernel_init=torch_uniform,
-      )(x)
-      shortcut = norm("shortcut_bn")(shortcut, train)
-    x = conv(
-      self.features, 3, self.stride, name="conv1", dtype=self.dtype, kernel_init=torch_uniform
-    )(x)
-    x = nn.relu(norm("bn1")(x, train))
-    x = conv(self.features, 3, name="conv2", dtype=self.dtype, kernel_init=torch_uniform)(x)
-    x = norm("bn2")(x, train)
+      shortcut = self.conv(self.features, 1, self.stride, name="shortcut_conv")(x)
+      shortcut = self.norm(name="shortcut_bn")(shortcut, train)
+    x = self.conv(self.features, 3, self.stride, name="conv1")(x)
+    x = nn.relu(self.norm(name="bn1")(x, train))
+    x = self.conv(self.features, 3, name="conv2")(x)
+    x = self.norm(name="bn2")(x, train)
     return nn.relu(x + shortcut)
 
 
@@ -56,16 +48,13 @@ class ResNet(nn.Module):
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array:
     """Normalised images float `[B, H, W, 3]` → logits float32 `[B, num_classes]`."""
-    x = conv(64, 3, name="conv1", dtype=self.dtype, kernel_init=torch_uniform)(images)
-    x = nn.relu(BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name="bn1")(x, train))
-    for stage, size in enumerate(self.stage_sizes):
-      for block in range(size):
-        stride = 2 if stage > 0 and block == 0 else 1
-        x = BasicBlock(
-          64 * 2**stage,
-          stride,
-          self.dtype,
-          self.axis_name,
-          name=f"stage{stage + 1}_block{block + 1}",
-        )(x, train)
+    conv = functools.partial(layers.conv, dtype=self.dtype, kernel_init=torch_uniform)
+    norm = functools.partial(BatchNorm, dtype=self.dtype, axis_name=self.axis_name)
+
+    def block(stage: int, stride: int, name: str) -> BasicBlock:
+      return BasicBlock(64 * 2**stage, stride, conv, norm, name=name)
+
+    x = conv(64, 3, name="conv1")(images)
+    x = nn.relu(norm(name="bn1")(x, train))
+    x = layers.stages(x, train, self.stage_sizes, block)
     return head(mark_last_map(self, x), self.num_classes, bias_init=torch_bias(x.shape[-1]))

@@ -6,6 +6,7 @@ Zhang 2019 (https://arxiv.org/abs/1904.11486), which blur wherever they downsamp
 convolution.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models.layers import BatchNorm, conv, head, mark_last_map, torch_bias
+from apr_jax.models import layers
+from apr_jax.models.layers import BatchNorm, Layer, head, mark_last_map, torch_bias
 
 BLUR = (1 / 8, 3 / 8, 3 / 8, 1 / 8)  # the filter along one axis, Zhang's released default
 
@@ -27,9 +29,12 @@ def blur_pool(x: jax.Array) -> jax.Array:
     padded = jnp.pad(x, [(1, 2) if a == axis else (0, 0) for a in range(4)], mode="reflect")
     # A sum of four slices: as a convolution it would have one group per channel, which is slow to
     # differentiate.
-    x = sum(
-      weight * jax.lax.slice_in_dim(padded, tap, tap + size, 2, axis)
-      for tap, weight in enumerate(BLUR)
+    x = functools.reduce(
+      jnp.add,
+      (
+        weight * jax.lax.slice_in_dim(padded, tap, tap + size, 2, axis)
+        for tap, weight in enumerate(BLUR)
+      ),
     )
   return x
 
@@ -44,22 +49,24 @@ class Bottleneck(nn.Module):
   width: int
   stride: int
   max_blur_pool: bool
-  dtype: Any
-  axis_name: str | None
+  conv: Layer
+  norm: Layer
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    norm = lambda name: BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name=name)
     blur = blur_pool if self.max_blur_pool and self.stride == 2 else lambda x: x
     stride = 1 if self.max_blur_pool else self.stride
     features = 4 * self.width
     shortcut = x
     if self.stride != 1 or x.shape[-1] != features:
-      shortcut = conv(features, 1, stride, name="shortcut_conv", dtype=self.dtype)(blur(x))
-      shortcut = norm("shortcut_bn")(shortcut, train)
-    x = nn.relu(norm("bn1")(conv(self.width, 1, name="conv1", dtype=self.dtype)(x), train))
-    x = nn.relu(norm("bn2")(conv(self.width, 3, stride, name="conv2", dtype=self.dtype)(x), train))
-    x = norm("bn3")(conv(features, 1, name="conv3", dtype=self.dtype)(blur(x)), train)
+      shortcut = self.conv(features, 1, stride, name="shortcut_conv")(blur(x))
+      shortcut = self.norm(name="shortcut_bn")(shortcut, train)
+    x = self.conv(self.width, 1, name="conv1")(x)
+    x = nn.relu(self.norm(name="bn1")(x, train))
+    x = self.conv(self.width, 3, stride, name="conv2")(x)
+    x = nn.relu(self.norm(name="bn2")(x, train))
+    x = self.conv(features, 1, name="conv3")(blur(x))
+    x = self.norm(name="bn3")(x, train)
     return nn.relu(x + shortcut)
 
 
@@ -82,21 +89,17 @@ class ImageNetResNet(nn.Module):
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array:
     """Normalised images float `[B, H, W, 3]` → logits float32 `[B, num_classes]`."""
-    x = conv(64, 7, 2, name="conv1", dtype=self.dtype)(images)
-    x = nn.relu(BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name="bn1")(x, train))
+    conv = functools.partial(layers.conv, dtype=self.dtype)
+    norm = functools.partial(BatchNorm, dtype=self.dtype, axis_name=self.axis_name)
+
+    def block(stage: int, stride: int, name: str) -> Bottleneck:
+      return Bottleneck(64 * 2**stage, stride, self.max_blur_pool, conv, norm, name=name)
+
+    x = conv(64, 7, 2, name="conv1")(images)
+    x = nn.relu(norm(name="bn1")(x, train))
     if self.max_blur_pool:
       x = blur_pool(nn.max_pool(x, (2, 2), (1, 1)))
     else:
       x = nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
-    for stage, size in enumerate(self.stage_sizes):
-      for block in range(size):
-        stride = 2 if stage > 0 and block == 0 else 1
-        x = Bottleneck(
-          64 * 2**stage,
-          stride,
-          self.max_blur_pool,
-          self.dtype,
-          self.axis_name,
-          name=f"stage{stage + 1}_block{block + 1}",
-        )(x, train)
+    x = layers.stages(x, train, self.stage_sizes, block)
     return head(mark_last_map(self, x), self.num_classes, bias_init=torch_bias(x.shape[-1]))

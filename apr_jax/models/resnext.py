@@ -4,13 +4,15 @@ The released code calls it 32x4 and passes cardinality 4 and base width 32: four
 channels in the first stage, not 32 groups of four.
 """
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models.layers import BatchNorm, conv, head, mark_last_map
+from apr_jax.models import layers
+from apr_jax.models.layers import BatchNorm, Layer, head, mark_last_map
 
 # PyTorch's kaiming_normal_, for the last layer: normal(0, √(2 / fan_in)).
 _kaiming_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
@@ -23,20 +25,21 @@ class ResNeXtBlock(nn.Module):
   width: int
   groups: int
   stride: int
-  dtype: Any
-  axis_name: str | None
+  conv: Layer
+  norm: Layer
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    norm = lambda name: BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name=name)
     shortcut = x
     if self.stride != 1 or x.shape[-1] != self.features:
-      shortcut = conv(self.features, 1, self.stride, name="shortcut_conv", dtype=self.dtype)(x)
-      shortcut = norm("shortcut_bn")(shortcut, train)
-    x = nn.relu(norm("bn1")(conv(self.width, 1, name="conv1", dtype=self.dtype)(x), train))
-    x = conv(self.width, 3, self.stride, name="conv2", dtype=self.dtype, groups=self.groups)(x)
-    x = nn.relu(norm("bn2")(x, train))
-    x = norm("bn3")(conv(self.features, 1, name="conv3", dtype=self.dtype)(x), train)
+      shortcut = self.conv(self.features, 1, self.stride, name="shortcut_conv")(x)
+      shortcut = self.norm(name="shortcut_bn")(shortcut, train)
+    x = self.conv(self.width, 1, name="conv1")(x)
+    x = nn.relu(self.norm(name="bn1")(x, train))
+    x = self.conv(self.width, 3, self.stride, name="conv2", groups=self.groups)(x)
+    x = nn.relu(self.norm(name="bn2")(x, train))
+    x = self.conv(self.features, 1, name="conv3")(x)
+    x = self.norm(name="bn3")(x, train)
     return nn.relu(x + shortcut)
 
 
@@ -59,19 +62,14 @@ class ResNeXt(nn.Module):
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array:
     """Normalised images float `[B, H, W, 3]` → logits float32 `[B, num_classes]`."""
-    x = conv(64, 3, name="conv1", dtype=self.dtype)(images)
-    x = nn.relu(BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name="bn1")(x, train))
-    for stage in range(3):
+    conv = functools.partial(layers.conv, dtype=self.dtype)
+    norm = functools.partial(BatchNorm, dtype=self.dtype, axis_name=self.axis_name)
+
+    def block(stage: int, stride: int, name: str) -> ResNeXtBlock:
       width = self.cardinality * self.base_width * 2**stage
-      for block in range((self.depth - 2) // 9):
-        stride = 2 if stage > 0 and block == 0 else 1
-        x = ResNeXtBlock(
-          256 * 2**stage,
-          width,
-          self.cardinality,
-          stride,
-          self.dtype,
-          self.axis_name,
-          name=f"stage{stage + 1}_block{block + 1}",
-        )(x, train)
+      return ResNeXtBlock(256 * 2**stage, width, self.cardinality, stride, conv, norm, name=name)
+
+    x = conv(64, 3, name="conv1")(images)
+    x = nn.relu(norm(name="bn1")(x, train))
+    x = layers.stages(x, train, 3 * [(self.depth - 2) // 9], block)
     return head(mark_last_map(self, x), self.num_classes, kernel_init=_kaiming_normal)

@@ -2,10 +2,12 @@
 
 Of the CIFAR networks the names are those of APR's released code (https://github.com/iCGY96/APR;
 AugMix's allconv, densenet, resnext and wide_resnet have the same), of resnet50 torchvision's, and
-of resnet50_max_blur those of Zhang's antialiased-cnns. Here a state dict is a dict of NumPy arrays,
-and variables are a `zoo.NormalisedNetwork`'s {"params": ..., "batch_stats": ...}. Kernels are HWIO here
-and OIHW there, linear layers [in, out] here and [out, in] there; nothing is computed, so going
-there and back is exact.
+of resnet50_max_blur those of Zhang's antialiased-cnns. A network without an original in PyTorch is
+not listed, and can neither be imported nor exported.
+
+Here a state dict is a dict of NumPy arrays, and variables are a `zoo.NormalisedNetwork`'s
+{"params": ..., "batch_stats": ...}. Kernels are HWIO here and OIHW there, linear layers [in, out]
+here and [out, in] there. Nothing is computed, so going there and back is exact.
 """
 
 import dataclasses
@@ -54,7 +56,10 @@ class _Names:
     """ "stage2_block1/conv1" → "layer2.0.conv1", for a ResNet."""
     if path in self.outside:
       return self.outside[path]
-    stage, block, inner = re.fullmatch(r"stage(\d+)_block(\d+)/(\w+)", path).groups()
+    parts = re.fullmatch(r"stage(\d+)_block(\d+)/(\w+)", path)
+    if parts is None:
+      raise KeyError(f"no name in PyTorch for {path}")
+    stage, block, inner = parts.groups()
     return f"{self.block.format(stage=stage, index=int(block) - 1)}.{self.inside[inner]}"
 
 

@@ -5,13 +5,15 @@ Pre-activation blocks without dropout. In a block whose width changes, the short
 takes the activated input; elsewhere the shortcut is the input itself.
 """
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models.layers import BatchNorm, conv, head, mark_last_map
+from apr_jax.models import layers
+from apr_jax.models.layers import BatchNorm, Layer, head, mark_last_map
 
 
 class WideBlock(nn.Module):
@@ -19,19 +21,18 @@ class WideBlock(nn.Module):
 
   features: int
   stride: int
-  dtype: Any
-  axis_name: str | None
+  conv: Layer
+  norm: Layer
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    norm = lambda name: BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name=name)
     shortcut = x
-    x = nn.relu(norm("bn1")(x, train))
+    x = nn.relu(self.norm(name="bn1")(x, train))
     if shortcut.shape[-1] != self.features:
-      shortcut = conv(self.features, 1, self.stride, name="shortcut", dtype=self.dtype)(x)
-    x = conv(self.features, 3, self.stride, name="conv1", dtype=self.dtype)(x)
-    x = nn.relu(norm("bn2")(x, train))
-    x = conv(self.features, 3, name="conv2", dtype=self.dtype)(x)
+      shortcut = self.conv(self.features, 1, self.stride, name="shortcut")(x)
+    x = self.conv(self.features, 3, self.stride, name="conv1")(x)
+    x = nn.relu(self.norm(name="bn2")(x, train))
+    x = self.conv(self.features, 3, name="conv2")(x)
     return x + shortcut
 
 
@@ -49,16 +50,13 @@ class WideResNet(nn.Module):
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array:
     """Normalised images float `[B, H, W, 3]` → logits float32 `[B, num_classes]`."""
-    x = conv(16, 3, name="conv1", dtype=self.dtype)(images)
-    for stage in range(3):
-      for block in range((self.depth - 4) // 6):
-        stride = 2 if stage > 0 and block == 0 else 1
-        x = WideBlock(
-          16 * 2**stage * self.widen,
-          stride,
-          self.dtype,
-          self.axis_name,
-          name=f"stage{stage + 1}_block{block + 1}",
-        )(x, train)
-    x = nn.relu(BatchNorm(dtype=self.dtype, axis_name=self.axis_name, name="bn")(x, train))
+    conv = functools.partial(layers.conv, dtype=self.dtype)
+    norm = functools.partial(BatchNorm, dtype=self.dtype, axis_name=self.axis_name)
+
+    def block(stage: int, stride: int, name: str) -> WideBlock:
+      return WideBlock(16 * 2**stage * self.widen, stride, conv, norm, name=name)
+
+    x = conv(16, 3, name="conv1")(images)
+    x = layers.stages(x, train, 3 * [(self.depth - 4) // 6], block)
+    x = nn.relu(norm(name="bn")(x, train))
     return head(mark_last_map(self, x), self.num_classes)

@@ -7,7 +7,7 @@ To add a network: write its module in a file of its own, taking `num_classes`, `
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -25,7 +25,7 @@ from apr_jax.models.resnet_imagenet import ImageNetResNet
 from apr_jax.models.resnext import ResNeXt
 from apr_jax.models.wide_resnet import WideResNet
 
-NETWORKS = {
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
   "allconv": AllConv,
   "densenet_40_12": functools.partial(DenseNet, depth=40, growth=12),
   "densenet_bc_100_12": functools.partial(

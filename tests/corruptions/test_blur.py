@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from apr_jax.corruptions import blur, corrupt, draws, motion, parameters
+from apr_jax.corruptions import blur, corrupt, motion, parameters, pixel_random
 
 KEY = jax.random.key(3)
+DEFOCUS = parameters.TABLES["defocus_blur"]
 
 
 def truncated(levels):
@@ -33,7 +34,7 @@ def disk(radius, sigma):
   return ndimage.gaussian_filter(kernel / kernel.sum(), sigma, mode="mirror", radius=width)
 
 
-@pytest.mark.parametrize("row", [row for rows in parameters.TABLES["defocus_blur"] for row in rows])
+@pytest.mark.parametrize("row", [*DEFOCUS.small, *DEFOCUS.large])
 def test_defocus_kernel(row):
   np.testing.assert_allclose(blur.defocus_kernel(*row), disk(*row), atol=1e-9)
 
@@ -106,7 +107,7 @@ def test_motion_blur_spreads_to_one_side():
   image = np.zeros((1, 32, 32, 3), np.uint8)
   image[:, 16, 16] = 255
   spread = np.asarray(corrupt(KEY, image, "motion_blur", 5))[0, ..., 0]
-  rows, columns = np.nonzero(spread)
+  _, columns = np.nonzero(spread)
   # A pixel shows what lies in the direction of the trail, so the point appears on the other side of
   # it.
   assert columns.max() == 16 and columns.min() < 12
@@ -146,10 +147,9 @@ def test_glass_blur_has_the_statistics_of_the_loop(sigma, reach, scans, photogra
     expected.append(
       ndimage.gaussian_filter(image.reshape(32, 32, 3), (sigma, sigma, 0), mode="nearest")
     )
-  seeds = draws.image_seeds(KEY, np.arange(len(images)))
-  found = np.asarray(
-    jax.jit(lambda x: blur.glass_blur(seeds, x, (sigma, reach, scans)))(images)
-  ).astype(float)
+  keys = pixel_random.image_keys(KEY, np.arange(len(images)))
+  row = blur.GlassBlur(sigma, reach, scans)
+  found = np.asarray(jax.jit(blur.glass_blur, static_argnums=2)(keys, images, row)).astype(float)
   changes = [np.abs(corrupted - images) for corrupted in (found, truncated(np.stack(expected)))]
   np.testing.assert_allclose(changes[0].mean(), changes[1].mean(), rtol=0.04)
   np.testing.assert_allclose(changes[0].std(), changes[1].std(), rtol=0.04)

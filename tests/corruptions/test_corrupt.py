@@ -135,6 +135,11 @@ def test_errors_are_one_line(images, severity, positions, said):
   assert said in str(error.value) and "need" in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_wrong_array_is_a_value_error_as_of_every_public_function():
+  with pytest.raises(ValueError, match="need uint8"):
+    corrupt(KEY, np.zeros((1, 32, 32, 3)), "fog", 1)
+
+
 def test_unknown_name_lists_the_known():
   with pytest.raises(UserError, match="did you mean 'frost'.*gaussian_noise.*zoom_blur"):
     corrupt(KEY, np.zeros((1, 32, 32, 3), np.uint8), "frosty", 1)

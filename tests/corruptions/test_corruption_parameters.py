@@ -8,9 +8,23 @@ from apr_jax.errors import UserError
 
 def test_every_corruption_has_five_rows_of_equal_length_at_both_sizes():
   assert set(parameters.TABLES) == set(CORRUPTIONS + EXTRA_CORRUPTIONS)
-  for small, large in parameters.TABLES.values():
-    assert len(small) == len(large) == 5
-    assert len({len(row) for row in small + large}) == 1
+  for table in parameters.TABLES.values():
+    assert len(table.small) == len(table.large) == 5
+    assert {len(row) for row in (*table.small, *table.large)} == {len(table.kind._fields)}
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS + EXTRA_CORRUPTIONS)
+def test_rows_are_of_the_types_they_declare(name):
+  for size in (32, 100, 224):
+    row = parameters.at(name, 3, size)
+    kinds = type(row).__annotations__
+    assert {field: type(value) for field, value in row._asdict().items()} == kinds
+
+
+def test_a_severity_out_of_range_is_refused():
+  for severity in (0, 6):
+    with pytest.raises(UserError, match=f"severity: got {severity}, need an integer from 1 to 5"):
+      parameters.at("fog", severity, 32)
 
 
 @pytest.mark.parametrize(

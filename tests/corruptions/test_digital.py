@@ -70,7 +70,7 @@ def test_contrast(severity, photographs):
 
 @pytest.mark.parametrize("severity", (1, 2, 3, 4, 5))
 def test_pixelate_is_pillows(severity, photographs):
-  small = int(32 * parameters.at("pixelate", severity, 32)[0])
+  small = int(32 * parameters.at("pixelate", severity, 32).factor)
   found = np.asarray(corrupt(KEY, photographs, "pixelate", severity))
   for image, result in zip(photographs, found):
     reduced = Image.fromarray(image).resize((small, small), Image.Resampling.BOX)

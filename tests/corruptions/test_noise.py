@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from apr_jax.corruptions import draws, noise, parameters
+from apr_jax.corruptions import noise, parameters, pixel_random
 
-SEEDS = draws.image_seeds(jax.random.key(1), np.arange(40))
+KEYS = pixel_random.image_keys(jax.random.key(1), np.arange(40))
 
 
 def grey(level: int) -> np.ndarray:
@@ -17,21 +17,25 @@ def grey(level: int) -> np.ndarray:
 @pytest.mark.parametrize("severity", (1, 5))
 def test_gaussian_noise_has_the_published_deviation(severity):
   row = parameters.at("gaussian_noise", severity, 32)
-  change = np.asarray(noise.gaussian_noise(SEEDS, grey(128), row)).astype(float) + 0.5 - 128
+  change = np.asarray(noise.gaussian_noise(KEYS, grey(128), row)).astype(float) + 0.5 - 128
   # Truncation adds the variance of U(0, 1).
-  np.testing.assert_allclose(change.std(), np.hypot(255 * row[0], np.sqrt(1 / 12)), rtol=0.01)
+  np.testing.assert_allclose(change.std(), np.hypot(255 * row.scale, np.sqrt(1 / 12)), rtol=0.01)
   np.testing.assert_allclose(change.mean(), 0, atol=5 * change.std() / np.sqrt(change.size))
 
 
 @pytest.mark.parametrize("level", (40, 120))
 def test_speckle_noise_grows_with_the_light(level):
-  change = np.asarray(noise.speckle_noise(SEEDS, grey(level), (0.2,))).astype(float) + 0.5 - level
+  change = (
+    np.asarray(noise.speckle_noise(KEYS, grey(level), noise.SpeckleNoise(0.2))).astype(float)
+    + 0.5
+    - level
+  )
   np.testing.assert_allclose(change.std(), np.hypot(0.2 * level, np.sqrt(1 / 12)), rtol=0.01)
 
 
 def test_impulse_noise_hits_the_published_share():
   amount = 0.07
-  corrupted = np.asarray(noise.impulse_noise(SEEDS, grey(100), (amount,)))
+  corrupted = np.asarray(noise.impulse_noise(KEYS, grey(100), noise.ImpulseNoise(amount)))
   assert set(np.unique(corrupted)) == {0, 100, 255}
   spread = 5 * np.sqrt(amount / 2 / corrupted.size)
   assert abs((corrupted == 255).mean() - amount / 2) < spread
@@ -44,7 +48,7 @@ def test_impulse_noise_hits_the_published_share():
   "level, photons", [(0, 60), (1, 500), (20, 50), (128, 50), (255, 3), (200, 500)]
 )
 def test_shot_noise_is_poisson(level, photons):
-  corrupted = np.asarray(noise.shot_noise(SEEDS, grey(level), (photons,))).ravel()
+  corrupted = np.asarray(noise.shot_noise(KEYS, grey(level), noise.ShotNoise(photons))).ravel()
   rate = level / 255 * photons
   counts = np.arange(stats.poisson.ppf(1 - 1e-9, rate) + 2)
   shown = np.minimum(np.floor(counts * 255 / photons + 1e-9), 255)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from apr_jax.corruptions import draws, parameters, spatter
+from apr_jax.corruptions import parameters, pixel_random, spatter
 
 SPATTER = jax.jit(spatter.spatter, static_argnums=2)
-SEEDS = draws.image_seeds(jax.random.key(6), np.arange(16))
+KEYS = pixel_random.image_keys(jax.random.key(6), np.arange(16))
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +89,10 @@ def test_shading_without_water_is_zero():
 
 def test_water_adds_pale_turquoise(photographs):
   mean, scale, sigma, threshold, _, _ = row = parameters.at("spatter", 3, 32)
-  noise = np.asarray(draws.normal(SEEDS, (32, 32, 1)), np.float64)[..., 0]
+  noise = np.asarray(pixel_random.normal(KEYS, (32, 32, 1)), np.float64)[..., 0]
   liquid = ndimage.gaussian_filter(mean + scale * noise, (0, sigma, sigma), mode="nearest")
   dark = photographs // 2
-  change = np.asarray(SPATTER(SEEDS, dark, row)).astype(int) - dark
+  change = np.asarray(SPATTER(KEYS, dark, row)).astype(int) - dark
   assert (change[liquid < threshold - 1e-4] == 0).all()
   assert (change >= 0).all() and 100 < change[..., 1].max() <= 119
   np.testing.assert_allclose(change[..., 0].sum() / change[..., 1].sum(), 175 / 238, rtol=0.02)
@@ -101,13 +101,13 @@ def test_water_adds_pale_turquoise(photographs):
 @pytest.mark.parametrize("severity", (4, 5))
 def test_mud_is_its_formula(severity, photographs):
   mean, scale, sigma, threshold, border, _ = row = parameters.at("spatter", severity, 32)
-  noise = np.asarray(draws.normal(SEEDS, (32, 32, 1)), np.float64)[..., 0]
+  noise = np.asarray(pixel_random.normal(KEYS, (32, 32, 1)), np.float64)[..., 0]
   liquid = ndimage.gaussian_filter(mean + scale * noise, (0, sigma, sigma), mode="nearest")
   cover = ndimage.gaussian_filter(
     (liquid >= threshold).astype(float), (0, border, border), mode="nearest"
   )
   cover = np.where(cover < 0.8, 0, cover)[..., None]
   expected = photographs * (1 - cover) + np.array([63, 42, 20]) * cover
-  found = np.asarray(SPATTER(SEEDS, photographs, row))
+  found = np.asarray(SPATTER(KEYS, photographs, row))
   assert cover.any()
   assert (np.abs(found - np.floor(expected + 1e-3)) > 1).mean() < 1e-3

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from apr_jax.corruptions import corrupt, draws, parameters, weather
+from apr_jax.corruptions import corrupt, parameters, pixel_random, weather
 
 # Compiled whole, which takes less time than operation by operation.
 TEXTURE = jax.jit(weather.frost_texture, static_argnums=(1, 2))
 PLASMA = jax.jit(weather.plasma, static_argnums=(1, 2))
 FOG = jax.jit(weather.fog, static_argnums=2)
 FROST = jax.jit(weather.frost, static_argnums=2)
-SEEDS = draws.image_seeds(jax.random.key(2), np.arange(96))
+KEYS = pixel_random.image_keys(jax.random.key(2), np.arange(96))
 
 
 def diamond_square(noise, size, decay):
@@ -47,8 +47,8 @@ def diamond_square(noise, size, decay):
 
 @pytest.mark.parametrize("size, decay", [(32, 1.75), (8, 3)])
 def test_plasma_is_diamond_square(size, decay):
-  noise = np.asarray(draws.uniform(SEEDS[:3], (size * size - 1,), -1.0, 1.0), np.float64)
-  found = np.asarray(PLASMA(SEEDS[:3], size, decay))
+  noise = np.asarray(pixel_random.uniform(KEYS[:3], (size * size - 1,), -1.0, 1.0), np.float64)
+  found = np.asarray(PLASMA(KEYS[:3], size, decay))
   for i in range(3):
     np.testing.assert_allclose(found[i], diamond_square(noise[i], size, decay), atol=1e-5)
 
@@ -57,30 +57,30 @@ def test_plasma_is_diamond_square(size, decay):
 def test_fog_is_its_formula(severity, photographs):
   strength, decay = parameters.at("fog", severity, 32)
   images = photographs[:, :32, :24]
-  found = np.asarray(FOG(SEEDS[:16], images, (strength, decay)))
-  plasma = np.asarray(PLASMA(SEEDS[:16], 32, decay), np.float64)[:, :, :24, None]
+  found = np.asarray(FOG(KEYS[:16], images, weather.Fog(strength, decay)))
+  plasma = np.asarray(PLASMA(KEYS[:16], 32, decay), np.float64)[:, :, :24, None]
   brightest = images.max((1, 2, 3), keepdims=True) / 255
   expected = (images / 255 + strength * plasma) * brightest / (brightest + strength) * 255
   assert np.abs(found - np.floor(np.clip(expected, 0, 255) + 1e-3)).max() <= 1
 
 
 def test_frost_texture_has_the_moments_of_its_looks():
-  seeds = draws.image_seeds(jax.random.key(4), np.arange(1000))
-  textures = np.asarray(TEXTURE(seeds, 32, 32), np.float64)
-  means = np.array([look[0] for look in weather._FROST], float)
+  keys = pixel_random.image_keys(jax.random.key(4), np.arange(1000))
+  textures = np.asarray(TEXTURE(keys, 32, 32), np.float64)
+  means = np.array([look.mean for look in weather.FROST_LOOKS], float)
   np.testing.assert_allclose(textures.mean((0, 1, 2)), means.mean(0), rtol=0.04)
   # Each crop belongs to one look, each look is drawn as often as it is listed, and keeps its
   # spread.
   nearest = np.abs(textures.mean((1, 2))[:, None] - means[None]).sum(-1).argmin(1)
-  for i, look in enumerate(weather._FROST[1:], start=1):
-    listed = weather._FROST.count(look) / len(weather._FROST)
-    mine = np.isin(nearest, [j for j, other in enumerate(weather._FROST) if other == look])
+  for i, look in enumerate(weather.FROST_LOOKS[1:], start=1):
+    listed = weather.FROST_LOOKS.count(look) / len(weather.FROST_LOOKS)
+    mine = np.isin(nearest, [j for j, other in enumerate(weather.FROST_LOOKS) if other == look])
     assert abs(mine.mean() - listed) < 0.06, i
-    np.testing.assert_allclose(textures[mine].std((1, 2)).mean(0), look[1], rtol=0.08)
+    np.testing.assert_allclose(textures[mine].std((1, 2)).mean(0), look.deviation, rtol=0.08)
 
 
 def test_frost_texture_has_a_power_law():
-  textures = np.asarray(TEXTURE(SEEDS, 64, 64), np.float64)
+  textures = np.asarray(TEXTURE(KEYS, 64, 64), np.float64)
   grey = textures.mean(-1) - textures.mean((1, 2, 3))[:, None, None]
   power = (np.abs(np.fft.fft2(grey)) ** 2 / grey.var((1, 2), keepdims=True)).mean(0)
   radius = np.hypot(np.fft.fftfreq(64)[:, None], np.fft.fftfreq(64)) * 64
@@ -92,8 +92,8 @@ def test_frost_texture_has_a_power_law():
 
 def test_frost_is_a_weighted_sum(photographs):
   images = photographs[:, :, :20]
-  texture = np.asarray(TEXTURE(SEEDS[:16], 32, 20), np.float64)
-  found = np.asarray(FROST(SEEDS[:16], images, (0.75, 0.45)))
+  texture = np.asarray(TEXTURE(KEYS[:16], 32, 20), np.float64)
+  found = np.asarray(FROST(KEYS[:16], images, weather.Frost(0.75, 0.45)))
   assert np.abs(found - np.floor(np.clip(0.75 * images + 0.45 * texture, 0, 255) + 1e-3)).max() <= 1
 
 

@@ -27,9 +27,10 @@ def test_batches_do_not_change_the_set(digits):
 
 
 def test_sets_are_drawn_independently(digits):
-  noise = lambda severity, seed=0: next(
-    whole_sets.regenerate(digits.images, "gaussian_noise", severity, seed=seed)
-  )
+
+  def noise(severity, seed=0):
+    return next(whole_sets.regenerate(digits.images, "gaussian_noise", severity, seed=seed))
+
   grey = np.full((1, 32, 32, 3), 128, np.uint8)
   first, second = (
     next(whole_sets.regenerate(grey, "gaussian_noise", severity)).astype(float) - 128
@@ -37,6 +38,11 @@ def test_sets_are_drawn_independently(digits):
   )
   assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.1
   assert (noise(3) != noise(3, seed=1)).any()
+
+
+def test_an_unknown_name_is_refused(digits):
+  with pytest.raises(UserError, match="unknown corruption 'fogg'; did you mean 'fog'"):
+    next(whole_sets.regenerate(digits.images, "fogg", 1))
 
 
 def test_make_writes_the_published_layout(digits, tmp_path):
@@ -79,7 +85,10 @@ def test_make_keeps_whole_files_and_replaces_partial_ones(digits, tmp_path, monk
 
 def test_make_refuses_a_folder_of_something_else(digits, tmp_path):
   make_corruptions.make(digits, tmp_path, names=("contrast",), quiet=True)
-  contents = lambda: {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+  def contents():
+    return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
   before = contents()
   smaller = dataclasses.replace(digits, images=np.ascontiguousarray(digits.images[:, ::2, ::2]))
   for other in (digits.take(5), smaller):

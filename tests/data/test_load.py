@@ -9,6 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 
 from apr_jax import data
+from apr_jax.data import tfds_reader
 from apr_jax.errors import UserError
 
 
@@ -22,7 +23,8 @@ def refusal(*args, **kwargs):
 def test_import_is_light():
   code = (
     "import sys; import apr_jax.data, apr_jax.data.resident; "
-    "print([m for m in ('tensorflow', 'tensorflow_datasets', 'sklearn', 'matplotlib') if m in sys.modules])"
+    "heavy = ('tensorflow', 'tensorflow_datasets', 'sklearn', 'matplotlib'); "
+    "print([m for m in heavy if m in sys.modules])"
   )
   result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
   assert result.stdout.strip() == "[]"
@@ -76,7 +78,7 @@ def test_uniform_noise_is_uniform_and_fixed():
 
 
 def test_a_tfds_name_is_found_without_tfds(tmp_path, monkeypatch):
-  monkeypatch.setattr(data.tfds_reader, "load_tfds", lambda *_, **__: pytest.fail("TFDS is asked"))
+  monkeypatch.setattr(tfds_reader, "load_tfds", lambda *_, **__: pytest.fail("TFDS is asked"))
   pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
   for number, image in enumerate(pixels):
     path = (

@@ -116,7 +116,9 @@ def test_the_whole_image_at_its_own_size_is_left_alone(photograph):
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_grey_and_transparent_images_become_rgb(photograph, kind):
-  whole = lambda encoded: random_resized_crop(encoded, np.int64([1, 2]), 224, 1.0).numpy()
+  def whole(encoded):
+    return random_resized_crop(encoded, np.int64([1, 2]), 224, 1.0).numpy()
+
   grey = whole(encode(photograph[..., 0], kind, **({"quality": 100} if kind == "JPEG" else {})))
   assert (grey == grey[..., :1]).all() and np.abs(
     grey[..., 0].astype(int) - photograph[..., 0]

@@ -125,7 +125,7 @@ def test_a_stream_from_the_middle_of_an_epoch_is_the_rest_of_one_from_its_start(
       path = tmp_path / "train" / f"c{label}" / f"{shift}.jpg"
       path.parent.mkdir(parents=True, exist_ok=True)
       Image.fromarray(photograph[number : number + 90, shift * 30 : shift * 30 + 120]).save(path)
-  options = dict(image_size=16, shuffle_buffer=8, min_crop_area=0.08)
+  options = {"image_size": 16, "shuffle_buffer": 8, "min_crop_area": 0.08}
   # without TFDS
   by_name = data.open_stream(tmp_path.name, data_dir=str(tmp_path.parent), **options)
   whole = list(by_name.batches(KEY, 3, 0, 4))
@@ -176,14 +176,17 @@ def test_the_place_in_the_global_epoch_decides_the_crop(photograph, tmp_path):
   path.parent.mkdir(parents=True)
   for number in range(8):
     Image.fromarray(photograph).save(path.with_name(f"{number}.png"))
-  options = dict(image_size=16, shuffle_buffer=8, min_crop_area=0.08)
-  crops = lambda **share: [
-    image.tobytes()
-    for images, _ in data.open_stream(f"folder:{tmp_path}", **options, **share).batches(
-      KEY, 0, 0, 4
-    )
-    for image in images
-  ]
+  options = {"image_size": 16, "shuffle_buffer": 8, "min_crop_area": 0.08}
+
+  def crops(**share):
+    return [
+      image.tobytes()
+      for images, _ in data.open_stream(f"folder:{tmp_path}", **options, **share).batches(
+        KEY, 0, 0, 4
+      )
+      for image in images
+    ]
+
   alone, shares = crops(), [crops(process=process, processes=2) for process in range(2)]
   assert len(set(alone)) == 8
   assert alone[::2] == shares[0] and alone[1::2] == shares[1]
@@ -242,9 +245,10 @@ def test_pixels_are_those_in_memory_where_the_crop_is_the_whole_image(tmp_path):
   held = data.load(f"folder:{tmp_path}", "train")
   stream = open_stream(f"folder:{tmp_path}", image_size=8, min_crop_area=1.0)
   ((images, labels),) = stream.batches(KEY, 0, 0, 6)
-  pairs = lambda images, labels: sorted(
-    (image.tobytes(), label) for image, label in zip(images, labels)
-  )
+
+  def pairs(images, labels):
+    return sorted((image.tobytes(), label) for image, label in zip(images, labels))
+
   assert pairs(images, labels) == pairs(held.images, held.labels)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from apr_jax import data
-from apr_jax.data import stack, tfds_reader
+from apr_jax.data import resizing, tfds_reader
 from apr_jax.errors import UserError
 
 tf = pytest.importorskip("tensorflow")
@@ -82,9 +82,9 @@ def test_imagenets_test_split_has_no_labels_and_is_never_read(tmp_path, monkeypa
 
 def test_image_size(toy):
   resized = data.load("toy_set", "train", data_dir=toy, image_size=4)
-  np.testing.assert_array_equal(resized.images[3], stack.resize_crop(IMAGES[3], 4))
+  np.testing.assert_array_equal(resized.images[3], resizing.resize_crop(IMAGES[3], 4))
   larger = data.load("toy_set", "train", data_dir=toy, image_size=4, resize=5)
-  np.testing.assert_array_equal(larger.images[3], stack.resize_crop(IMAGES[3], 4, 5))
+  np.testing.assert_array_equal(larger.images[3], resizing.resize_crop(IMAGES[3], 4, 5))
 
 
 def test_grey_images_of_varying_size_and_a_label_of_another_name(tmp_path):
@@ -112,7 +112,7 @@ def test_not_a_classification_set(tmp_path):
 
 
 def test_too_large_for_memory(toy, monkeypatch):
-  monkeypatch.setattr(stack, "MAX_BYTES", 7 * 6 * 8 * 3 - 1)
+  monkeypatch.setattr(resizing, "MAX_BYTES", 7 * 6 * 8 * 3 - 1)
   message = refusal("toy_set", data_dir=toy)
   assert "7 images of 6x8" in message and "GiB" in message
 

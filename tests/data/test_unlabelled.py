@@ -71,10 +71,10 @@ def test_a_folder_with_splits_means_its_test_images(inside, expected, tmp_path):
 
 
 ARRAYS = {
-  "only array": dict(anything=PICTURES),
-  "ours": dict(train_images=PICTURES[:1], test_images=PICTURES, test_labels=np.zeros(4)),
-  "Keras": dict(x_train=PICTURES[:1], x_test=PICTURES),
-  "with labels": dict(labels=np.arange(4), images=PICTURES),
+  "only array": {"anything": PICTURES},
+  "ours": {"train_images": PICTURES[:1], "test_images": PICTURES, "test_labels": np.zeros(4)},
+  "Keras": {"x_train": PICTURES[:1], "x_test": PICTURES},
+  "with labels": {"labels": np.arange(4), "images": PICTURES},
 }
 
 

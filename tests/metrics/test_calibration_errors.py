@@ -9,6 +9,7 @@ from sklearn.calibration import calibration_curve
 
 import apr_jax
 from apr_jax import metrics
+from apr_jax.errors import UserError
 
 
 def of_confidence(confidence, correct):
@@ -232,35 +233,35 @@ PROBS, LABELS = np.full((4, 2), 0.5), np.zeros(4, int)
 @pytest.mark.parametrize(
   "change, words",
   [
-    (dict(probs=PROBS * 1.01), "each row of probs must sum to 1, row 0 sums to 1.01"),
-    (dict(probs=np.array([[0.5, 0.5], [0.2, 0.2]]), labels=LABELS[:2]), "row 1 sums to 0.4"),
+    ({"probs": PROBS * 1.01}, "each row of probs must sum to 1, row 0 sums to 1.01"),
+    ({"probs": np.array([[0.5, 0.5], [0.2, 0.2]]), "labels": LABELS[:2]}, "row 1 sums to 0.4"),
     (
-      dict(probs=np.array([[-0.5, 1.5]]), labels=LABELS[:1]),
+      {"probs": np.array([[-0.5, 1.5]]), "labels": LABELS[:1]},
       "probs must be 0 or more, got -0.5; are these logits?",
     ),
     (
-      dict(probs=np.where(np.eye(4, 2), np.nan, PROBS)),
+      {"probs": np.where(np.eye(4, 2), np.nan, PROBS)},
       "probs must be finite; 2 of 8 values are not",
     ),
-    (dict(probs=PROBS[0]), "probs must be float [N, K] with N, K > 0, got float64 [2]"),
-    (dict(probs=PROBS[:0], labels=LABELS[:0]), "with N, K > 0, got float64 [0, 2]"),
-    (dict(probs=np.eye(2, dtype=int), labels=LABELS[:2]), "must be float [N, K]"),
-    (dict(labels=LABELS[:3]), "labels must be integers [N] with the N of probs, 4, got int64 [3]"),
-    (dict(labels=LABELS / 1), "got float64 [4]"),
-    (dict(labels=LABELS + 2), "labels must lie in 0..1, got 2..2"),
-    (dict(labels=LABELS - 1), "labels must lie in 0..1, got -1..-1"),
-    (dict(bins=0), "bins must be 1 or more, got 0"),
+    ({"probs": PROBS[0]}, "probs must be float [N, K] with N, K > 0, got float64 [2]"),
+    ({"probs": PROBS[:0], "labels": LABELS[:0]}, "with N, K > 0, got float64 [0, 2]"),
+    ({"probs": np.eye(2, dtype=int), "labels": LABELS[:2]}, "must be float [N, K]"),
+    ({"labels": LABELS[:3]}, "labels must be integers [N] with the N of probs, 4, got int64 [3]"),
+    ({"labels": LABELS / 1}, "got float64 [4]"),
+    ({"labels": LABELS + 2}, "labels must lie in 0..1, got 2..2"),
+    ({"labels": LABELS - 1}, "labels must lie in 0..1, got -1..-1"),
+    ({"bins": 0}, "bins must be 1 or more, got 0"),
   ],
 )
 def test_unusable_input_is_refused(change, words):
-  with pytest.raises(ValueError) as error:
+  with pytest.raises(UserError) as error:
     metrics.calibration(**{"probs": PROBS, "labels": LABELS} | change)
   assert words in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("function", [metrics.nll, metrics.fit_temperature])
 def test_unusable_logits_are_refused(function):
-  with pytest.raises(ValueError, match="logits must be finite; 1 of 8"):
+  with pytest.raises(UserError, match="logits must be finite; 1 of 8"):
     function(np.where(np.arange(8).reshape(4, 2) == 3, np.inf, PROBS), LABELS)
-  with pytest.raises(ValueError, match="with the N of logits, 4"):
+  with pytest.raises(UserError, match="with the N of logits, 4"):
     function(PROBS, LABELS[:2])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from apr_jax import corruptions, metrics
+from apr_jax.errors import UserError
 from apr_jax.metrics.corruption import ALEXNET_ERRORS
 
 # Mean AlexNet errors in the order of the benchmark, as its authors publish them.
@@ -87,6 +88,6 @@ def test_mce_does_not_depend_on_the_order_of_the_corruptions():
 def test_mce_refuses_other_sets_of_corruptions(change, words):
   errors = alexnet()
   change(errors)
-  with pytest.raises(ValueError) as error:
+  with pytest.raises(UserError) as error:
     metrics.mce(errors)
   assert words in str(error.value)

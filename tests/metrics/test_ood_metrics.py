@@ -1,10 +1,13 @@
 """Out-of-distribution metrics against scikit-learn, against brute force, and by hand."""
 
+import itertools
+
 import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
 from apr_jax import metrics
+from apr_jax.errors import UserError
 
 NAMES = {"auroc", "tnr95", "dtacc", "aupr_in", "aupr_out"}
 
@@ -98,7 +101,7 @@ def test_oscr_is_the_area_under_the_curve_over_thresholds(name):
     for threshold in thresholds
   ]
   area = sum(
-    (right - left) * (low + high) / 2 for (left, low), (right, high) in zip(rates, rates[1:])
+    (right - left) * (low + high) / 2 for (left, low), (right, high) in itertools.pairwise(rates)
   )
   assert metrics.oscr(inside, correct, outside) == pytest.approx(100 * area, abs=1e-9)
 
@@ -128,7 +131,7 @@ def test_oscr_of_four_images_by_hand():
 
 @pytest.mark.parametrize("correct", [np.array([True]), np.array([1, 0]), np.array([[True, False]])])
 def test_oscr_needs_one_bool_per_image(correct):
-  with pytest.raises(ValueError, match=r"in_correct must be bool \[2\]"):
+  with pytest.raises(UserError, match=r"in_correct must be bool \[2\]"):
     metrics.oscr(np.array([1.0, 2.0]), correct, np.array([0.0]))
 
 
@@ -204,6 +207,6 @@ def test_scores_of_float32_are_not_rounded_together():
   ],
 )
 def test_unusable_scores_are_refused(inside, outside, words):
-  with pytest.raises(ValueError) as error:
+  with pytest.raises(UserError) as error:
     metrics.ood_metrics(np.array(inside), np.array(outside))
   assert words in str(error.value)

@@ -58,7 +58,7 @@ def test_convolutions(family):
     path: leaf for path, leaf in leaves.items() if path.endswith("kernel") and leaf.ndim == 4
   }
   assert len(kernels) >= 5
-  for path, kernel in kernels.items():
+  for kernel in kernels.values():
     height, width, inputs, outputs = kernel.shape
     if convolutions == "he":
       assert_normal(kernel, np.sqrt(2 / (height * width * outputs)))

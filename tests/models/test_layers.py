@@ -29,7 +29,10 @@ def test_batch_norm_is_torchs_over_several_batches():
   statistics = ours.init(jax.random.key(0), images(2, 4, 4, 3), train=True)["batch_stats"]
   np.testing.assert_array_equal(statistics["mean"], np.zeros(3))
   np.testing.assert_array_equal(statistics["var"], np.ones(3))
-  variables = lambda: {"params": {"scale": scale, "bias": bias}, "batch_stats": statistics}
+
+  def variables():
+    return {"params": {"scale": scale, "bias": bias}, "batch_stats": statistics}
+
   for step in range(4):
     # Few values per channel, so that the biased and the unbiased variance differ visibly.
     batch = images(2, 2, 2, 3, shift=step)
@@ -59,7 +62,10 @@ def test_batch_norm_in_training_does_not_read_the_running_statistics():
   norm = layers.BatchNorm()
   variables = norm.init(jax.random.key(0), batch, train=True)
   other = variables | {"batch_stats": jax.tree.map(lambda x: x + 7, variables["batch_stats"])}
-  train = lambda v: norm.apply(v, batch, train=True, mutable=["batch_stats"])[0]
+
+  def train(v):
+    return norm.apply(v, batch, train=True, mutable=["batch_stats"])[0]
+
   np.testing.assert_array_equal(train(variables), train(other))
   assert (
     np.abs(norm.apply(variables, batch, train=False) - norm.apply(other, batch, train=False)).max()

@@ -20,7 +20,10 @@ def convolution(inputs, outputs, kernel, padding):
 class AllConvNet(nn.Module):
   def __init__(self, num_classes):
     super().__init__()
-    pool = lambda: [nn.MaxPool2d(2), nn.Dropout(0.5)]
+
+    def pool():
+      return [nn.MaxPool2d(2), nn.Dropout(0.5)]
+
     self.features = nn.Sequential(
       *convolution(3, 96, 3, 1),
       *convolution(96, 96, 3, 1),

@@ -39,5 +39,8 @@ def make_twin(name, num_classes, seed=0):
 
 def normalised(images, mean, std):
   """Float images [B, H, W, 3] in [0, 1] → what a twin takes, [B, 3, H, W]."""
-  column = lambda values: torch.tensor(values).reshape(1, 3, 1, 1)
+
+  def column(values):
+    return torch.tensor(values).reshape(1, 3, 1, 1)
+
   return (torch.from_numpy(images).permute(0, 3, 1, 2) - column(mean)) / column(std)

@@ -4,14 +4,14 @@ import jax
 import numpy as np
 from scipy import stats
 
-from apr_jax.corruptions import draws
+from apr_jax.corruptions import pixel_random
 
-SEEDS = draws.image_seeds(jax.random.key(0), np.arange(200))
+KEYS = pixel_random.image_keys(jax.random.key(0), np.arange(200))
 SHAPE = (32, 32, 3)
 
 
 def test_uniform_is_uniform():
-  values = np.asarray(draws.uniform(SEEDS, SHAPE, -1, 1))
+  values = np.asarray(pixel_random.uniform(KEYS, SHAPE, -1, 1))
   assert values.dtype == np.float32 and values.min() >= -1 and values.max() < 1
   counts = np.histogram(values, 64, (-1, 1))[0]
   assert stats.chisquare(counts).pvalue > 1e-3
@@ -23,7 +23,7 @@ def test_uniform_is_uniform():
 
 
 def test_normal_is_normal():
-  values = np.asarray(draws.normal(SEEDS, SHAPE)).astype(float)
+  values = np.asarray(pixel_random.normal(KEYS, SHAPE)).astype(float)
   assert np.isfinite(values).all()
   assert stats.kstest(values.ravel()[:100_000], "norm").pvalue > 1e-3
   np.testing.assert_allclose([values.mean(), values.std()], [0, 1], atol=5e-3)
@@ -31,7 +31,7 @@ def test_normal_is_normal():
 
 
 def test_neighbours_images_and_keys_are_uncorrelated():
-  values = np.asarray(draws.uniform(SEEDS, SHAPE)).astype(float) - 0.5
+  values = np.asarray(pixel_random.uniform(KEYS, SHAPE)).astype(float) - 0.5
   pairs = {
     "down": (values[:, 1:], values[:, :-1]),
     "right": (values[:, :, 1:], values[:, :, :-1]),
@@ -40,12 +40,14 @@ def test_neighbours_images_and_keys_are_uncorrelated():
   }
   for name, (a, b) in pairs.items():
     assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 5 / np.sqrt(a.size), name
-  first, second = (np.asarray(draws.uniform(seeds, SHAPE)) for seeds in draws.split(SEEDS, 2))
+  first, second = (
+    np.asarray(pixel_random.uniform(keys, SHAPE)) for keys in pixel_random.split(KEYS, 2)
+  )
   assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 5 / np.sqrt(first.size)
 
 
 def test_every_bit_is_fair():
-  words = np.asarray(draws.bits(SEEDS, SHAPE))
+  words = np.asarray(pixel_random.bits(KEYS, SHAPE))
   assert words.dtype == np.uint32
   shares = [((words >> bit) & 1).mean() for bit in range(32)]
   np.testing.assert_allclose(shares, 0.5, atol=5 * 0.5 / np.sqrt(words.size))

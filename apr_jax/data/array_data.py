@@ -15,8 +15,8 @@ class ArrayData:
   """One split of a labelled image data set, held in host memory.
 
   Attributes:
-    images: uint8 [N, H, W, 3], values 0..255.
-    labels: int32 [N], values 0..num_classes-1.
+    images: uint8 `[N, H, W, 3]`, values 0..255.
+    labels: int32 `[N]`, values 0..num_classes-1.
     num_classes: number of classes the labels are drawn from.
     name: what the data set is called in messages and reports.
 
@@ -30,7 +30,7 @@ class ArrayData:
   num_classes: int
   name: str
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     where = f"data set {self.name!r}"
     images, labels = self.images, self.labels
     check_uint8(images, where)
@@ -45,7 +45,8 @@ class ArrayData:
     check_lengths(images, labels, where)
     if 0 in images.shape:
       raise UserError(
-        f"{where}: it is empty (images {list(images.shape)}); choose a data set or split with images"
+        f"{where}: it is empty (images {list(images.shape)}); "
+        f"choose a data set or split with images"
       )
     check_labels(labels, self.num_classes, where)
 
@@ -56,13 +57,13 @@ class ArrayData:
   @property
   def image_size(self) -> tuple[int, int]:
     """(H, W) in pixels."""
-    return self.images.shape[1:3]
+    height, width = self.images.shape[1:3]
+    return height, width
 
   def checksum(self) -> int:
     """CRC-32 of images and labels, by which processes see whether they have the same."""
-    return zlib.crc32(
-      np.ascontiguousarray(self.labels), zlib.crc32(np.ascontiguousarray(self.images))
-    )
+    of_images = zlib.crc32(np.ascontiguousarray(self.images).data)
+    return zlib.crc32(np.ascontiguousarray(self.labels).data, of_images)
 
   def take(self, n: int) -> "ArrayData":
     """The first `n` examples as views of the same memory; 0 means all of them.
@@ -107,7 +108,7 @@ def check_lengths(images: np.ndarray, labels: np.ndarray, where: str) -> None:
 
 
 def check_labels(labels: np.ndarray, num_classes: int, where: str) -> None:
-  """Refuses integer labels [N] outside 0..num_classes-1, naming the first such value and its
+  """Refuses integer labels `[N]` outside 0..num_classes-1, naming the first such value and its
   index.
   """
   outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
