@@ -101,8 +101,8 @@ def _write_mark(folder: pathlib.Path, test: ArrayData) -> None:
       found = None
     if found != mark:
       raise UserError(
-        f"{folder / MADE} says that the folder was made from another data set, --limit, --image_size "
-        f"or version; use another --out"
+        f"{folder / MADE} says that the folder was made from another data set, --limit, "
+        f"--image_size or version; use another --out"
       )
   elif any(folder.glob("*.npy")):
     raise UserError(
@@ -121,8 +121,8 @@ def _main() -> None:
   names = corruptions.CORRUPTIONS + (corruptions.EXTRA_CORRUPTIONS if _EXTRA.value else ())
   make(test, pathlib.Path(_OUT.value), names=names)
   print(
-    f"{len(names)} corruptions × {len(SEVERITIES)} severities of {len(test.images)} images in {_OUT.value} "
-    f"(regenerated: not comparable with published files)"
+    f"{len(names)} corruptions × {len(SEVERITIES)} severities of {len(test.images)} images in "
+    f"{_OUT.value} (regenerated: not comparable with published files)"
   )
 
 

@@ -21,7 +21,7 @@ from apr_jax.errors import UserError
 from apr_jax.evaluation.evaluator import Evaluator, Headline
 from apr_jax.evaluation.suites import SUITES
 from apr_jax.models.layers import head, mark_last_map
-from apr_jax.report.results import metrics_of_suites, read_scores
+from apr_jax.report.results import all_metrics, read_scores
 from apr_jax.settings import setting, share
 from apr_jax.training import loop
 from configs import digits_base
@@ -121,7 +121,7 @@ def test_they_train_and_evaluate_together(config, tmp_path):
   assert (tmp_path / "run" / "eval" / "report.html").is_file()
 
   # The score is in the tables, as any other.
-  assert metrics_of_suites()["upside_error"][0] == "upside error %"
+  assert all_metrics()["upside_error"].title == "upside error %"
   assert read_scores(tmp_path / "run").value("upside_error") == results["upside"]["error"]
 
 

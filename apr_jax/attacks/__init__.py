@@ -1,1 +1,3 @@
-"""Attacks: plain functions that change images so that a network errs, in training and in evaluation."""
+"""Attacks: plain functions that change images so that a network errs, in training and in
+evaluation.
+"""

@@ -131,9 +131,10 @@ def _autocontrast_rounding() -> tuple[np.ndarray, np.ndarray]:
   for above in range(1, 256):
     exact, remainder = np.divmod(255 * above, span)
     candidate = (above <= span) & (remainder == 0)
-    l, h = low[candidate], high[candidate]
+    start, end = low[candidate], high[candidate]
     scale = 255.0 / span[candidate]
-    loses[l, h, l + above] = ((l + above) * scale + -l * scale).astype(np.int64) < exact[candidate]
+    value = (start + above) * scale + -start * scale
+    loses[start, end, start + above] = value.astype(np.int64) < exact[candidate]
   rows, row_of = np.unique(
     np.packbits(loses, axis=-1).reshape(256 * 256, 32), axis=0, return_inverse=True
   )

@@ -40,12 +40,14 @@ class Metric:
       return None
 
 
-METRICS: Mapping[str, Metric] = {
-  name: Metric(suite, headline)
-  for suite, evaluator in SUITES.items()
-  for name, headline in evaluator.headlines.items()
-}
-"""{name of the score, as in `apr_jax.published`: the score}."""
+def all_metrics() -> dict[str, Metric]:
+  """{name of the score, as in `apr_jax.published`: the score}, of all suites in their order."""
+  return {
+    name: Metric(suite, headline)
+    for suite, evaluator in SUITES.items()
+    for name, headline in evaluator.headlines.items()
+  }
+
 
 NOTHING = "–"
 """What a table says of a run that lacks something."""
@@ -121,10 +123,10 @@ class Scores:
     return f"{max(scored):,} test images" if whole and scored else None
 
   def value(self, metric: str) -> float | None:
-    """A score of `METRICS` in percent; None if it was not evaluated, or is not defined on this data
+    """A score of `all_metrics` in percent; None if it was not evaluated, or is not defined on this data
     set.
     """
-    return METRICS[metric].read(self.results)
+    return all_metrics()[metric].read(self.results)
 
   def published(self, metric: str) -> Figure | None:
     """The published number of the same score: of the same data set, and for OOD on the same
@@ -145,7 +147,7 @@ class Scores:
 
   def images(self, metric: str) -> tuple:
     """Of which images the score is, and how it was taken; scores of different ones have no mean."""
-    suite = METRICS[metric].suite
+    suite = all_metrics()[metric].suite
     about = (self.limit, repr(self.results["meta"]["suites"].get(suite)))
     if metric in ("mean_error", "mce"):
       return *about, self.corruption_source
@@ -155,7 +157,7 @@ class Scores:
     """Why the score must not be held against the published number, or None."""
     if self.limit:
       return self.limit
-    suite = METRICS[metric].suite
+    suite = all_metrics()[metric].suite
     if self.results["meta"]["suites"].get(suite, options(SUITES[suite])) != options(SUITES[suite]):
       return f"other options of the suite {suite}"
     if metric in ("mean_error", "mce") and self.corruption_source == "regenerated":

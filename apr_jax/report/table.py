@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from apr_jax.published import Figure, data_set, other_recipe, published
-from apr_jax.report.results import METRICS, NOTHING, Scores, deviations
+from apr_jax.report.results import NOTHING, Scores, all_metrics, deviations
 
 FINISHED, FAILED, NOT_RUN = "finished", "failed", "not run"
 UNKNOWN = "changes unknown"
@@ -94,7 +94,7 @@ class Row:
   def __init__(self, entries: Sequence[Entry]):
     self.entries = tuple(entries)
     self.finished = tuple(entry for entry in entries if entry.state == FINISHED)
-    self.cells = {metric: self._cell(metric) for metric in METRICS}
+    self.cells = {metric: self._cell(metric) for metric in all_metrics()}
 
   @property
   def label(self) -> str:
@@ -132,7 +132,7 @@ class Row:
         else f"corruptions: {source}"
       )
     notes += [f"OOD: {', '.join(sets)}" for sets in self._all(lambda scores: scores.ood_sets)]
-    mixed = [METRICS[metric].title for metric, cell in self.cells.items() if cell.mixed]
+    mixed = [all_metrics()[metric].title for metric, cell in self.cells.items() if cell.mixed]
     if mixed:
       notes.append(f"no mean of seeds that were scored on different images: {', '.join(mixed)}")
     if any(cell.values and cell.figure for cell in self.cells.values()):
@@ -217,14 +217,14 @@ def to_lines(rows: Sequence[Row]) -> list[list[str]]:
   """
   metrics = [
     metric
-    for metric in METRICS
+    for metric in all_metrics()
     if any(row.cells[metric].values or row.cells[metric].figure for row in rows)
-  ] or list(METRICS)[:1]
+  ] or list(all_metrics())[:1]
   with_figures = {metric for metric in metrics if any(row.cells[metric].figure for row in rows)}
   header = ["configuration", "network", "n"]
   for metric in metrics:
     header += [
-      METRICS[metric].title,
+      all_metrics()[metric].title,
       *(["published", "difference"] if metric in with_figures else []),
     ]
   lines = [[*header, "notes"]]
@@ -262,7 +262,7 @@ def to_csv(rows: Sequence[Row]) -> str:
       "network",
       "seeds",
       "finished",
-      *(f"{metric}_{part}" for metric in METRICS for part in parts),
+      *(f"{metric}_{part}" for metric in all_metrics() for part in parts),
       "notes",
     ]
   )

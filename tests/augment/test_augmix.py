@@ -15,7 +15,10 @@ def expected_view(key, image, width, depth):
   1].
   """
   mean, std = np.array([0.49, 0.48, 0.45]), np.array([0.2, 0.21, 0.19])
-  normalise = lambda x: (np.asarray(x, np.float64) / 255 - mean) / std
+
+  def normalise(x):
+    return (np.asarray(x, np.float64) / 255 - mean) / std
+
   weights_key, share_key, chains_key = jax.random.split(key, 3)
   weights = np.asarray(jax.random.dirichlet(weights_key, jnp.ones(width)), np.float64)
   share = float(jax.random.beta(share_key, 1.0, 1.0))

@@ -36,9 +36,12 @@ def colors_of(image, turn, saturation, value):
 def crop_of(image, box):
   """Pillow's bilinear enlargement of a part, on floats."""
   top, left, height, width = map(float, box)
-  resize = lambda channel: Image.fromarray(channel.astype(np.float32)).resize(
-    image.shape[1::-1], Image.Resampling.BILINEAR, box=(left, top, left + width, top + height)
-  )
+
+  def resize(channel):
+    return Image.fromarray(channel.astype(np.float32)).resize(
+      image.shape[1::-1], Image.Resampling.BILINEAR, box=(left, top, left + width, top + height)
+    )
+
   return np.stack([np.asarray(resize(image[..., channel])) for channel in range(3)], -1)
 
 

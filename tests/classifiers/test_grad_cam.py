@@ -95,9 +95,9 @@ def test_wide_resnet_against_numpy():
     lambda x: np.asarray(x + random.uniform(0, 0.3, x.shape), np.float32), start
   )
   # Flax's own record of what the last batch norm returns, with ReLU after it.
-  last = lambda module, _: module.name == "bn"
   record = jax.jit(
-    lambda v: model.apply(v, inputs, capture_intermediates=last), compiler_options=QUICKLY
+    lambda v: model.apply(v, inputs, capture_intermediates=lambda module, _: module.name == "bn"),
+    compiler_options=QUICKLY,
   )
   _, state = record(variables)
   activation = np.maximum(
@@ -130,9 +130,13 @@ def test_the_program_of_training_is_the_one_without_the_mark(monkeypatch):
   model = models.make("wide_resnet_10_1", 5, mean=MEAN, std=STD)
   images = jnp.zeros((2, 8, 8, 3))
   variables = jax.eval_shape(lambda: model.init(jax.random.key(0), images))
-  program = lambda: str(
-    jax.make_jaxpr(lambda v: model.apply(v, images, train=True, mutable=["batch_stats"]))(variables)
-  )
+
+  def train(variables):
+    return model.apply(variables, images, train=True, mutable=["batch_stats"])
+
+  def program():
+    return str(jax.make_jaxpr(lambda v: train(v))(variables))
+
   marked = program()
   monkeypatch.setattr(wide_resnet, "mark_last_map", lambda module, x: x)
   assert program() == marked
@@ -143,15 +147,16 @@ def test_allconvs_map_lies_over_the_image():
   model = models.make("allconv", 5, mean=MEAN, std=STD)
   images = np.full((3, 32, 32, 3), 0.5, np.float32)
   images[1, 8:12, 8:12], images[2, 20:24, 12:16] = 1, 1
-  run = lambda: model.apply(
-    model.init(jax.random.key(0), images), images, mutable=["intermediates"]
-  )[1]
+
+  def run():
+    variables = model.init(jax.random.key(0), images)
+    return model.apply(variables, images, mutable=["intermediates"])[1]
+
   plain, first, second = np.asarray(
     jax.jit(run, compiler_options=QUICKLY)()["intermediates"]["network"]["last_map"], np.float64
   )
-  change = lambda other: np.square(other - plain).sum(-1)
   for changed, row, column in ((first, 2, 2), (second, 5, 3)):
-    moved = change(changed)
+    moved = np.square(changed - plain).sum(-1)
     centre = [(moved * places).sum() / moved.sum() for places in np.mgrid[:8, :8]]
     assert np.abs(np.array(centre) - (row, column)).max() < 0.5
 

@@ -14,7 +14,7 @@ from apr_jax.report import html as pieces
 class Reader(html.parser.HTMLParser):
   """Text, tags with their attributes, and whether every tag that is opened is closed."""
 
-  _VOID = {"meta", "link", "img", "br"}
+  _VOID = frozenset({"meta", "link", "img", "br"})
 
   def __init__(self, text):
     super().__init__()
