@@ -165,7 +165,7 @@ def test_a_function_scores_what_a_hand_computation_says(kind, weights, folder, t
     quiet=True,
   )
   assert headlines(results) == pytest.approx(by_hand(weights, folder), rel=1e-4)
-  assert 0 < results["clean"]["error"] < 30 < results["corruptions"]["mean_error"] < 90
+  assert 0 < results["clean"]["error"] < results["corruptions"]["mean_error"] < 90
   assert results["corruptions"]["source"] == "published"
   assert results["meta"]["classifier"]["name"] == "linear"
   assert json.loads((tmp_path / "results.json").read_text()) == json.loads(json.dumps(results))

@@ -56,7 +56,7 @@ class Patches(nn.Module):
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array:
     x = nn.Conv(8, (8, 8), strides=(8, 8), dtype=self.dtype)(images)
-    return head(mark_last_map(nn.relu(x)), self.num_classes)
+    return head(mark_last_map(self, nn.relu(x)), self.num_classes)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -123,9 +123,7 @@ class Scores:
     return f"{max(scored):,} test images" if whole and scored else None
 
   def value(self, metric: str) -> float | None:
-    """A score of `all_metrics` in percent; None if it was not evaluated, or is not defined on this data
-    set.
-    """
+    """A score of `all_metrics`; None if it was not evaluated or is not defined on this data set."""
     return all_metrics()[metric].read(self.results)
 
   def published(self, metric: str) -> Figure | None:
