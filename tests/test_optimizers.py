@@ -165,3 +165,13 @@ def test_lars_against_numpy():
       momenta[name] = 0.9 * momenta[name] + ratio * gradient
       expected[name] = weight - 0.5 / (step + 1) * momenta[name]
       np.testing.assert_allclose(params[name], expected[name], rtol=1e-5, atol=1e-7, err_msg=name)
+
+
+@pytest.mark.parametrize("name", schedules.SCHEDULES)
+def test_the_rows_say_which_schedules_depend_on_the_length_of_the_run(name):
+  def start_of_a_run(steps):
+    schedule = schedules.make_schedule(settings(name, 1.0, (2,)), 0.1, PER_EPOCH, steps)
+    return [float(schedule(step)) for step in range(12)]
+
+  differs = start_of_a_run(12) != start_of_a_run(24)
+  assert differs == schedules.SCHEDULES[name].depends_on_length

@@ -126,6 +126,19 @@ def test_other_settings_or_more_suites_are_done_again(tmp_path, stand_in, sweep)
   )
 
 
+def test_a_finished_run_that_is_older_than_a_key(tmp_path, stand_in, sweep):
+  runs = plan(tmp_path, seeds=["0"])[:1]
+  stand_in(runs)
+  sweep(runs, SUITES)
+  for file in ("sweep.json", "eval/results.json"):
+    content = json.loads((runs[0].folder / file).read_text())
+    del content.get("meta", content)["config"]["augment"]["flip"]
+    (runs[0].folder / file).write_text(json.dumps(content))
+  assert not runs[0].config.augment.flip and not runs[0].finished(SUITES)  # as if it had flipped
+  flips = plan(tmp_path, ["epochs=1", "augment.flip=True"], ["0"])[0]
+  assert flips.finished(SUITES)
+
+
 def rewrite(run, *path, value):
   """Changes one value of results.json."""
   file = run.folder / "eval" / "results.json"
