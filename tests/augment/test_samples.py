@@ -35,7 +35,8 @@ def test_without_augmentation_the_views_are_one_image_of_each_class():
 def test_coins_of_a_batch_are_on(changes, seed):
   config = config_of(seed=seed, **changes)
   before = config.to_dict()
-  rows = samples.training_views(config, IMAGES, LABELS)
+  # Of eight images all are hardly ever their own partners.
+  rows = samples.training_views(config, IMAGES, np.arange(12) % 8)
   assert (rows[0] != rows[-1]).any() and config.to_dict() == before
   assert samples.batch_coins(config.augment) == (next(iter(changes)).split(".")[1],)
 
