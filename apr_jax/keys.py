@@ -2,8 +2,24 @@
 devices.
 """
 
+import zlib
+
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+
+def stream(key: jax.Array, name: str) -> jax.Array:
+  """The key of a named random stream, `fold_in(key, crc32(name))`.
+
+  Args:
+    key: PRNG key.
+    name: of the stream; each use of one key has another.
+
+  Returns:
+    PRNG key, the same for the same key and name, on every platform and in every version.
+  """
+  return jax.random.fold_in(key, np.uint32(zlib.crc32(name.encode())))
 
 
 def per_image(key: jax.Array, images: jax.Array, positions: jax.Array | None = None) -> jax.Array:
