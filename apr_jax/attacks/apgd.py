@@ -93,7 +93,7 @@ class APGD:
     return pursue(
       network,
       step,
-      _start(given, epsilon),
+      start(given, epsilon),
       given,
       calls,
       count,
@@ -180,9 +180,7 @@ def ascend(
   # loss is above 0.
   rises = state.rises + (moves & (value > state.last_loss))
   checkpoint = window > 0
-  halve = checkpoint & (
-    (rises <= RISES * window) | (~state.halved & (best_loss <= state.best_before))
-  )
+  halve = checkpoint & halves(rises, window, state.halved, best_loss, state.best_before)
   first = wrong & ~state.done
   return State(
     # The previous iterate stays, although the iterate goes back to the best: so does the released
@@ -202,6 +200,27 @@ def ascend(
     found=jnp.where(_wide(first), current, state.found),
     flat=jnp.where(moves, state.flat, (gradient == 0).all((1, 2, 3))),
   )
+
+
+def halves(
+  rises: jax.Array,
+  window: jax.Array,
+  halved: jax.Array,
+  best_loss: jax.Array,
+  best_before: jax.Array,
+) -> jax.Array:
+  """Whether a checkpoint halves the step size; bool `[B]`.
+
+  It does where the loss rose in at most 0.75 of the window's steps, and where the checkpoint before
+  did not and the best loss has not grown since.
+
+  Args:
+    rises: int `[B]`, steps of the window in which the loss rose.
+    window: number of steps since the last checkpoint.
+    halved: bool `[B]`, the checkpoint before halved the step size; True before the first.
+    best_loss, best_before: float `[B]`, the best loss now and at the checkpoint before.
+  """
+  return (rises <= RISES * window) | (~halved & (best_loss <= best_before))
 
 
 def checkpoints(iterations: int) -> list[int]:
@@ -227,14 +246,11 @@ def _windows(iterations: int) -> list[int]:
   return windows
 
 
-@jax.jit
-def _start(given: Given, epsilon: jax.Array) -> State:
-  """A random point of each image's box; before the cut to [0, 1], some value is at distance
-  epsilon.
-  """
+def start(given: Given, epsilon: np.float32) -> State:
+  """A random point of each image's box, before the first gradient."""
   shape, number = given.images.shape, len(given.images)
   return State(
-    current=jnp.clip(given.images + epsilon * random_direction(given.keys, shape[1:]), 0, 1),
+    current=random_start(given, epsilon),
     previous=jnp.zeros(shape),
     gradient=jnp.zeros(shape),
     best=jnp.zeros(shape),
@@ -251,14 +267,15 @@ def _start(given: Given, epsilon: jax.Array) -> State:
   )
 
 
-def random_direction(keys: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-  """U(−1, 1) per value, divided by the image's largest absolute value; float32 `[B, *shape]`."""
+@jax.jit
+def random_start(given: Given, radius: jax.Array) -> jax.Array:
+  """Each image plus U(−1, 1) per value, scaled so that the largest change is `radius`; in [0, 1]."""
 
   def draw(key):
-    noise = jax.random.uniform(key, shape, minval=-1.0, maxval=1.0)
+    noise = jax.random.uniform(key, given.images.shape[1:], minval=-1.0, maxval=1.0)
     return noise / jnp.abs(noise).max()
 
-  return jax.vmap(draw)(keys)
+  return jnp.clip(given.images + radius * jax.vmap(draw)(given.keys), 0, 1)
 
 
 def _evaluate(

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from apr_jax.attacks import objectives
-from apr_jax.attacks.apgd import random_direction
+from apr_jax.attacks.apgd import random_start
 from apr_jax.attacks.box_projection import step_to_hyperplane
 from apr_jax.attacks.network import Given, Network, Outcome, pursue
 
@@ -79,7 +79,7 @@ class FAB:
     return pursue(
       network,
       network.compiled(approach, targeted=self.targeted),
-      _start(given, np.float32(epsilon / 2 if restart else 0)),
+      start(given, epsilon / 2 if restart else 0.0),
       given,
       calls,
       count,
@@ -189,11 +189,12 @@ def _nearest_boundary(
   return objectives.of_class(differences, nearest), normal
 
 
-@jax.jit
-def _start(given: Given, radius: jax.Array) -> State:
+def start(given: Given, radius: float) -> State:
+  """The image itself, or a random point around it if the radius is not 0."""
   shape, number = given.images.shape, len(given.images)
   return State(
-    current=jnp.clip(given.images + radius * random_direction(given.keys, shape[1:]), 0, 1),
+    # a copy: the state's memory is reused, the image's is not
+    current=random_start(given, np.float32(radius)) if radius else jnp.copy(given.images),
     done=jnp.zeros(number, bool),
     found=jnp.zeros(shape),
     flat=jnp.zeros(number, bool),

@@ -7,7 +7,7 @@ import numpy as np
 
 CLEAN = "clean"
 # Square, which sees no gradient, should not find much that the attacks before it missed.
-SUSPICIOUS_GAIN = 0.2
+SUSPICIOUS_GAIN = 0.2  # points
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Result:
       before = (CLEAN, *self.attacks)[place]
       gain = accuracies[before] - accuracies[name]
       uses_gradients = set(self.attacks[:place]) - set(self.gradient_free)
-      if name in self.gradient_free and uses_gradients and gain > SUSPICIOUS_GAIN:
+      if name in self.gradient_free and uses_gradients and round(gain, 6) > SUSPICIOUS_GAIN:
         sentences.append(
           f"{name} uses no gradient and lowers the accuracy by {gain:.2f} points below what the "
           f"attacks before it left: the network may hide its gradients, and its true robustness be "

@@ -81,7 +81,7 @@ class Square:
     return pursue(
       network,
       network.compiled(search),
-      network.compiled(look)(network.spread(_start(given, epsilon)), given),
+      network.compiled(look)(network.spread(start(given, epsilon)), given),
       given,
       calls,
       count,
@@ -187,17 +187,23 @@ def window_sides(queries: int, size: tuple[int, int], first_share: float = 0.8) 
   return np.clip(sides, 1, min(size)).astype(int)
 
 
-@jax.jit
-def _start(given: Given, epsilon: jax.Array) -> State:
-  """Vertical stripes: one sign per image, channel and column."""
-  shape, number = given.images.shape, len(given.images)
-
-  def signs(key):
-    return jax.random.rademacher(jax.random.fold_in(key, START), (1, *shape[2:]), jnp.float32)
-
+def start(given: Given, epsilon: np.float32) -> State:
+  """Vertical stripes, before their margin is known."""
+  number = len(given.images)
   return State(
-    found=jnp.clip(given.images + epsilon * jax.vmap(signs)(given.keys), 0, 1),
+    found=_stripes(given, epsilon),
     margin=jnp.zeros(number),
     done=jnp.zeros(number, bool),
     flat=jnp.zeros(number, bool),
   )
+
+
+@jax.jit
+def _stripes(given: Given, epsilon: jax.Array) -> jax.Array:
+  """One sign per image, channel and column."""
+  shape = 1, *given.images.shape[2:]
+
+  def signs(key):
+    return jax.random.rademacher(jax.random.fold_in(key, START), shape, jnp.float32)
+
+  return jnp.clip(given.images + epsilon * jax.vmap(signs)(given.keys), 0, 1)
