@@ -269,7 +269,9 @@ def start(given: Given, epsilon: np.float32) -> State:
 
 @jax.jit
 def random_start(given: Given, radius: jax.Array) -> jax.Array:
-  """Each image plus U(−1, 1) per value, scaled so that the largest change is `radius`; in [0, 1]."""
+  """Each image plus U(−1, 1) per value, scaled so that the largest change is `radius`, and cut to
+  [0, 1].
+  """
 
   def draw(key):
     noise = jax.random.uniform(key, given.images.shape[1:], minval=-1.0, maxval=1.0)

@@ -143,7 +143,7 @@ def test_blocks_batches_and_stops_change_nothing(of_rugged):
   order = np.random.default_rng(3).permutation(40)
   blocks = []
   for places in (order[:17], order[17:]):
-    attack = AutoAttack(rugged, epsilon=RUGGED_EPSILON, attacks=QUICK, batch_size=16)
+    attack = AutoAttack(rugged, epsilon=RUGGED_EPSILON, attacks=QUICK, batch_size=8)
     blocks.append(attack(RUGGED[places], RUGGED_LABELS[places], key=KEY, positions=places))
   result = join(blocks)
   assert result.broken_by == tuple(of_rugged.broken_by[row] for row in order)
