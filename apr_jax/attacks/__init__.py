@@ -3,14 +3,16 @@ evaluation.
 """
 
 from apr_jax.attacks.apgd import APGD
-from apr_jax.attacks.ensemble import ATTACKS, STANDARD, VERSIONS, AutoAttack, autoattack
+from apr_jax.attacks.ensemble import ATTACKS, EPSILON, STANDARD, VERSIONS, AutoAttack, autoattack
 from apr_jax.attacks.fab import FAB
-from apr_jax.attacks.result import Result, join
+from apr_jax.attacks.result import CLEAN, Result, join
 from apr_jax.attacks.square import Square
 
 __all__ = [
   "APGD",
   "ATTACKS",
+  "CLEAN",
+  "EPSILON",
   "FAB",
   "STANDARD",
   "VERSIONS",

@@ -84,8 +84,8 @@ def evaluate(
   for suite, evaluator in chosen.items():
     for ability in evaluator.needs:
       need(classifier, ability, f"the suite {suite}")
-  task = Task(classifier, settings)
   folder = _made(pathlib.Path(out))
+  task = Task(classifier, settings, folder=folder, quiet=quiet)
 
   # All of them before the first is computed: what is missing for the last suite is said at once,
   # not after hours.

@@ -10,6 +10,7 @@ from apr_jax.evaluation.corruptions import Corruptions
 from apr_jax.evaluation.evaluator import Evaluator, options
 from apr_jax.evaluation.fourier import Fourier
 from apr_jax.evaluation.ood import Ood
+from apr_jax.evaluation.robustness import Robustness
 from apr_jax.evaluation.swap import Swap
 
 SUITES: Mapping[str, Evaluator] = {
@@ -20,6 +21,8 @@ SUITES: Mapping[str, Evaluator] = {
   "ood": Ood(),
   "fourier": Fourier(),
   "swap": Swap(),
+  "pgd": Robustness(attacks=("pgd",), title="PGD accuracy", score="pgd_accuracy"),
+  "autoattack": Robustness(),
 }
 
 # calibration looks at the sets of corruptions

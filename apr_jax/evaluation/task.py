@@ -42,6 +42,9 @@ class Task:
     settings: the settings.
     memory: what evaluators share.
 
+    folder: of the results, for parts that leave files; None: nothing is written.
+    quiet: show no progress.
+
   Args:
     load: reads a split of a data set, with the arguments of `data.load`.
   """
@@ -51,9 +54,14 @@ class Task:
     classifier: Classifier,
     settings: Settings,
     load: Callable[..., ArrayData] = data.load,
+    *,
+    folder: pathlib.Path | None = None,
+    quiet: bool = True,
   ):
     self.classifier = classifier
     self.settings = settings
+    self.folder = folder
+    self.quiet = quiet
     self.memory = Memory()
     self._load = load
 
