@@ -11,6 +11,7 @@ enough, for training stored its configuration there. Writes `results.json` and `
 """
 
 import pathlib
+from collections.abc import Iterable
 
 from absl import flags
 
@@ -74,6 +75,19 @@ _BATCH_SIZE = flags.DEFINE_integer(
   lower_bound=1,
   flag_values=FLAGS,
 )
+_OPTIONS = flags.DEFINE_multi_string(
+  "option",
+  [],
+  "SUITE.OPTION=VALUE, such as autoattack.images=500; may be given several times. The options of a "
+  "suite are the fields of its evaluator.",
+  flag_values=FLAGS,
+)
+_SAVE_ADVERSARIAL = flags.DEFINE_bool(
+  "save_adversarial",
+  False,
+  "Also write adversarial.npz, the images that the suite autoattack, or else pgd, has made.",
+  flag_values=FLAGS,
+)
 _REPORT = flags.DEFINE_bool(
   "report",
   True,
@@ -92,13 +106,15 @@ def main() -> None:
     "ood_sets": _OOD_SETS.value,
   }
   # What is wrong with the flags is said before the seconds that loading takes.
-  suites.choose(_SUITES.value)
+  chosen = suites.configure(suites.choose(_SUITES.value), _OPTIONS.value)
+  if _SAVE_ADVERSARIAL.value:
+    chosen = suites.configure(chosen, [f"{_attack_among(chosen)}.save_adversarial=True"])
   settings.check(limit=_LIMIT.value, corruption_source=_CORRUPTIONS.value)
   classifier = _load()
   evaluation = runner.evaluate(
     classifier,
     settings.Settings.of(classifier, **given),
-    _SUITES.value,
+    chosen,
     _OUT.value or pathlib.Path(_WORKDIR.value) / "eval",
   )
   # Before the report is drawn, so that whatever happens to it the scores are seen.
@@ -110,6 +126,18 @@ def main() -> None:
     print(f"report                 {report}")
   elif report.exists():
     print(f"report                 {report} is that of an earlier evaluation")
+
+
+def _attack_among(chosen: Iterable[str]) -> str:
+  """The suite whose images are saved.
+
+  Raises:
+    UserError: none of them attacks.
+  """
+  for name in ("autoattack", "pgd"):
+    if name in chosen:
+      return name
+  raise UserError("--save_adversarial needs an attack: add autoattack or pgd to --suites")
 
 
 def _load() -> Classifier:

@@ -1,6 +1,9 @@
 """The evaluators by name."""
 
+import ast
+import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from apr_jax.corruptions import EXTRA_CORRUPTIONS
 from apr_jax.errors import UserError, lookup
@@ -55,3 +58,42 @@ def choose(suites: Suites) -> dict[str, Evaluator]:
         )
     return dict(suites)
   return {name: lookup(SUITES, name, "suite") for name in suites}
+
+
+def configure(suites: Mapping[str, Evaluator], settings: Sequence[str]) -> dict[str, Evaluator]:
+  """The evaluators with other options.
+
+  Args:
+    suites: {name: evaluator}.
+    settings: "SUITE.OPTION=VALUE" each, such as "autoattack.images=500"; the value as Python writes
+      it, or a plain text.
+
+  Raises:
+    UserError: the suite is not among them, it has no such option, or the value is of another type.
+  """
+  configured = dict(suites)
+  for setting in settings:
+    place, equals, text = setting.partition("=")
+    suite, dot, option = place.partition(".")
+    if not (equals and dot):
+      raise UserError(
+        f"an option is SUITE.OPTION=VALUE, such as fourier.examples=100; got {setting!r}"
+      )
+    evaluator = lookup(configured, suite, "suite among those that are evaluated")
+    default = lookup(dataclasses.asdict(evaluator), option, f"option of the suite {suite}")
+    configured[suite] = dataclasses.replace(evaluator, **{option: _value(text, default, place)})
+  return configured
+
+
+def _value(text: str, default: Any, place: str) -> Any:
+  """The value of an option, of the type that it has now."""
+  try:
+    value = ast.literal_eval(text)
+  except (ValueError, SyntaxError):
+    value = text
+  if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+    value = float(value)
+  if default is not None and type(value) is not type(default):
+    kind = type(default).__name__
+    raise UserError(f"the option {place} is of type {kind}, such as {default!r}; got {text!r}")
+  return value
