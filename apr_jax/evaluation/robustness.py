@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
-from apr_jax import attacks
+from apr_jax.attacks import CLEAN, EPSILON, AutoAttack, Result, join
 from apr_jax.errors import UserError, one_line
 from apr_jax.evaluation.evaluator import Evaluator, Headline, Parts, options
 from apr_jax.evaluation.ood import max_softmax
@@ -60,7 +60,7 @@ class Robustness(Evaluator):
 
   version: str = "standard"
   attacks: tuple[str, ...] = ()
-  epsilon: float = attacks.EPSILON
+  epsilon: float = EPSILON
   images: int = 0
   block: int = 200
   batch_size: int = 100
@@ -85,7 +85,7 @@ class Robustness(Evaluator):
         f"{self.block}"
       )
     devices = jax.local_devices()
-    attack = attacks.AutoAttack(
+    attack = AutoAttack(
       task.classifier.jax_logits,
       epsilon=self.epsilon,
       attacks=self.attacks or self.version,
@@ -113,9 +113,9 @@ class Robustness(Evaluator):
     of the blocks' files.
     """
     blocks = list(results.values())
-    found = attacks.join(
+    found = join(
       [
-        attacks.Result(
+        Result(
           attacks=tuple(block["attacks"]),
           gradient_free=tuple(block["gradient_free"]),
           epsilon=self.epsilon,
@@ -165,7 +165,7 @@ class Robustness(Evaluator):
     np.savez(content, **joined)
     write_bytes(folder / IMAGES, content.getvalue())
 
-  def _attack(self, task: Task, attack: attacks.AutoAttack, positions: np.ndarray) -> dict:
+  def _attack(self, task: Task, attack: AutoAttack, positions: np.ndarray) -> dict:
     """The result of one block, as JSON holds it."""
     started = time.monotonic()
     images, labels = task.test.images[positions], task.test.labels[positions]
@@ -177,7 +177,7 @@ class Robustness(Evaluator):
       progress=False if task.quiet else None,
     )
     before = task.logits(images)
-    right = np.array([breaker != attacks.CLEAN for breaker in found.broken_by])
+    right = np.array([breaker != CLEAN for breaker in found.broken_by])
     differing = np.mean((before.argmax(1) == labels) != right)
     observations = list(found.observations)
     if differing > _DISAGREE:
@@ -198,13 +198,13 @@ class Robustness(Evaluator):
   def _examples(
     self,
     task: Task,
-    found: attacks.Result,
+    found: Result,
     images: np.ndarray,
     labels: np.ndarray,
     positions: np.ndarray,
   ) -> list[dict[str, Any]]:
     """The first images that an attack turned."""
-    turned = [at for at, by in enumerate(found.broken_by) if by not in (None, attacks.CLEAN)]
+    turned = [at for at, by in enumerate(found.broken_by) if by not in (None, CLEAN)]
     told = []
     for at in turned[: self.examples]:
       attacked = found.adversarial[at]
@@ -226,7 +226,7 @@ class Robustness(Evaluator):
     return told
 
   def _keep(
-    self, task: Task, found: attacks.Result, labels: np.ndarray, positions: np.ndarray
+    self, task: Task, found: Result, labels: np.ndarray, positions: np.ndarray
   ) -> str | None:
     """Writes the block's images, and returns the name of their file."""
     if task.folder is None:
