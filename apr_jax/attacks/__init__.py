@@ -3,10 +3,11 @@ evaluation.
 """
 
 from apr_jax.attacks.apgd import APGD
-from apr_jax.attacks.ensemble import ATTACKS, STANDARD, VERSIONS, AutoAttack, autoattack
+from apr_jax.attacks.ensemble import AutoAttack, autoattack
 from apr_jax.attacks.fab import FAB
 from apr_jax.attacks.result import Result, join
 from apr_jax.attacks.square import Square
+from apr_jax.attacks.versions import ATTACKS, STANDARD, VERSIONS
 
 __all__ = [
   "APGD",
