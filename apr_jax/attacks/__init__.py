@@ -3,10 +3,12 @@ evaluation.
 """
 
 from apr_jax.attacks.apgd import APGD
-from apr_jax.attacks.ensemble import ATTACKS, EPSILON, STANDARD, VERSIONS, AutoAttack, autoattack
+from apr_jax.attacks.ensemble import EPSILON, AutoAttack, autoattack
 from apr_jax.attacks.fab import FAB
+from apr_jax.attacks.repeated_pgd import PGD
 from apr_jax.attacks.result import CLEAN, Result, join
 from apr_jax.attacks.square import Square
+from apr_jax.attacks.versions import ATTACKS, STANDARD, VERSIONS
 
 __all__ = [
   "APGD",
@@ -14,6 +16,7 @@ __all__ = [
   "CLEAN",
   "EPSILON",
   "FAB",
+  "PGD",
   "STANDARD",
   "VERSIONS",
   "AutoAttack",

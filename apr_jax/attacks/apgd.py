@@ -255,7 +255,7 @@ def start(given: Given, epsilon: np.float32) -> State:
     gradient=jnp.zeros(shape),
     best=jnp.zeros(shape),
     best_gradient=jnp.zeros(shape),
-    best_loss=jnp.full(number, -jnp.inf),
+    best_loss=jnp.full(number, -jnp.inf, jnp.float32),
     best_before=jnp.zeros(number),
     last_loss=jnp.zeros(number),
     rises=jnp.zeros(number, jnp.int32),
@@ -300,8 +300,9 @@ def _evaluate(
   )
 
   def of_pass(number):
-    drawn = jax.vmap(lambda key: jax.random.fold_in(jax.random.fold_in(key, iteration), number))
-    logits, pull = jax.vjp(lambda images: network.logits(images, drawn(given.keys)), images)
+    logits, pull = jax.vjp(
+      lambda images: network.logits(images, given.keys, iteration, number), images
+    )
 
     def with_gradient(function):
       def compute(logits):

@@ -123,9 +123,12 @@ def approach(
   """
   images, current = given.images, state.current
   shape, number = images.shape, len(images)
-  keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(given.keys, iteration)
+
+  def logits_of(images):
+    return network.logits(images, given.keys, iteration)
+
   boundary = _boundary_of_targets if targeted else _nearest_boundary
-  difference, normal = boundary(lambda images: network.logits(images, keys), current, given)
+  difference, normal = boundary(logits_of, current, given)
 
   # Both steps at once: of the point, and of the image, onto the same hyperplane.
   points, original, normals = (values.reshape(number, -1) for values in (current, images, normal))
@@ -143,7 +146,7 @@ def approach(
   moved = (points + OVERSHOOT * of_point) * (1 - bias) + (original + OVERSHOOT * of_image) * bias
   moved = jnp.clip(moved, 0, 1).reshape(shape)
 
-  wrong = objectives.misclassified(network.logits(moved, keys), given.labels)
+  wrong = objectives.misclassified(logits_of(moved), given.labels)
   within = jnp.abs(moved - images).max((1, 2, 3)) <= epsilon
   first = wrong & within & ~state.done
   return State(

@@ -72,10 +72,18 @@ class Network:
       self._sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("images"))
     self.batch_sizes = batch_sizes(batch_size, len(devices or (None,)))
 
-  def logits(self, images: jax.Array, keys: jax.Array) -> jax.Array:
+  def logits(self, images: jax.Array, keys: jax.Array, *numbers: int | jax.Array) -> jax.Array:
     """float32 `[B, K]`, with products of full precision: in bfloat16, ties and zero gradients make
     a network look robust.
+
+    Args:
+      images: float32 `[B, H, W, C]` in [0, 1].
+      keys: PRNG keys `[B]`.
+      *numbers: of this call, folded into the keys.
     """
+    if self.randomised:
+      for number in numbers:
+        keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
     with jax.default_matmul_precision("highest"):
       logits = self._logits_fn(images, keys) if self.randomised else self._logits_fn(images)
     return logits.astype(jnp.float32)

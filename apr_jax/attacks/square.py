@@ -107,8 +107,7 @@ class State(NamedTuple):
 
 def look(network: Network, state: State, given: Given) -> State:
   """The margin of the start."""
-  keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(given.keys, START)
-  logits = network.logits(state.found, keys)
+  logits = network.logits(state.found, given.keys, START)
   return state._replace(
     margin=objectives.margin(logits, given.labels),
     done=objectives.misclassified(logits, given.labels),
@@ -141,7 +140,7 @@ def search(
     candidate = state.found + 2 * epsilon * change
     candidate = jnp.clip(candidate, given.images - epsilon, given.images + epsilon)
     candidate = jnp.clip(candidate, 0, 1)
-    logits = network.logits(candidate, keys)
+    logits = network.logits(candidate, given.keys, first + place)
     margin = objectives.margin(logits, given.labels)
     accepted = ((margin < state.margin) | (margin <= 0)) & ~state.done
     return state._replace(
