@@ -71,7 +71,9 @@ def _apart(entries: list[table.Entry]) -> list[table.Entry]:
   seeds = collections.Counter((row(entry), entry.seed) for entry in entries)
   twice = {key for (key, _), count in seeds.items() if count > 1}
   return [
-    dataclasses.replace(entry, folder=str(entry.scores.folder)) if row(entry) in twice else entry
+    dataclasses.replace(entry, folder=str(entry.scores.folder))
+    if entry.scores is not None and row(entry) in twice
+    else entry
     for entry in entries
   ]
 

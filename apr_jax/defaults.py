@@ -247,7 +247,7 @@ def off(values: Mapping[str, Any]) -> tuple[str, ...]:
   Args:
     values: of all keys of the configuration, with dots.
   """
-  switched_off = []
+  switched_off: list[str] = []
   for place, cls in sections().items():
     own = {
       key.rpartition(".")[2]: value

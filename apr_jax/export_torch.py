@@ -20,11 +20,12 @@ from apr_jax.import_torch import import_library
 from apr_jax.models import NetworkSpec, contrastive, torch_names
 
 FLAGS = flags.FlagValues()
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=FLAGS)
-_CHECKPOINT = flags.DEFINE_string(
-  "checkpoint", None, "The PyTorch file to make.", flag_values=FLAGS
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "Folder of the run.", flag_values=FLAGS, required=True
 )
-flags.mark_flags_as_required(["workdir", "checkpoint"], flag_values=FLAGS)
+_CHECKPOINT = flags.DEFINE_string(
+  "checkpoint", None, "The PyTorch file to make.", flag_values=FLAGS, required=True
+)
 
 
 def export_checkpoint(workdir: str, file: str) -> NetworkSpec:

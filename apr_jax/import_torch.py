@@ -27,12 +27,16 @@ from apr_jax.run.network import Import, write_import
 
 FLAGS = flags.FlagValues()
 _MODEL = flags.DEFINE_string(
-  "model", None, "Name of the network, of apr_jax/models/zoo.py.", flag_values=FLAGS
+  "model", None, "Name of the network, of apr_jax/models/zoo.py.", flag_values=FLAGS, required=True
 )
-_NUM_CLASSES = flags.DEFINE_integer("num_classes", None, "Number of logits.", flag_values=FLAGS)
+_NUM_CLASSES = flags.DEFINE_integer(
+  "num_classes", None, "Number of logits.", flag_values=FLAGS, required=True
+)
 flags.DEFINE_alias("num-classes", "num_classes", flag_values=FLAGS)
-_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "The PyTorch file.", flag_values=FLAGS)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder to make.", flag_values=FLAGS)
+_CHECKPOINT = flags.DEFINE_string(
+  "checkpoint", None, "The PyTorch file.", flag_values=FLAGS, required=True
+)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder to make.", flag_values=FLAGS, required=True)
 _DATA = flags.DEFINE_string(
   "data",
   None,
@@ -51,7 +55,6 @@ _STD = flags.DEFINE_list(
   "Likewise; the released adversarial training has 0.2471,0.2435,0.2616.",
   flag_values=FLAGS,
 )
-flags.mark_flags_as_required(["model", "num_classes", "checkpoint", "workdir"], flag_values=FLAGS)
 
 _NESTED = ("state_dict", "net", "model")  # where training scripts put the state dict
 _PREFIX = "module."  # what DataParallel puts before its names

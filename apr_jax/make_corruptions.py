@@ -1,5 +1,6 @@
-"""Writes a corrupted test set in the layout of CIFAR-10-C: `python -m apr_jax.make_corruptions
---data NAME --out DIR`.
+"""Writes a corrupted test set in the layout of CIFAR-10-C:
+
+    python -m apr_jax.make_corruptions --data NAME --out DIR
 
 One `NAME.npy` per corruption, uint8 `[5 N, H, W, 3]` with the severities one after the other;
 `labels.npy`; and `regenerated.json`, by which the evaluation knows that they are not published
@@ -25,9 +26,13 @@ from apr_jax.version import __version__
 
 FLAGS = flags.FlagValues()
 _DATA = flags.DEFINE_string(
-  "data", None, "Data set: a TFDS name, digits, npz:FILE, npy:DIR or folder:DIR.", flag_values=FLAGS
+  "data",
+  None,
+  "Data set: a TFDS name, digits, npz:FILE, npy:DIR or folder:DIR.",
+  flag_values=FLAGS,
+  required=True,
 )
-_OUT = flags.DEFINE_string("out", None, "Folder for the files.", flag_values=FLAGS)
+_OUT = flags.DEFINE_string("out", None, "Folder for the files.", flag_values=FLAGS, required=True)
 _DATA_DIR = flags.DEFINE_string(
   "data_dir", "", "Where TFDS keeps its data sets; default: TFDS's own.", flag_values=FLAGS
 )
@@ -38,7 +43,6 @@ _LIMIT = flags.DEFINE_integer(
   "limit", 0, "Take the first so many images; 0 = all.", flag_values=FLAGS
 )
 _EXTRA = flags.DEFINE_bool("extra", False, "Make the 4 extra corruptions too.", flag_values=FLAGS)
-flags.mark_flags_as_required(["data", "out"], flag_values=FLAGS)
 
 
 def make(

@@ -63,9 +63,10 @@ def check_devices() -> None:
     RuntimeError,
     AssertionError,
   ) as error:  # the latter without a message, where the plug-in is not installed
+    platforms = jax.config.values["jax_platforms"]
     raise UserError(
-      f"JAX cannot start on {jax.config.jax_platforms or 'a device'}: {one_line(error)}; install "
-      f"JAX for this hardware, end what holds it, or set JAX_PLATFORMS=cpu"
+      f"JAX cannot start on {platforms or 'a device'}: {one_line(error)}; install JAX for this "
+      f"hardware, end what holds it, or set JAX_PLATFORMS=cpu"
     ) from error
 
 
@@ -95,7 +96,7 @@ def check_batch_size(batch_size: int, num_devices: int) -> None:
     )
 
 
-def replicate(tree: Tree, devices: list[jax.Device] | None = None) -> Tree:
+def replicate(tree: Any, devices: list[jax.Device] | None = None) -> Any:
   """Puts a copy of every NumPy array on each device (default: all devices of all processes, which
   have the same).
   """
@@ -166,20 +167,23 @@ class ParallelStep:
     )
     first = jax.process_index() * jax.local_device_count()
     self._shards = _one_row_each(np.arange(first, first + jax.local_device_count(), dtype=np.int32))
-    self._program = None
+    self._program: jax.stages.Compiled | None = None
 
   def compile(self, state: Any, *inputs: Any) -> None:
     """Compiles the program for arguments like these, and runs nothing; the first call would else do
     it.
     """
-    # A call through `pmap` would also take arrays that know the devices of this process alone; the
-    # compiled program does not. `replicate` and `split` make arrays over all processes.
-    self._program = self._mapped.lower(state, *inputs, self._shards).compile()
+    self._program = self._compiled(state, *inputs)
 
   def __call__(self, state: Any, *inputs: Any) -> tuple[Any, Any]:
     if self._program is None:
-      self.compile(state, *inputs)
+      self._program = self._compiled(state, *inputs)
     return self._program(state, *inputs, self._shards)
+
+  def _compiled(self, state: Any, *inputs: Any) -> jax.stages.Compiled:
+    # A call through `pmap` would also take arrays that know the devices of this process alone; the
+    # compiled program does not. `replicate` and `split` make arrays over all processes.
+    return self._mapped.lower(state, *inputs, self._shards).compile()
 
 
 def parallel_inference(

@@ -14,14 +14,21 @@ do the work. What concerns two settings at once is a rule of neither: `experimen
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from apr_jax.errors import UserError
 
 if TYPE_CHECKING:
   import ml_collections
 
-Section = TypeVar("Section")
+
+class SectionLike(Protocol):
+  """An instance of a section: of a dataclass whose fields `setting` made."""
+
+  __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+
+Section = TypeVar("Section", bound=SectionLike)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +105,9 @@ def names(of_what: str) -> Rule:
   """A tuple of names or paths. ml_collections makes the one name "A,B" of A,B: that is refused."""
 
   def is_name(value: Any) -> bool:
-    return isinstance(value, str) and value and ("," not in value or ":" in value or "/" in value)
+    if not isinstance(value, str) or not value:
+      return False
+    return "," not in value or ":" in value or "/" in value
 
   return Rule(
     f"{of_what}, ('A', 'B'), without commas", lambda values: all(is_name(v) for v in values)

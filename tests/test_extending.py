@@ -100,7 +100,8 @@ def config(added):
       "augment.apr_p.prob": 0.6,
       "epochs": 4,
       "batch_size": 32,
-      "data.limit": 320,
+      "data.limit": 640,
+      "optimizer.learning_rate": 0.02,
       "eval_every_epochs": 0,
       "schedule.warmup_epochs": 0.0,
     }

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 
 from apr_jax import keys
 
@@ -20,7 +21,7 @@ Adversary = Callable[..., jax.Array]
 """`pgd` with its numbers: (key, views, loss of views, positions=...) → attacked views."""
 
 
-def make_adversary(settings) -> Adversary | None:
+def make_adversary(settings: ml_collections.ConfigDict) -> Adversary | None:
   """The adversary of `config.adversary`, whose lengths are in levels of 0..255; None where it has
   no steps.
   """
@@ -73,7 +74,7 @@ def pgd(
   lower, upper = (jnp.clip(end, views - epsilon, views + epsilon) for end in (0.0, 1.0))
   gradient = jax.grad(loss_of_views)
 
-  def ascend(_, attacked):
+  def ascend(_: int | jax.Array, attacked: jax.Array) -> jax.Array:
     return jnp.clip(attacked + step_size * jnp.sign(gradient(attacked)), lower, upper)
 
   attacked = views

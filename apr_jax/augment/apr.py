@@ -5,13 +5,13 @@ training code. Units: `apr_p` takes and returns float images in [0, 1] (its outp
 `apr_s` uint8 images.
 
 Reference: Chen et al., Amplitude-Phase Recombination, ICCV 2021 (https://arxiv.org/abs/2108.08487),
-  Section 3.
+Section 3.
 """
 
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -240,7 +240,7 @@ class Views(NamedTuple):
 def two_views(image_keys: jax.Array, images: jax.Array, severity: float, prob: float) -> Views:
   """Draws the views of uint8 `[B, H, W, 3]` images from one key per image."""
 
-  def draw(key, image):
+  def draw(key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]:
     chosen_key, first_key, stop_key, second_key, reverse_key = jax.random.split(key, 5)
     first = ops.random_op(first_key, image, severity)
     second = ops.random_op(second_key, first, severity)
@@ -310,21 +310,39 @@ def check_single(images: jax.Array, severity: float, overflow: str) -> None:
 
 
 @functools.partial(jax.jit, static_argnames=("axes", "per_image"))
-def _apr_p(key, images, prob, axes, per_image, positions, shard):
+def _apr_p(
+  key: jax.Array,
+  images: jax.Array,
+  prob: float,
+  axes: Sequence[int],
+  per_image: bool,
+  positions: jax.Array | None,
+  shard: int | jax.Array,
+) -> jax.Array:
   partners = random_partners(key, images, prob, per_image, positions, shard)
   return swap_amplitudes(images, *partners, axes)
 
 
 @functools.partial(jax.jit, static_argnames=("severity", "overflow", "axes"))
-def _apr_s(key, images, severity, overflow, axes, prob, positions):
+def _apr_s(
+  key: jax.Array,
+  images: jax.Array,
+  severity: float,
+  overflow: str,
+  axes: Sequence[int],
+  prob: float,
+  positions: jax.Array | None,
+) -> jax.Array:
   return recombine_views(
     keys.per_image(key, images, positions), images, severity, overflow, axes, prob
   )
 
 
 def _recombine_views(views: Views, axes: Sequence[int]) -> jax.Array:
-  """Amplitude of the first view with phase of the second, or the reverse; float32 `[B, H, W,
-  3]`.
+  """Amplitude of the first view with phase of the second, or the reverse.
+
+  Returns:
+    float32 `[B, H, W, 3]`.
   """
   first, second = (
     spectrum.half_spectrum(view.astype(jnp.float32), axes) for view in (views.first, views.second)
@@ -336,7 +354,7 @@ def _recombine_views(views: Views, axes: Sequence[int]) -> jax.Array:
   )
 
 
-def _check_batch(images: jax.Array, dtype, wanted: str, channels: int | None = None) -> None:
+def _check_batch(images: jax.Array, dtype: Any, wanted: str, channels: int | None = None) -> None:
   if (
     images.ndim != 4
     or not jnp.issubdtype(images.dtype, dtype)

@@ -9,7 +9,7 @@ The released code averages normalised images. The weights sum to 1 and normalisa
 channel, so the average in [0, 1], which the network then normalises, is the same.
 
 Reference: Hendrycks et al., AugMix, ICLR 2020 (https://arxiv.org/abs/1912.02781), Algorithm 1, and
-  released code.
+released code.
 """
 
 import dataclasses
@@ -116,7 +116,7 @@ def random_chain(key: jax.Array, image: jax.Array, depth: int, severity: float) 
   length = jax.random.randint(length_key, (), 1, depth + 1)
 
   # One compiled operation serves all places of the chain.
-  def apply(image, step):
+  def apply(image: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
     changed = ops.random_op(jax.random.fold_in(op_key, step), image, severity)
     return jnp.where(step < length, changed, image), None
 

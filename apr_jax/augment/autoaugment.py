@@ -14,7 +14,7 @@ released code shows the data's mean there, unless a lookup follows. Signs of rot
 translations are fair coins.
 
 Reference: Cubuk et al., AutoAugment, CVPR 2019 (https://arxiv.org/abs/1805.09501), and the released
-  code.
+code.
 """
 
 import dataclasses
@@ -123,7 +123,7 @@ def autoaugment(
   ops = np.vectorize(OPS.index)(ops)
   operation = apply if ((ops >= _FIRST_BLEND) & (ops < _IDENTITY)).any() else apply_disjoint
 
-  def augment(key, image):
+  def augment(key: jax.Array, image: jax.Array) -> jax.Array:
     pair_key, *slot_keys = jax.random.split(key, 3)
     pair = jax.random.randint(pair_key, (), 0, len(pairs))
     slots = (
@@ -158,7 +158,7 @@ def random_autoaugment(
   Reference: AugMix (https://arxiv.org/abs/1912.02781), Section 4.
   """
 
-  def augment(key, image):
+  def augment(key: jax.Array, image: jax.Array) -> jax.Array:
     chosen_key, op_key, probability_key, magnitude_key, *slot_keys = jax.random.split(key, 6)
     slots = (
       jax.random.randint(op_key, (2,), 0, _FIRST_BLEND),
@@ -235,7 +235,7 @@ def _apply_pair(
   """
 
   # One compiled operation serves both places of the pair.
-  def one(image, slot):
+  def one(image: jax.Array, slot: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
     key, op, probability, magnitude = slot
     coin_key, sign_key = jax.random.split(key)
     op = jnp.where(jax.random.bernoulli(coin_key, probability), op, _IDENTITY)

@@ -1,5 +1,6 @@
-"""Random crop with constant padding, and random horizontal flip. Images are uint8 `[B, H, W,
-C]`.
+"""Random crop with constant padding, and random horizontal flip.
+
+Images are uint8 `[B, H, W, C]`.
 """
 
 import jax

@@ -4,7 +4,7 @@ The released code blanks normalised images with 0. Here normalisation is the net
 so the same is a square of the normalisation's mean in [0, 1], which that layer turns into 0.
 
 Reference: DeVries and Taylor, Cutout, 2017 (https://arxiv.org/abs/1708.04552), and its released
-  code.
+code.
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from apr_jax import keys, settings
 from apr_jax.augment.method import Batch, Method
@@ -45,7 +46,7 @@ def cutout(
   key: jax.Array,
   images: jax.Array,
   size: int = 16,
-  fill: Sequence[float] = (0.0, 0.0, 0.0),
+  fill: Sequence[float] | np.ndarray = (0.0, 0.0, 0.0),
   *,
   positions: jax.Array | None = None,
 ) -> jax.Array:

@@ -2,8 +2,8 @@
 corruption benchmarks.
 
 Each is a blend of the image with one that lacks the property, as data: which one, and a factor.
-Factor 0 gives the poor image, 1 the image itself, more than 1 exaggerates. Images are uint8 `[H, W,
-3]`; the functions agree with the calls of Pillow's `ImageEnhance` named in them.
+Factor 0 gives the poor image, 1 the image itself, more than 1 exaggerates. Images are uint8
+`[H, W, 3]`; the functions agree with the calls of Pillow's `ImageEnhance` named in them.
 """
 
 import jax

@@ -6,10 +6,10 @@ phase (APR) within the low part. The functions take the place of `apr_p` and `ap
 coins and views.
 
 Units: `ha_p` takes and returns float images in [0, 1] (its output is not clipped), `ha_s` uint8
-  images.
+images.
 
 Reference: Yucel et al., HybridAugment++, ICCV 2023 (https://arxiv.org/abs/2307.11823), and the
-  released CIFAR code.
+released CIFAR code.
 """
 
 import dataclasses
@@ -220,7 +220,15 @@ def _kernel() -> np.ndarray:
 
 
 @functools.partial(jax.jit, static_argnames=("plus", "per_image"))
-def _ha_p(key, images, prob, plus, per_image, positions, shard):
+def _ha_p(
+  key: jax.Array,
+  images: jax.Array,
+  prob: float,
+  plus: bool,
+  per_image: bool,
+  positions: jax.Array | None,
+  shard: int | jax.Array,
+) -> jax.Array:
   outer, inner = (
     apr.random_partners(part, images, prob, per_image, positions, shard)
     for part in jax.random.split(key)
@@ -229,7 +237,15 @@ def _ha_p(key, images, prob, plus, per_image, positions, shard):
 
 
 @functools.partial(jax.jit, static_argnames=("severity", "overflow", "plus"))
-def _ha_s(key, images, severity, overflow, plus, prob, positions):
+def _ha_s(
+  key: jax.Array,
+  images: jax.Array,
+  severity: float,
+  overflow: str,
+  plus: bool,
+  prob: float,
+  positions: jax.Array | None,
+) -> jax.Array:
   image_keys = keys.per_image(key, images, positions)
   views = apr.two_views(image_keys, images, severity, prob)
   low_of, high_of = (view.astype(jnp.float32) for view in views.in_order())

@@ -25,6 +25,7 @@ import dataclasses
 from typing import Any, ClassVar
 
 import jax
+import numpy as np
 
 from apr_jax import keys, losses
 
@@ -57,8 +58,8 @@ class Batch:
   targets: jax.Array
   positions: jax.Array
   shard: jax.Array
-  mean: jax.Array
-  std: jax.Array
+  mean: np.ndarray
+  std: np.ndarray
   views: jax.Array | None = None
 
   def draw(self, name: str) -> jax.Array:

@@ -9,7 +9,7 @@ The functions agree with the Pillow calls named in them: the lookups exactly, th
 level.
 
 Reference: AugMix (https://arxiv.org/abs/1912.02781), whose levels and signs these are; APR, Section
-  3.3.
+3.3.
 """
 
 import jax
@@ -57,22 +57,22 @@ def rotate(image: jax.Array, degrees: float | jax.Array) -> jax.Array:
 
 
 def shear_x(image: jax.Array, factor: float | jax.Array) -> jax.Array:
-  """Reads row y shifted by `factor`·y: `image.transform(size, AFFINE, (1, factor, 0, 0, 1, 0),
-  BILINEAR)`.
+  """Reads row y shifted by `factor`·y:
+  `image.transform(size, AFFINE, (1, factor, 0, 0, 1, 0), BILINEAR)`.
   """
   return warp(checked(image), with_entry(1, factor))
 
 
 def shear_y(image: jax.Array, factor: float | jax.Array) -> jax.Array:
-  """Reads column x shifted by `factor`·x: `image.transform(size, AFFINE, (1, 0, 0, factor, 1, 0),
-  BILINEAR)`.
+  """Reads column x shifted by `factor`·x:
+  `image.transform(size, AFFINE, (1, 0, 0, factor, 1, 0), BILINEAR)`.
   """
   return warp(checked(image), with_entry(3, factor))
 
 
 def translate_x(image: jax.Array, pixels: float | jax.Array) -> jax.Array:
-  """Reads `pixels` to the right: `image.transform(size, AFFINE, (1, 0, pixels, 0, 1, 0),
-  BILINEAR)`.
+  """Reads `pixels` to the right:
+  `image.transform(size, AFFINE, (1, 0, pixels, 0, 1, 0), BILINEAR)`.
   """
   return warp(checked(image), with_entry(2, pixels))
 

@@ -1,5 +1,6 @@
-"""Patch Uniform: uniform noise on a square of each image. Images are float `[B, H, W, C]` in [0,
-1].
+"""Patch Uniform: uniform noise on a square of each image.
+
+Images are float `[B, H, W, C]` in [0, 1].
 
 It is AugMix's variant of Patch Gaussian, whose noise would be one of the test corruptions. AugMix
 does not publish the size and scale that its tuning chose. The defaults are those of Patch Gaussian
@@ -67,7 +68,7 @@ def patch_uniform(
     float32 `[B, H, W, C]`, in [0, 1].
   """
 
-  def draw(key, image):
+  def draw(key: jax.Array, image: jax.Array) -> jax.Array:
     side_key, centre_key, scale_key, noise_key = jax.random.split(key, 4)
     row, column = jax.random.randint(centre_key, (2,), 0, jnp.array(image.shape[:2]))
     noise = jax.random.uniform(noise_key, image.shape, minval=-1.0)

@@ -15,7 +15,9 @@ That an operation left out leaves its place in the pair empty is our reading; no
 Reference: Cubuk et al., AutoAugment, CVPR 2019 (https://arxiv.org/abs/1805.09501), appendix.
 """
 
-Policy = tuple[tuple[tuple[str, float, int], tuple[str, float, int]], ...]
+Slot = tuple[str, float, int]
+"""An operation, its probability and its magnitude."""
+Policy = tuple[tuple[Slot, Slot], ...]
 
 OVERLAPPING = ("color", "contrast", "brightness", "sharpness")
 
@@ -80,12 +82,11 @@ IMAGENET: Policy = (
 
 def _disjoint(policy: Policy) -> Policy:
   """The policy with nothing in the place of the overlapping operations."""
-  return tuple(
-    tuple(
-      ("identity", 0.0, 0) if name in OVERLAPPING else (name, *numbers) for name, *numbers in pair
-    )
-    for pair in policy
-  )
+
+  def kept(slot: Slot) -> Slot:
+    return ("identity", 0.0, 0) if slot[0] in OVERLAPPING else slot
+
+  return tuple((kept(first), kept(second)) for first, second in policy)
 
 
 POLICIES: dict[str, Policy] = {

@@ -63,6 +63,8 @@ class SimCLR(Method):
   def loss(
     self, outputs: losses.Outputs, targets: jax.Array, axis_name: str | None = None
   ) -> jax.Array:
+    if outputs.projection is None:
+      raise ValueError("the loss of SimCLR's views needs a network with a projection")
     return losses.supclr_loss(
       outputs.logits, outputs.projection, targets, self.temperature, axis_name
     )
@@ -191,4 +193,5 @@ def _view(key: jax.Array, image: jax.Array, min_area: float) -> jax.Array:
     jittered, jitter(image, contrast_first, contrast, TURN * turn, saturation, value), image
   )
   image = jnp.where(greyed, grey(image), image)
-  return resized_crop(image, random_box(box_key, *image.shape[:2], min_area))
+  height, width, _ = image.shape
+  return resized_crop(image, random_box(box_key, height, width, min_area))

@@ -104,8 +104,8 @@ def _bins(image: jax.Array) -> jax.Array:
 
 
 def _rounded_down(low: jax.Array, high: jax.Array) -> jax.Array:
-  """1 where Pillow's autocontrast of that channel loses one level to rounding, else 0; int32 `[3,
-  256]`.
+  """1 where Pillow's autocontrast of that channel loses one level to rounding, else 0; int32
+  `[3, 256]`.
   """
   row_of, rows = _autocontrast_rounding()
   row = jnp.asarray(rows)[jnp.asarray(row_of)[low[:, 0], high[:, 0]].astype(jnp.int32)]

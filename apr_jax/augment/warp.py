@@ -36,13 +36,13 @@ def warp(image: jax.Array, matrix: jax.Array) -> jax.Array:
   # One gather fetches all three channels: a pixel is one word.
   words = _pack(image).reshape(-1)
 
-  def word(row, column):
+  def word(row: jax.Array, column: jax.Array) -> jax.Array:
     index = jnp.clip(row, 0, height - 1) * width + jnp.clip(column, 0, width - 1)
     return words.at[index].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
   shifts = jnp.arange(0, 24, 8)[:, None, None]
 
-  def channels(row, column):
+  def channels(row: jax.Array, column: jax.Array) -> jax.Array:
     return (word(row, column) >> shifts & 255).astype(jnp.float32)
 
   upper = _lerp(channels(top, left), channels(top, left + 1), right_weight)

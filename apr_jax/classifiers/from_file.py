@@ -58,7 +58,9 @@ def _module(file: pathlib.Path) -> types.ModuleType:
   # as dataclasses and pickle do.
   name = f"_classifier_of_{file.stem}"
   loader = importlib.machinery.SourceFileLoader(name, str(file.resolve()))
-  module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
+  spec = importlib.util.spec_from_loader(name, loader)
+  assert spec is not None  # this loader always says where its file lies
+  module = importlib.util.module_from_spec(spec)
   sys.modules[name] = module
   try:
     loader.exec_module(module)

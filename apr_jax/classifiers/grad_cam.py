@@ -35,7 +35,7 @@ def grad_cam(
   """
   inputs = jnp.asarray(images).astype(jnp.float32) / 255
 
-  def run(variables):
+  def run(variables: Mapping[str, Any]) -> tuple[jax.Array, Mapping[str, Any]]:
     return apply(variables, inputs, mutable=["intermediates"])
 
   marked = jax.eval_shape(run, variables)[1].get("intermediates", {})
@@ -45,7 +45,7 @@ def grad_cam(
       "apr_jax.models.layers.mark_last_map before the pool"
     )
 
-  def score(perturbations):
+  def score(perturbations: Any) -> tuple[jax.Array, Any]:
     logits, state = run({**variables, "perturbations": perturbations})
     # In inference images do not see each other: the gradient of the sum has that of each image.
     return jnp.take_along_axis(logits, classes[:, None], axis=1).sum(), state["intermediates"]

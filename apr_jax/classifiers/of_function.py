@@ -84,12 +84,11 @@ class FromFunction:
     self.image_size = _image_size(image_size)
     self.jax_logits = jax_logits
     self.features: Callable[[np.ndarray], np.ndarray] | None = (
-      None if features is None else self._features
+      None if features is None else functools.partial(self._features, features)
     )
     self.defaults: dict[str, Any] = {}
     self._batch_size = _count("batch_size", batch_size)
-    self._given_logits, self._given_features = logits, features
-    self._given_fingerprint = fingerprint
+    self._given_logits, self._given_fingerprint = logits, fingerprint
 
   def __repr__(self) -> str:
     return f"FromFunction({self.name!r}, {self.num_classes}, {self.image_size})"
@@ -128,28 +127,30 @@ class FromFunction:
       UserError: `jax_logits` returns no logits.
     """
     images = jax.ShapeDtypeStruct((2, *self.image_size, 3), jnp.float32)
-    answer = jax.eval_shape(self.jax_logits, images)
+    function = self.jax_logits
+    assert function is not None  # one of the two was given, and `logits` asks here for want of it
+    answer = jax.eval_shape(function, images)
     shape, dtype = getattr(answer, "shape", None), getattr(answer, "dtype", None)
-    if shape != (2, self.num_classes) or not jnp.issubdtype(dtype, jnp.floating):
+    is_float = dtype is not None and jnp.issubdtype(dtype, jnp.floating)
+    if shape != (2, self.num_classes) or not is_float:
       raise UserError(
         f"jax_logits of {self.name!r} must return float [2, {self.num_classes}] for 2 images, got "
         f"{type(answer).__name__ if shape is None else f'{dtype} {list(shape)}'}; "
         f"let it return one row of {self.num_classes} logits per image"
       )
     partial = jax.tree_util.Partial
-    function = self.jax_logits
     function = function if isinstance(function, partial) else partial(function)
     predictor = Predictor(lambda function, images: function(images), self._batch_size)
     return predictor, predictor.place(function)
 
-  def _features(self, images: np.ndarray) -> np.ndarray:
+  def _features(self, function: Callable[[np.ndarray], Any], images: np.ndarray) -> np.ndarray:
     check_images(images, self.image_size)
-    return self._in_chunks(self._given_features, images, "features")
+    return self._in_chunks(function, images, "features")
 
   def _in_chunks(
     self, function: Callable[[np.ndarray], Any], images: np.ndarray, what: str
   ) -> np.ndarray:
-    chunks = []
+    chunks: list[np.ndarray] = []
     for start in range(0, len(images), self._batch_size):
       # A copy is the function's own: it may write there, and PyTorch takes it without a warning.
       chunk = images[start : start + self._batch_size].copy()

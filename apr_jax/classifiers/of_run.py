@@ -62,7 +62,7 @@ class LoadedClassifier:
       self._describe_run(workdir)
     self.num_classes, self.image_size = self.spec.num_classes, self.spec.image_size
     model = self.spec.build()
-    self._apply = model.apply
+    self._apply: Callable[..., Any] = model.apply
     if batch_size is None:
       batch_size = self.defaults.get("batch_size", _BATCH_SIZE)
     self._predictor = Predictor(self._apply, batch_size, devices)
@@ -156,7 +156,7 @@ class LoadedClassifier:
     jitted function that takes it as an argument therefore compiles without their values.
     """
 
-    def logits(variables, images):
+    def logits(variables: Mapping[str, Any], images: jax.Array) -> jax.Array:
       return self._apply(variables, images).astype(jnp.float32)
 
     return jax.tree_util.Partial(logits, jax.device_put(self.variables))
@@ -211,11 +211,11 @@ def _restore(
 ) -> dict[str, Any]:
   """The parameters and statistics of the newest checkpoint, which must be those of the model."""
 
-  def create():
+  def create() -> dict[str, Any]:
     # A network without batch normalisation has no statistics; its checkpoint says so with an empty
     # tree.
     start = model.init(jax.random.key(0), jnp.zeros((1, *image_size, 3)))
-    return {"batch_stats": {}} | start
+    return {"batch_stats": {}, **start}
 
   with checkpoint.Checkpoints(workdir) as checkpoints:
     return checkpoints.restore_variables(create)

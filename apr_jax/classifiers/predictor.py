@@ -34,7 +34,7 @@ class Predictor:
 
   def __init__(
     self,
-    apply: Callable[[Any, jax.Array], jax.Array],
+    apply: Callable[[Any, jax.Array], Any],
     batch_size: int,
     devices: Sequence[jax.Device] | None = None,
   ):

@@ -2,8 +2,8 @@
 
 Every corruption takes `keys` (uint32 `[B, 2]`, see `pixel_random`), `images` (uint8
 `[B, H, W, 3]`) and the numbers that say how strong it is (see `parameters.at`). It returns uint8 of
-the same shape. Spatter has its own file. Source: Hendrycks
-& Dietterich 2019, repository hendrycks/robustness.
+the same shape. Spatter has its own file. Source: Hendrycks & Dietterich 2019,
+repository hendrycks/robustness.
 """
 
 from collections.abc import Sequence

@@ -25,9 +25,11 @@ _FILES_AT_ONCE, _RECORDS_AT_A_TIME = 16, 16
 
 
 class Source(Protocol):
-  """Attributes:
-  num_examples: of an epoch.
-  where: names the source in messages.
+  """Where the encoded images of an epoch come from.
+
+  Attributes:
+    num_examples: of an epoch.
+    where: names the source in messages.
   """
 
   num_examples: int

@@ -226,12 +226,11 @@ def _reduce(results: Iterable[dict], reduce: Callable[[list], object]) -> dict:
   """Each score of several sets, reduced to one value; null where one of the sets has none."""
   results = list(results)
 
-  def of(sets: list[dict | None]) -> dict | None:
-    if None in sets:
-      return None
+  def of(sets: list[dict]) -> dict:
     return {score: reduce([scores[score] for scores in sets]) for score in SCORES}
 
-  halves_of = {
-    when: of([result["scored_half"][when] for result in results]) for when in ("before", "after")
-  }
-  return of(results) | {"scored_half": halves_of}
+  def of_half(when: str) -> dict | None:
+    sets = [result["scored_half"][when] for result in results]
+    return None if None in sets else of(sets)
+
+  return of(results) | {"scored_half": {when: of_half(when) for when in ("before", "after")}}

@@ -22,7 +22,7 @@ class Clean(Evaluator):
     yield "clean", lambda: _score(task)
 
   def summarise(self, results: dict) -> dict:
-    """ "accuracy" and "error" in percent, "examples"."""
+    """The scores "accuracy" and "error" in percent, and the number of "examples"."""
     return results["clean"]
 
   def lines(self, summary: dict) -> list[str]:

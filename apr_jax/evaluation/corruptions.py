@@ -54,8 +54,8 @@ class Corruptions(Evaluator):
         yield f"{name}/{severity}", functools.partial(_score, task, source, name, severity)
 
   def summarise(self, results: dict) -> dict:
-    """ "mean_error", "by_corruption" {name: [error per severity]} in percent; "source"; "examples"
-    per set.
+    """The errors "mean_error" and "by_corruption" {name: [error per severity]} in percent; the
+    "source" of the images; the number of "examples" per set.
 
     On ImageNet's published files also "mce", the AlexNet-normalised score, which is defined on them
     alone.
@@ -91,7 +91,7 @@ class Corruptions(Evaluator):
 
 def by_corruption(results: dict) -> dict[str, list]:
   """{corruption: the results of its parts "name/severity", in order}."""
-  grouped = {}
+  grouped: dict[str, list] = {}
   for part, result in results.items():
     grouped.setdefault(part.split("/")[0], []).append(result)
   return grouped

@@ -20,7 +20,7 @@ JSON can hold: numbers, texts, None, and tuples of them. A whole one:
         yield "clean", lambda: self._share(task)
 
       def summarise(self, results):
-        """"share" in percent, "examples"."""
+        """The "share" in percent, and the number of "examples"."""
         return results["clean"]
 
       def lines(self, summary):
@@ -44,9 +44,8 @@ images is computed once (`Task.once`).
 import dataclasses
 import json
 import pathlib
-import types
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from apr_jax.errors import UserError
 from apr_jax.evaluation.task import Task
@@ -81,9 +80,19 @@ class Evaluator(Protocol):
       score is published.
   """
 
-  needs: ClassVar[tuple[str, ...]] = ()
-  reads: ClassVar[tuple[str, ...]] = ()
-  headlines: Mapping[str, Headline] = types.MappingProxyType({})
+  # Read-only, so that a class may give them as class variables or compute them from its options.
+
+  @property
+  def needs(self) -> tuple[str, ...]:
+    return ()
+
+  @property
+  def reads(self) -> tuple[str, ...]:
+    return ()
+
+  @property
+  def headlines(self) -> Mapping[str, Headline]:
+    return {}
 
   def parts(self, task: Task) -> Parts:
     """(name, compute) of each part.

@@ -51,7 +51,9 @@ class Fourier(Evaluator):
   seed: int = 0
 
   def parts(self, task: Task) -> Parts:
-    """ "clean", then one part per computed row of the map, "row/-16" to "row/0" at 32 pixels."""
+    """The clean images, "clean", then one part per computed row of the map, "row/-16" to "row/0" at
+    32 pixels.
+    """
     test, positions = self._chosen(task.test)
     yield "clean", lambda: self._about(task, test)
     for row in self._frequencies(test.image_size[0]):
@@ -62,7 +64,7 @@ class Fourier(Evaluator):
         )
 
   def summarise(self, results: dict) -> dict:
-    """ "map", the error under each frequency; "mean_error" of the map; "clean_error"; all in
+    """The "map" of the error under each frequency, its "mean_error" and the "clean_error", all in
     percent.
 
     "map" is a list of rows, with the zero frequency in the centre; its first entry is that of
@@ -137,7 +139,7 @@ class Fourier(Evaluator):
     to_compute = [column for column in columns if column <= 0 or not own_mirror]
     signs = signs_of(positions, test.images.shape[-1], self.seed)
     norm = self._norm(test.image_size)
-    errors = {}
+    errors: dict[int, float] = {}
     # Several frequencies in one call, for the padding of its last batch is computed as well.
     per_call = max(1, CHUNK_BYTES // test.images.nbytes)
     for start in range(0, len(to_compute), per_call):

@@ -73,8 +73,7 @@ class Ood(Evaluator):
       if protocol not in ood_protocols.PROTOCOLS:
         continue
       for group, names in ood_protocols.expand(protocol, settings.data).items():
-        about = {"name": group, "sets": list(names)}
-        yield f"mean of {group}", lambda about=about: about
+        yield f"mean of {group}", functools.partial(dict, name=group, sets=list(names))
 
   def summarise(self, results: dict) -> dict:
     """The scores of each set that is there, under its name, and their mean. The values that are

@@ -63,7 +63,7 @@ SETS = {
   "textures": OodSet(("texture", "dtd"), "dtd"),
   "places365": OodSet(("places365",), "places365_small"),
 }
-PROTOCOLS = {
+PROTOCOLS: dict[str, dict[str, tuple[str, ...]]] = {
   "apr": {
     "apr": ("svhn", "lsun_resize", "imagenet_resize", "lsun_fix", "imagenet_fix", "cifar100")
   },
@@ -122,7 +122,7 @@ def parts(task: Task, score: Callable[[str, ArrayData], dict]) -> Parts:
     else:
       chosen[entry] = find(task, entry), True
   for name, (source, by_itself) in chosen.items():
-    if by_itself:
+    if by_itself and source is not None:
       task.load_kept(source)
     yield (
       f"{name}: {source or 'missing'}",

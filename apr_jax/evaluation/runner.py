@@ -139,7 +139,7 @@ def _made(folder: pathlib.Path) -> pathlib.Path:
 
 
 def _earlier_results(path: pathlib.Path, meta: dict, known: Mapping[str, Evaluator]) -> dict:
-  """ "meta", and those suites of `path` that would be the same now; see `evaluate`."""
+  """Those suites of `path` that would be the same now, with their "meta"; see `evaluate`."""
   kept, suites = {}, {}
   try:
     results = json.loads(path.read_text(encoding="utf-8"))

@@ -63,10 +63,11 @@ class Settings:
       raise TypeError(f"Settings has no {', '.join(sorted(unknown))}")
     given = {name: value for name, value in given.items() if value is not None}
     brought = getattr(classifier, "defaults", {})
-    values = {name: value for name, value in brought.items() if name in names} | given
+    values: dict[str, Any] = {"data": ""}
+    values |= {name: value for name, value in brought.items() if name in names} | given
     if "data_dir" in given and not values.get("download"):
       check(data_dir=given["data_dir"])
-    return cls(**{"data": ""} | values)
+    return cls(**values)
 
   @property
   def data_folder(self) -> pathlib.Path:

@@ -45,8 +45,8 @@ class Swap(Evaluator):
   reads: ClassVar[tuple[str, ...]] = ("ood_sets",)
 
   def parts(self, task: Task) -> Parts:
-    """ "in_distribution", then "ood/..." for each out-of-distribution set, as
-    `ood_protocols.parts`.
+    """Those within the test split, "in_distribution", then "ood/..." for each out-of-distribution
+    set, as `ood_protocols.parts`.
     """
     test = task.test
     pairs = pairs_within(test.labels, self.seed)

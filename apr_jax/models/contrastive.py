@@ -23,10 +23,12 @@ _PROJECTION = ("projection1", "projection2")
 
 
 class Contrastive(nn.Module):
-  """Attributes:
-  network: normalised images → features `[B, F]`; one of the zoo's with `num_classes` 0.
-  num_classes: number of logits.
-  dimensions: of the projection.
+  """A network with a linear probe and, in training, a projection.
+
+  Attributes:
+    network: normalised images → features `[B, F]`; one of the zoo's with `num_classes` 0.
+    num_classes: number of logits.
+    dimensions: of the projection.
   """
 
   network: nn.Module
@@ -67,8 +69,7 @@ def as_plain(variables: Mapping[str, Any]) -> Mapping[str, Any]:
 
   Args:
     variables: "params" and "batch_stats" of a `zoo.NormalisedNetwork`; those of a network without
-      projection are returned
-      as they are.
+      projection are returned as they are.
   """
   if not has_projection(variables):
     return variables

@@ -21,8 +21,8 @@ BLUR = (1 / 8, 3 / 8, 3 / 8, 1 / 8)  # the filter along one axis, Zhang's releas
 
 
 def blur_pool(x: jax.Array) -> jax.Array:
-  """Binomial 4×4 blur with reflected borders, at every second pixel: `[B, H, W, C]` → `[B, ⌈H/2⌉,
-  ⌈W/2⌉, C]`.
+  """Binomial 4×4 blur with reflected borders, at every second pixel: `[B, H, W, C]` →
+  `[B, ⌈H/2⌉, ⌈W/2⌉, C]`.
   """
   for axis in (1, 2):
     size = x.shape[axis]

@@ -39,12 +39,14 @@ _FROM_TORCH = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}
 
 @dataclasses.dataclass(frozen=True)
 class _Names:
-  """Attributes:
-  block: of our module stage{stage}_block{block}; {index} is the block's, counted from 0.
-  inside: names of a block's modules → PyTorch's.
-  outside: names of the other modules, and of exceptions inside blocks ("stage2_block1/conv3") →
-    PyTorch's.
-  constants: arrays that PyTorch stores and that are part of our code: name → array.
+  """How PyTorch names the modules of a network.
+
+  Attributes:
+    block: of our module stage{stage}_block{block}; {index} is the block's, counted from 0.
+    inside: names of a block's modules → PyTorch's.
+    outside: names of the other modules, and of exceptions inside blocks ("stage2_block1/conv3") →
+      PyTorch's.
+    constants: arrays that PyTorch stores and that are part of our code: name → array.
   """
 
   block: str
@@ -53,7 +55,7 @@ class _Names:
   constants: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
   def module(self, path: str) -> str:
-    """ "stage2_block1/conv1" → "layer2.0.conv1", for a ResNet."""
+    """Our path of a module → PyTorch's: "stage2_block1/conv1" → "layer2.0.conv1", for a ResNet."""
     if path in self.outside:
       return self.outside[path]
     parts = re.fullmatch(r"stage(\d+)_block(\d+)/(\w+)", path)
@@ -207,8 +209,7 @@ def to_variables(
 
   Raises:
     UserError: the network has no counterpart in PyTorch, or the state dict is not one of it. Names
-      all that is
-      missing, not known or of another shape, as far as it fits in a line.
+      all that is missing, not known or of another shape, as far as it fits in a line.
   """
   names = _names(name)
   leaves = traverse_util.flatten_dict(template)
@@ -262,6 +263,6 @@ def _key(names: _Names, path: tuple[str, ...]) -> str:
 
 
 def _listed(kind: str, items: list[str]) -> str:
-  """ "2 missing: a, b", with the first few of many; "" for none."""
+  """How many there are and which, "2 missing: a, b", with the first few of many; "" for none."""
   more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
   return f"{len(items)} {kind}: {', '.join(items[:_SHOWN])}{more}" if items else ""

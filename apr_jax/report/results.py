@@ -102,7 +102,7 @@ class Scores:
 
   @property
   def corruption_source(self) -> str | None:
-    """ "published", "tfds" or "regenerated"; None if corruptions were not scored."""
+    """One of "published", "tfds" and "regenerated"; None if corruptions were not scored."""
     return self.results.get("corruptions", {}).get("source")
 
   @property
@@ -112,7 +112,9 @@ class Scores:
 
   @property
   def limit(self) -> str | None:
-    """ "the first 100 of each set", or "1,000 test images" where the data set has more, or None."""
+    """What was scored, where that is less than all: "the first 100 of each set", or "1,000 test
+    images" where the data set has more. Else None.
+    """
     examples = self.results["meta"]["examples"]
     if examples != "all":
       return examples
@@ -138,8 +140,9 @@ class Scores:
     sets = [_plain_set(path) for path in self.ood_sets]
     if set(sets) == set(OOD_SETS):
       return published(name, network, metric)
-    figures = [published(name, network, f"{metric}/{each}") for each in sets]
-    if not figures or None in figures:
+    found = [published(name, network, f"{metric}/{each}") for each in sets]
+    figures = [figure for figure in found if figure is not None]
+    if not figures or len(figures) < len(found):
       return None
     return Figure(sum(figure.value for figure in figures) / len(figures), figures[0].source)
 

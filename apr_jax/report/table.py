@@ -94,6 +94,7 @@ class Row:
   def __init__(self, entries: Sequence[Entry]):
     self.entries = tuple(entries)
     self.finished = tuple(entry for entry in entries if entry.state == FINISHED)
+    self._scores = tuple(entry.scores for entry in self.finished if entry.scores is not None)
     self.cells = {metric: self._cell(metric) for metric in all_metrics()}
 
   @property
@@ -109,7 +110,7 @@ class Row:
 
   @property
   def count(self) -> str:
-    """ "3", or "2 of 3" when not all runs are finished."""
+    """How many runs there are: "3", or "2 of 3" when not all are finished."""
     total, finished = len(self.entries), len(self.finished)
     return str(total) if finished == total else f"{finished} of {total}"
 
@@ -149,12 +150,13 @@ class Row:
 
   @property
   def _data_name(self) -> str:
-    return self.finished[0].scores.data_name if self.finished else self.entries[0].data_name
+    return self._scores[0].data_name if self._scores else self.entries[0].data_name
 
   def _cell(self, metric: str) -> Cell:
     first = self.entries[0]
-    scored = [entry.scores for entry in self.finished if entry.scores.value(metric) is not None]
-    values = tuple(scores.value(metric) for scores in scored)
+    read = [(scores, scores.value(metric)) for scores in self._scores]
+    scored = [scores for scores, value in read if value is not None]
+    values = tuple(value for _, value in read if value is not None)
     if scored:
       figures = {scores.published(metric) for scores in scored}
     elif metric == "ood_auroc":
@@ -179,9 +181,7 @@ class Row:
 
   def _all(self, read: Callable[[Scores], object]) -> list:
     """The different values that the finished runs have, without empty ones, in order."""
-    return [
-      value for value in dict.fromkeys(read(entry.scores) for entry in self.finished) if value
-    ]
+    return [value for value in dict.fromkeys(map(read, self._scores)) if value]
 
 
 def entry_of(scores: Scores, original: Mapping[str, Any] | None) -> Entry:
@@ -192,7 +192,7 @@ def entry_of(scores: Scores, original: Mapping[str, Any] | None) -> Entry:
     original: the nested values of the configuration file of the run's name; None if it is not
       there.
   """
-  if not scores.experiment:  # nothing is published under no name
+  if scores.config is None or not scores.experiment:  # nothing is published under no name
     changes = ""
   elif original is None:
     changes = UNKNOWN
@@ -203,7 +203,7 @@ def entry_of(scores: Scores, original: Mapping[str, Any] | None) -> Entry:
 
 def make_rows(entries: Iterable[Entry]) -> list[Row]:
   """One row per configuration, network and folder, in the order of their first runs."""
-  groups = {}
+  groups: dict[tuple[str, ...], list[Entry]] = {}
   for entry in entries:
     groups.setdefault((entry.experiment, entry.changes, entry.network, entry.folder), []).append(
       entry

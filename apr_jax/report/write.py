@@ -76,7 +76,7 @@ def _headline(rows: Sequence[table.Row], runs: Runs) -> str:
   """
   header, *lines = (line[:-1] for line in table.to_lines(rows))
   if len(lines) == 1:
-    header, *lines = zip(header, lines[0])
+    header, *lines = map(list, zip(header, lines[0]))
   notes = [
     html.paragraph(f"{row.label}, {row.network}: {'; '.join(row.notes)}.")
     for row in rows

@@ -99,7 +99,7 @@ def check_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict)
 
 def _differing(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
   """The keys with different values, less those of what is off both times."""
-  off = set(defaults.off(there)) & set(defaults.off(defaults.before() | wanted))
+  off = set(defaults.off(there)) & set(defaults.off({**defaults.before(), **wanted}))
   absent = object()
   return [
     key
@@ -118,7 +118,7 @@ def _may_change(key: str, config: ml_collections.ConfigDict) -> bool:
 
 
 def _change(key: str, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-  """ "seed (0 there, 1 now)"."""
+  """What became of a key: "seed (0 there, 1 now)"."""
   if key not in wanted:
     return f"{key} ({stored[key]!r} there, no such key now)"
   if key in stored:

@@ -11,15 +11,16 @@ from apr_jax import keys
 from apr_jax.models import NormalisedNetwork
 
 
-@flax.struct.dataclass
-class TrainState:
-  """Attributes:
-  step: int32 `[]`, steps done.
-  key_data: uint32 `[2]`, the run's key as `jax.random.key_data` gives it: with several processes,
-    a typed key would make each step wait until the one that returns it has ended.
-  params: float32 tree.
-  batch_stats: float32 tree, running statistics of batch normalisation.
-  opt_state: the optimizer's.
+class TrainState(flax.struct.PyTreeNode):
+  """What a step transforms.
+
+  Attributes:
+    step: int32 `[]`, steps done.
+    key_data: uint32 `[2]`, the run's key as `jax.random.key_data` gives it: with several processes,
+      a typed key would make each step wait until the one that returns it has ended.
+    params: float32 tree.
+    batch_stats: float32 tree, running statistics of batch normalisation.
+    opt_state: the optimizer's.
   """
 
   step: jax.Array

@@ -25,13 +25,15 @@ from apr_jax.sweep.run_all import TABLE, run_all
 
 FLAGS = flags.FlagValues()
 _CONFIGS = flags.DEFINE_list(
-  "configs", None, "Configuration files; quote * and ?.", flag_values=FLAGS
+  "configs", None, "Configuration files; quote * and ?.", flag_values=FLAGS, required=True
 )
 _MODELS = flags.DEFINE_list(
   "models", [], "Names of networks; default: each configuration's own.", flag_values=FLAGS
 )
 _SEEDS = flags.DEFINE_list("seeds", ["0"], "Whole numbers.", flag_values=FLAGS)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the sweep.", flag_values=FLAGS)
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "Folder of the sweep.", flag_values=FLAGS, required=True
+)
 _SUITES = flags.DEFINE_list(
   "suites",
   list(DEFAULT_SUITES),
@@ -47,7 +49,6 @@ _SET = flags.DEFINE_multi_string(
 _DRY_RUN = flags.DEFINE_bool(
   "dry_run", False, "Say what would run, and do nothing.", flag_values=FLAGS
 )
-flags.mark_flags_as_required(["configs", "workdir"], flag_values=FLAGS)
 
 
 def main() -> None:

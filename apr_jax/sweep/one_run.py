@@ -26,11 +26,14 @@ from apr_jax.sweep import plan
 from apr_jax.training import loop
 
 FLAGS = flags.FlagValues()
-_CONFIG = flags.DEFINE_string("config", None, "The configuration file.", flag_values=FLAGS)
+_CONFIG = flags.DEFINE_string(
+  "config", None, "The configuration file.", flag_values=FLAGS, required=True
+)
 _SET = flags.DEFINE_multi_string("set", [], "KEY=VALUE.", flag_values=FLAGS)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=FLAGS)
-_SUITES = flags.DEFINE_list("suites", None, "As for evaluate.py.", flag_values=FLAGS)
-flags.mark_flags_as_required(["config", "workdir", "suites"], flag_values=FLAGS)
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "Folder of the run.", flag_values=FLAGS, required=True
+)
+_SUITES = flags.DEFINE_list("suites", None, "As for evaluate.py.", flag_values=FLAGS, required=True)
 
 
 def complete(config: ml_collections.ConfigDict, workdir: str, suites: Sequence[str]) -> None:

@@ -63,7 +63,8 @@ class Run:
       )
       # The mark says that the training has ended; the results, which evaluate.py rewrites, what was
       # scored.
-      same = _are_alike(mark["config"], wanted) and _are_alike(scores.config, wanted)
+      same = _are_alike(mark["config"], wanted)
+      same &= scores.config is not None and _are_alike(scores.config, wanted)
       same &= meta["corruptions"] == corruption_sources.describe(settings.name, settings.data_dir)
     except (
       OSError,
@@ -104,7 +105,8 @@ def make_plan(
     )
   for override in overrides:
     _check_override(override)
-  runs, files = [], {}
+  runs: list[Run] = []
+  files: dict[str, str] = {}
   for file in _files(patterns):
     original = config_files.load_config(file)
     if files.setdefault(original.name, file) != file:
@@ -135,7 +137,7 @@ def _are_alike(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 def _files(patterns: Sequence[str]) -> list[str]:
   """The configuration files that the patterns match, each once, in order."""
-  files = []
+  files: list[str] = []
   for pattern in patterns:
     found = [file for file in sorted(glob.glob(pattern)) if not _is_base(pathlib.Path(file).stem)]
     if not found:

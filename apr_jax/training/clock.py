@@ -13,6 +13,7 @@ class Clock:
 
   def __init__(self, batch_size: int, step: int):
     self._batch_size = batch_size
+    self._input_wait: float | None = None
     self.start(step)
 
   def start(self, step: int) -> None:

@@ -23,6 +23,7 @@ from apr_jax.training.logs import Logs
 from apr_jax.training.resident_steps import ResidentSteps
 from apr_jax.training.signals import Signals
 from apr_jax.training.step import train_step
+from apr_jax.training.steps import Steps
 from apr_jax.training.stream_steps import StreamSteps
 from apr_jax.training.window import Window
 
@@ -101,7 +102,8 @@ def train(
     save_every = config.checkpoint.every_steps or steps_per_epoch
     eval_every = config.eval_every_epochs * steps_per_epoch
     stops = (log_every, save_every, steps_per_epoch)  # the loop stops at multiples of these
-    if config.data.stream:
+    steps: Steps
+    if isinstance(train_data, ImageStream):
       steps = StreamSteps(step, train_data, config.batch_size, state.key, total_steps)
     else:
       steps = ResidentSteps(step, train_data, config.batch_size, state.key, longest=min(stops))

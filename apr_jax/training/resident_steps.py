@@ -36,7 +36,7 @@ class ResidentSteps:
     input_wait: None; the devices never wait for images.
   """
 
-  input_wait = None
+  input_wait: float | None = None
 
   def __init__(
     self,
@@ -57,7 +57,7 @@ class ResidentSteps:
     self._permutation_of = jax.jit(
       functools.partial(resident.epoch_permutation, key, num_examples=len(data.images))
     )
-    self._epoch, self._permutation = None, None
+    self._order: tuple[int, jax.Array] | None = None  # an epoch and its permutation
 
     def one(state, images, labels, permutation, shard):
       size = batch_size // jax.device_count()
@@ -86,7 +86,7 @@ class ResidentSteps:
   def __enter__(self) -> "ResidentSteps":
     return self
 
-  def __exit__(self, *_) -> None:
+  def __exit__(self, *_: object) -> None:
     """There is nothing to end."""
 
   def compile(self, state: TrainState) -> None:
@@ -121,7 +121,7 @@ class ResidentSteps:
 
   def _order_of(self, epoch: int) -> jax.Array:
     """The epoch's permutation of the data set, on every device."""
-    if epoch != self._epoch:
+    if self._order is None or self._order[0] != epoch:
       permutation = np.asarray(self._permutation_of(epoch))
-      self._epoch, self._permutation = epoch, parallel.replicate(permutation)
-    return self._permutation
+      self._order = epoch, parallel.replicate(permutation)
+    return self._order[1]

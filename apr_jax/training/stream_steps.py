@@ -5,7 +5,7 @@ runs.
 import collections
 import concurrent.futures
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import jax
@@ -55,8 +55,10 @@ class StreamSteps:
     # One thread, so that the batches come in order.
     self._reader = concurrent.futures.ThreadPoolExecutor(1, "stream")
     # the step that the first batch in `_ahead` is for; the batches after it
-    self._next = self._batches = None
-    self._ahead, self._running = collections.deque(), collections.deque()
+    self._next: int | None = None
+    self._batches: Generator[Any, None, None] | None = None
+    self._ahead: collections.deque[concurrent.futures.Future] = collections.deque()
+    self._running: collections.deque[Sums] = collections.deque()
 
     def one(state, images, labels, shard):
       return step(state, images, labels, keys.of_step(state.key, state.step), shard)
@@ -66,7 +68,7 @@ class StreamSteps:
   def __enter__(self) -> "StreamSteps":
     return self
 
-  def __exit__(self, *_) -> None:
+  def __exit__(self, *_: object) -> None:
     # At once: left to the garbage collector, the end of tf.data's threads would come at any time,
     # and take its time.
     if self._batches is not None:
@@ -91,12 +93,11 @@ class StreamSteps:
       UserError: an image is missing or damaged.
     """
     del target  # a stream has its batches one by one
-    if self._next is None:
-      self._start(done)
+    batches = self._start(done) if self._batches is None else self._batches
     if done != self._next:
       raise ValueError(f"a stream goes on in order: its next step is {self._next}, not {done}")
     images, labels = self._wait_for(self._ahead.popleft())
-    self._ahead.append(self._read())
+    self._ahead.append(self._read(batches))
     state, sums = self._step(state, images, labels)
     self._next = done + 1
     self._running.append(sums)
@@ -105,13 +106,14 @@ class StreamSteps:
       jax.block_until_ready(self._running.popleft())
     return state, self._next, sums
 
-  def _start(self, done: int) -> None:
-    """Begins to read, with the batch of the step after so many."""
+  def _start(self, done: int) -> Iterator[Any]:
+    """Begins to read, with the batch of the step after so many; the batches after what is read."""
     self._next, self._batches = done, self._batches_from(done)
-    self._ahead.extend(self._read() for _ in range(AHEAD))
+    self._ahead.extend(self._read(self._batches) for _ in range(AHEAD))
+    return self._batches
 
-  def _read(self) -> concurrent.futures.Future:
-    return self._reader.submit(next, self._batches, None)
+  def _read(self, batches: Iterator[Any]) -> concurrent.futures.Future:
+    return self._reader.submit(next, batches, None)
 
   def _wait_for(self, batch: concurrent.futures.Future) -> tuple[jax.Array, jax.Array]:
     if not batch.done():
@@ -121,7 +123,7 @@ class StreamSteps:
     self.input_wait = time.perf_counter() - started
     return result
 
-  def _batches_from(self, done: int) -> Iterator[Any]:
+  def _batches_from(self, done: int) -> Generator[Any, None, None]:
     """The batches of the steps from `done` on, on the devices."""
     while done < self._total_steps:
       epoch, first = divmod(done, self.steps_per_epoch)

@@ -3,6 +3,7 @@
 import pathlib
 import sys
 import types
+from typing import cast
 
 import numpy as np
 
@@ -37,14 +38,15 @@ def _tensorboardx() -> types.ModuleType:
   """tensorboardX without PyTorch, which it would import if it is there: seconds, for tensors that
   no run has.
   """
-  absent = object()
-  torch = sys.modules.get("torch", absent)
-  sys.modules["torch"] = None  # importing it raises ImportError
+  # None as a module makes importing it raise ImportError, which the type of sys.modules leaves out.
+  modules = cast(dict[str, types.ModuleType | None], sys.modules)
+  was_there, torch = "torch" in modules, modules.get("torch")
+  modules["torch"] = None
   try:
     import tensorboardX
   finally:
-    if torch is absent:
-      del sys.modules["torch"]
+    if was_there:
+      modules["torch"] = torch
     else:
-      sys.modules["torch"] = torch
+      del modules["torch"]
   return tensorboardX

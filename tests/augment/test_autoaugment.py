@@ -98,8 +98,8 @@ def test_random_policies_image_by_image(photographs):
   assert result.dtype == jnp.uint8 and result.shape == images.shape
   names, applied = set(), 0
   for i, image in enumerate(images):
-    op_key, probability_key, magnitude_key, *slot_keys = jax.random.split(
-      jax.random.fold_in(key, i), 5
+    _, op_key, probability_key, magnitude_key, *slot_keys = jax.random.split(
+      jax.random.fold_in(key, i), 6
     )
     draws = (
       jax.random.randint(op_key, (2,), 0, 10),
@@ -116,6 +116,18 @@ def test_random_policies_image_by_image(photographs):
     assert nearly(result[i], expected), (i, pair)
   assert names == set(autoaugment.OPS) - {"identity", *OVERLAPPING}
   assert 20 < applied < 44  # of 64; a uniform probability is a fair coin
+
+
+def test_random_policies_with_a_probability(photographs):
+  key = jax.random.key(2)
+  random_autoaugment = jax.jit(autoaugment.random_autoaugment)
+  always, often, never = (
+    np.asarray(random_autoaugment(key, photographs, prob=prob)) for prob in (1.0, 0.5, 0.0)
+  )
+  np.testing.assert_array_equal(never, photographs)
+  left_alone = (often == photographs).all((1, 2, 3))
+  np.testing.assert_array_equal(often[~left_alone], always[~left_alone])
+  assert left_alone.sum() > (always == photographs).all((1, 2, 3)).sum()
 
 
 def test_translations_grow_with_the_image(photograph):

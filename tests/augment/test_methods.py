@@ -39,6 +39,10 @@ BY_POSITION = {"positions": POSITIONS}
 IN_PAIRS = {"positions": POSITIONS, "shard": SHARD}
 
 
+# These programs run once: compiling them without optimisation takes two thirds of the time.
+QUICKLY = {"xla_backend_optimization_level": 0}
+
+
 def beside_clean(view):
   return jnp.stack([FLOATS, view])
 
@@ -106,13 +110,13 @@ def configured(*on, **values):
 
 
 def augmented(augmentation):
-  return jax.jit(augmentation)(KEY, IMAGES, LABELS, POSITIONS, SHARD)
+  return jax.jit(augmentation, compiler_options=QUICKLY)(KEY, IMAGES, LABELS, POSITIONS, SHARD)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_method_is_its_function_on_its_own_stream(name):
   views, targets = augmented(make_augmentation(configured(name), CLASSES, MEAN, STD))
-  expected = jax.jit(CASES[name][1])(keys.stream(KEY, name))
+  expected = jax.jit(CASES[name][1], compiler_options=QUICKLY)(keys.stream(KEY, name))
   if isinstance(expected, tuple):
     expected, expected_targets = expected[0][None], expected[1]
     np.testing.assert_allclose(targets, expected_targets, atol=1e-6)

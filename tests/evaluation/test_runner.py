@@ -787,7 +787,7 @@ def test_what_an_evaluator_needs_is_said_before_anything_is_computed(tmp_path):
 
 
 def test_no_classifier_is_one_line(tmp_path):
-  with pytest.raises(UserError, match="a classifier has name, a str"):
+  with pytest.raises(UserError, match="a classifier has name, a text"):
     runner.evaluate(lambda images: images, OF_FUNCTIONS, ("clean",), tmp_path)
 
 
