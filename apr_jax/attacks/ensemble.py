@@ -112,7 +112,7 @@ class AutoAttack:
       raise UserError(f"batch_size must be at least 1, got {batch_size}")
     self.epsilon, self.attacks = epsilon, chosen(attacks)
     self._network = Network(logits_fn, batch_size, randomised, devices)
-    self._classify = jax.jit(self._network.logits)
+    self._classify = self._network.compiled_logits()
 
   def __call__(
     self,

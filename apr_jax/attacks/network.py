@@ -4,6 +4,7 @@ Every program is compiled once for each of a few batch sizes. What stands is pac
 smallest that holds it; the rows left over repeat the first image and are cut off.
 """
 
+import copy
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -51,7 +52,7 @@ class Network:
 
   Args:
     logits_fn: float32 `[B, H, W, C]` in [0, 1] → logits `[B, K]`; if `randomised`, it also takes
-      PRNG keys `[B]`, one per image.
+      PRNG keys `[B]`, one per image. A `jax.tree_util.Partial` keeps its arrays out of the programs.
     batch_size: images per call at most.
     randomised: it draws random numbers.
     devices: the batch is spread over them; None: JAX's default device.
@@ -64,12 +65,17 @@ class Network:
     randomised: bool = False,
     devices: Sequence[jax.Device] | None = None,
   ):
-    self._logits_fn, self.randomised = logits_fn, randomised
+    # The arrays of a `Partial` are arguments of the programs, and no constants in each of them.
+    given_as_tree = isinstance(logits_fn, jax.tree_util.Partial)
+    self._function = logits_fn if given_as_tree else jax.tree_util.Partial(logits_fn)
+    self.randomised = randomised
     self._programs: dict[Any, Callable] = {}
     self._sharding = None
     if devices is not None:
       mesh = jax.sharding.Mesh(np.array(list(devices)), ("images",))
       self._sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("images"))
+      everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+      self._function = jax.device_put(self._function, everywhere)
     self.batch_sizes = batch_sizes(batch_size, len(devices or (None,)))
 
   def logits(self, images: jax.Array, keys: jax.Array, *numbers: int | jax.Array) -> jax.Array:
@@ -85,7 +91,7 @@ class Network:
       for number in numbers:
         keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
     with jax.default_matmul_precision("highest"):
-      logits = self._logits_fn(images, keys) if self.randomised else self._logits_fn(images)
+      logits = self._function(images, keys) if self.randomised else self._function(images)
     return logits.astype(jnp.float32)
 
   def compiled(self, step: Callable, **static: Any) -> Callable:
@@ -98,12 +104,27 @@ class Network:
     """
     name = step, tuple(sorted(static.items()))
     if name not in self._programs:
-      self._programs[name] = jax.jit(
-        functools.partial(step, self, **static),
-        donate_argnums=0,
-        out_shardings=self._sharding,
-      )
+
+      def call(function: Callable, state: Any, *arguments: Any) -> Any:
+        return step(self._of(function), state, *arguments, **static)
+
+      program = jax.jit(call, donate_argnums=1, out_shardings=self._sharding)
+      self._programs[name] = functools.partial(program, self._function)
     return self._programs[name]
+
+  def compiled_logits(self) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """`logits` as a compiled function of images and keys."""
+
+    def call(function: Callable, images: jax.Array, keys: jax.Array) -> jax.Array:
+      return self._of(function).logits(images, keys)
+
+    return functools.partial(jax.jit(call), self._function)
+
+  def _of(self, function: Callable) -> "Network":
+    """The same network with its function as it is traced."""
+    traced = copy.copy(self)
+    traced._function = function
+    return traced
 
   def size_for(self, count: int) -> int:
     """The smallest batch size that holds `count` images; the largest if none does."""

@@ -1,5 +1,6 @@
 """A trained or imported network as a function of images."""
 
+import dataclasses
 import functools
 import hashlib
 import pathlib
@@ -156,8 +157,10 @@ class LoadedClassifier:
     jitted function that takes it as an argument therefore compiles without their values.
     """
 
+    exact = dataclasses.replace(self.spec, dtype="float32").build()
+
     def logits(variables: Mapping[str, Any], images: jax.Array) -> jax.Array:
-      return self._apply(variables, images).astype(jnp.float32)
+      return exact.apply(variables, images)
 
     return jax.tree_util.Partial(logits, jax.device_put(self.variables))
 
