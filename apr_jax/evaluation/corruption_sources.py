@@ -1,10 +1,12 @@
-"""Where corrupted test images come from. The results of an evaluation name their source:
+"""Where corrupted test images come from:
 
-published      CIFAR-10-C or CIFAR-100-C (a folder of `.npy` files), or ImageNet-C (a tree of JPEG
-               files)
-tfds           TFDS's copy of CIFAR-10-C, `cifar10_corrupted/NAME_SEVERITY`
-regenerated    made here from the test images by `apr_jax.corruptions`; not comparable with
-               published scores
+    published      CIFAR-10-C or CIFAR-100-C (a folder of `.npy` files), or ImageNet-C (a tree of
+                   JPEG files)
+    tfds           TFDS's copy of CIFAR-10-C, `cifar10_corrupted/NAME_SEVERITY`
+    regenerated    made here from the test images by `apr_jax.corruptions`; not comparable with
+                   published scores
+
+The results of an evaluation name their source.
 """
 
 import dataclasses
