@@ -47,7 +47,7 @@ class APGD:
   targets: int = 9
   passes: int = 1
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     assert self.loss in LOSSES, f"the loss of APGD is one of {', '.join(LOSSES)}, not {self.loss}"
 
   @property
@@ -79,10 +79,10 @@ class APGD:
   ) -> Outcome:
     """One run on one batch; see `network.pursue`."""
     step = network.compiled(ascend, passes=self.passes)
-    epsilon, loss = np.float32(epsilon), np.int32(LOSSES.index(self.loss))
+    radius, loss = np.float32(epsilon), np.int32(LOSSES.index(self.loss))
     calls = [
       (
-        epsilon,
+        radius,
         loss,
         np.int32(iteration),
         np.float32(1 if iteration <= 1 else MOMENTUM),
@@ -93,7 +93,7 @@ class APGD:
     return pursue(
       network,
       step,
-      start(given, epsilon),
+      start(given, radius),
       given,
       calls,
       count,
@@ -231,7 +231,8 @@ def checkpoints(iterations: int) -> list[int]:
   0.06.
   """
   first, shorter, least = (max(int(share * iterations), 1) for share in (0.22, 0.03, 0.06))
-  steps, window = [], first
+  steps: list[int] = []
+  window = first
   while sum(steps) + window <= iterations:
     steps.append(window)
     window = max(window - shorter, least)
@@ -273,7 +274,7 @@ def random_start(given: Given, radius: jax.Array) -> jax.Array:
   [0, 1].
   """
 
-  def draw(key):
+  def draw(key: jax.Array) -> jax.Array:
     noise = jax.random.uniform(key, given.images.shape[1:], minval=-1.0, maxval=1.0)
     return noise / jnp.abs(noise).max()
 
@@ -299,13 +300,13 @@ def _evaluate(
     lambda logits: objectives.targeted_dlr(logits, given.labels, given.targets),
   )
 
-  def of_pass(number):
+  def of_pass(number: int | jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     logits, pull = jax.vjp(
       lambda images: network.logits(images, given.keys, iteration, number), images
     )
 
-    def with_gradient(function):
-      def compute(logits):
+    def with_gradient(function: Callable) -> Callable:
+      def compute(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
         values, pull = jax.vjp(function, logits)
         return values, pull(jnp.ones_like(values))[0]
 
@@ -317,7 +318,7 @@ def _evaluate(
   if passes == 1:
     return of_pass(0)
 
-  def add(number, total):
+  def add(number: jax.Array, total: tuple) -> tuple[jax.Array, jax.Array, jax.Array]:
     values, wrong, gradient = of_pass(number)
     return values, wrong, total[2] + gradient / passes
 

@@ -36,7 +36,7 @@ def step_to_hyperplane(points: jax.Array, normals: jax.Array, excess: jax.Array)
   room = jnp.where(direction > 0, 1 - points, jnp.where(direction < 0, points, 0.0))
   weight, needed = jnp.abs(normals), jnp.abs(excess)
 
-  def newton(state):
+  def newton(state: tuple) -> tuple:
     length, _, number = state
     free = room > length[:, None]
     rest = needed - jnp.where(free, 0.0, weight * room).sum(-1)

@@ -211,12 +211,12 @@ class AutoAttack:
 
   def _logits(self, size: int, images: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """float32 `[N, K]`, finite, from batches of one size; `drawn` are the keys' numbers."""
-    logits = []
+    answered = []
     for rows in _batches(np.arange(len(images)), size):
       batch, numbers = self._network.place((images[rows], drawn[rows]), size)
       answers = self._classify(batch, _keys(numbers))
-      logits.append(np.asarray(answers)[: len(rows)])
-    logits = np.concatenate(logits)
+      answered.append(np.asarray(answers)[: len(rows)])
+    logits = np.concatenate(answered)
     if not np.isfinite(logits).all():
       raise UserError(
         "logits_fn returns numbers that are not finite; look for NaN in the network or the images"

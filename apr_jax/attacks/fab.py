@@ -74,8 +74,8 @@ class FAB:
     report: Callable[[int], None],
   ) -> Outcome:
     """One run on one batch; see `network.pursue`."""
-    epsilon = np.float32(epsilon)
-    calls = [(epsilon, np.int32(iteration)) for iteration in range(self.iterations)]
+    radius = np.float32(epsilon)
+    calls = [(radius, np.int32(iteration)) for iteration in range(self.iterations)]
     return pursue(
       network,
       network.compiled(approach, targeted=self.targeted),
@@ -124,7 +124,7 @@ def approach(
   images, current = given.images, state.current
   shape, number = images.shape, len(images)
 
-  def logits_of(images):
+  def logits_of(images: jax.Array) -> jax.Array:
     return network.logits(images, given.keys, iteration)
 
   boundary = _boundary_of_targets if targeted else _nearest_boundary
@@ -180,7 +180,7 @@ def _nearest_boundary(
   label = jax.nn.one_hot(given.labels, classes)
   differences = logits - objectives.of_class(logits, given.labels)[:, None]
 
-  def gradient_of(k):
+  def gradient_of(k: jax.Array) -> jax.Array:
     return pull(jax.nn.one_hot(jnp.full(number, k), classes) - label)[0]
 
   # [K, B, ...]

@@ -52,7 +52,8 @@ class Network:
 
   Args:
     logits_fn: float32 `[B, H, W, C]` in [0, 1] → logits `[B, K]`; if `randomised`, it also takes
-      PRNG keys `[B]`, one per image. A `jax.tree_util.Partial` keeps its arrays out of the programs.
+      PRNG keys `[B]`, one per image. The arrays of a `jax.tree_util.Partial` are arguments of the
+      programs.
     batch_size: images per call at most.
     randomised: it draws random numbers.
     devices: the batch is spread over them; None: JAX's default device.

@@ -39,5 +39,5 @@ class Progress:
   def __enter__(self) -> "Progress":
     return self
 
-  def __exit__(self, *_) -> None:
+  def __exit__(self, *_: object) -> None:
     self._bar.close()

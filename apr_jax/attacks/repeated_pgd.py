@@ -42,6 +42,10 @@ class PGD:
     return False
 
   @property
+  def targets(self) -> int:
+    return 0
+
+  @property
   def gradient_free(self) -> bool:
     return False
 
@@ -127,7 +131,7 @@ def ascend(
     number: of the call.
   """
 
-  def loss(images):
+  def loss(images: jax.Array) -> tuple[jax.Array, jax.Array]:
     logits = network.logits(images, given.keys, number)
     return objectives.cross_entropy(logits, given.labels).sum(), logits
 

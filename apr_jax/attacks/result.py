@@ -90,10 +90,10 @@ def join(results: Sequence[Result]) -> Result:
   first = results[0]
   for other in results:
     assert (other.attacks, other.epsilon) == (first.attacks, first.epsilon), "of other attacks"
-  images = [result.adversarial for result in results]
+  images = [result.adversarial for result in results if result.adversarial is not None]
   return dataclasses.replace(
     first,
     broken_by=sum((result.broken_by for result in results), ()),
-    adversarial=None if any(block is None for block in images) else np.concatenate(images),
+    adversarial=np.concatenate(images) if len(images) == len(results) else None,
     observations=tuple(dict.fromkeys(sum((result.observations for result in results), ()))),
   )

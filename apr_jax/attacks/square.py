@@ -47,6 +47,10 @@ class Square:
     return False
 
   @property
+  def targets(self) -> int:
+    return 0
+
+  @property
   def gradient_free(self) -> bool:
     return True
 
@@ -70,18 +74,19 @@ class Square:
     report: Callable[[int], None],
   ) -> Outcome:
     """One run on one batch; see `network.pursue`."""
-    epsilon = np.float32(epsilon)
-    sides = window_sides(self.queries, given.images.shape[1:3], self.first_share)
+    radius = np.float32(epsilon)
+    height, width = given.images.shape[1:3]
+    sides = window_sides(self.queries, (height, width), self.first_share)
     calls = []
     for first in range(0, self.queries, QUERIES_AT_ONCE):
       some = sides[first : first + QUERIES_AT_ONCE]
       number = np.int32(len(some))
       some = np.resize(some, QUERIES_AT_ONCE).astype(np.int32)
-      calls.append((epsilon, np.int32(first), number, some))
+      calls.append((radius, np.int32(first), number, some))
     return pursue(
       network,
       network.compiled(search),
-      network.compiled(look)(network.spread(start(given, epsilon)), given),
+      network.compiled(look)(network.spread(start(given, radius)), given),
       given,
       calls,
       count,
@@ -134,7 +139,7 @@ def search(
     sides: int `[Q]`, of their windows, in pixels.
   """
 
-  def query(place, state):
+  def query(place: jax.Array, state: State) -> State:
     keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(given.keys, first + place)
     change = jax.vmap(window, in_axes=(0, None, None))(keys, given.images.shape[1:], sides[place])
     candidate = state.found + 2 * epsilon * change
@@ -152,7 +157,7 @@ def search(
   return jax.lax.fori_loop(0, number, query, state)
 
 
-def window(key: jax.Array, shape: tuple[int, int, int], side: jax.Array) -> jax.Array:
+def window(key: jax.Array, shape: tuple[int, ...], side: jax.Array) -> jax.Array:
   """A random square: in each channel 1 or −1 inside, 0 outside; float32 `[H, W, C]`.
 
   Args:
@@ -202,7 +207,7 @@ def _stripes(given: Given, epsilon: jax.Array) -> jax.Array:
   """One sign per image, channel and column."""
   shape = 1, *given.images.shape[2:]
 
-  def signs(key):
+  def signs(key: jax.Array) -> jax.Array:
     return jax.random.rademacher(jax.random.fold_in(key, START), shape, jnp.float32)
 
   return jnp.clip(given.images + epsilon * jax.vmap(signs)(given.keys), 0, 1)

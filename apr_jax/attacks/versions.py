@@ -18,6 +18,7 @@ class Attack(Protocol):
   Attributes:
     name: of the attack in the results; it also selects its random numbers.
     targeted: one run per target class.
+    targets: at most so many target classes, where it is targeted.
     gradient_free: it sees only the logits.
     restarts: runs per target.
     calls: of its compiled step in one run.
@@ -28,6 +29,9 @@ class Attack(Protocol):
 
   @property
   def targeted(self) -> bool: ...
+
+  @property
+  def targets(self) -> int: ...
 
   @property
   def gradient_free(self) -> bool: ...

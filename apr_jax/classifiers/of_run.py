@@ -160,7 +160,7 @@ class LoadedClassifier:
     exact = dataclasses.replace(self.spec, dtype="float32").build()
 
     def logits(variables: Mapping[str, Any], images: jax.Array) -> jax.Array:
-      return exact.apply(variables, images)
+      return jnp.asarray(exact.apply(variables, images))
 
     return jax.tree_util.Partial(logits, jax.device_put(self.variables))
 

@@ -22,6 +22,7 @@ import jax
 import numpy as np
 
 from apr_jax.attacks import CLEAN, EPSILON, AutoAttack, Result, join
+from apr_jax.classifiers.interface import need
 from apr_jax.errors import UserError, one_line
 from apr_jax.evaluation.evaluator import Evaluator, Headline, Parts, options
 from apr_jax.evaluation.ood import max_softmax
@@ -86,7 +87,7 @@ class Robustness(Evaluator):
       )
     devices = jax.local_devices()
     attack = AutoAttack(
-      task.classifier.jax_logits,
+      need(task.classifier, "jax_logits", "an attack"),
       epsilon=self.epsilon,
       attacks=self.attacks or self.version,
       batch_size=self.batch_size,
@@ -162,7 +163,7 @@ class Robustness(Evaluator):
       ) from error
     joined = {key: np.concatenate([block[key] for block in blocks]) for key in blocks[0].files}
     content = io.BytesIO()
-    np.savez(content, **joined)
+    np.savez(content, allow_pickle=False, **joined)
     write_bytes(folder / IMAGES, content.getvalue())
 
   def _attack(self, task: Task, attack: AutoAttack, positions: np.ndarray) -> dict:
@@ -206,10 +207,12 @@ class Robustness(Evaluator):
     """The first images that an attack turned."""
     turned = [at for at, by in enumerate(found.broken_by) if by not in (None, CLEAN)]
     told = []
+    jax_logits = need(task.classifier, "jax_logits", "an attack")
+    images_of = self._images_of(found)
     for at in turned[: self.examples]:
-      attacked = found.adversarial[at]
+      attacked = images_of[at]
       pair = np.stack([images[at] / np.float32(255), attacked])
-      logits = np.asarray(task.classifier.jax_logits(pair), np.float32)
+      logits = np.asarray(jax_logits(pair), np.float32)
       change = (attacked - pair[0]) / self.epsilon
       told.append(
         {
@@ -225,6 +228,11 @@ class Robustness(Evaluator):
       )
     return told
 
+  def _images_of(self, found: Result) -> np.ndarray:
+    """Of a block that has just been attacked."""
+    assert found.adversarial is not None
+    return found.adversarial
+
   def _keep(
     self, task: Task, found: Result, labels: np.ndarray, positions: np.ndarray
   ) -> str | None:
@@ -237,7 +245,7 @@ class Robustness(Evaluator):
     content = io.BytesIO()
     np.savez(
       content,
-      images=found.adversarial,
+      images=self._images_of(found),
       labels=labels,
       positions=positions,
       robust=found.robust,

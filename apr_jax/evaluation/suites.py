@@ -1,7 +1,6 @@
 """The evaluators by name."""
 
 import ast
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -80,8 +79,9 @@ def configure(suites: Mapping[str, Evaluator], settings: Sequence[str]) -> dict[
         f"an option is SUITE.OPTION=VALUE, such as fourier.examples=100; got {setting!r}"
       )
     evaluator = lookup(configured, suite, "suite among those that are evaluated")
-    default = lookup(dataclasses.asdict(evaluator), option, f"option of the suite {suite}")
-    configured[suite] = dataclasses.replace(evaluator, **{option: _value(text, default, place)})
+    now = {key: value for key, value in vars(evaluator).items() if key in options(evaluator)}
+    default = lookup(now, option, f"option of the suite {suite}")
+    configured[suite] = type(evaluator)(**now | {option: _value(text, default, place)})
   return configured
 
 
