@@ -40,6 +40,8 @@ OTHER_RECIPES = types.MappingProxyType(
     "cifar10_supclr": "published with a linear head trained afterwards",
     "cifar10_adversarial": "the published attack is not known",
     "cifar100_adversarial": "the published attack is not known",
+    "cifar10_fgsm": "the published epochs and rate are not known",
+    "cifar10_fgsm_cutout": "the published epochs and rate are not known",
     "imagenet_augmix": "published with 90 epochs",
     "imagenet_deepaugment": "published with another schedule, from a pretrained network",
     "imagenet_deepaugment_apr_sp": "published with another schedule, from a pretrained network",
