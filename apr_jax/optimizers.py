@@ -3,12 +3,14 @@
 To add one: write a function and add a line to `OPTIMIZERS`.
 """
 
+from typing import TypeAlias
+
 import ml_collections
 import optax
 
 from apr_jax.errors import lookup
 
-Momentum = float | optax.Schedule
+Momentum: TypeAlias = float | optax.Schedule
 """A number, or a function of the step."""
 
 

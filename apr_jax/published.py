@@ -76,8 +76,9 @@ def published(config: str, network: str, metric: str) -> Figure | None:
     config: name of its configuration file without ".py", such as "cifar10_apr_sp".
       "cifar10_adversarial" and "cifar100_adversarial" are the adversarial training of APR's
       Table 1. "cifar10_fgsm", alone or with the augmentation behind it, as in
-      "cifar10_fgsm_apr_sp", is that of APR's Table 3 and HybridAugment++'s Table 4. These, and
-      "cifar10_csi", await their configurations.
+      "cifar10_fgsm_apr_sp", is that of APR's Table 3 and HybridAugment++'s Table 4; those of
+      HybridAugment++, and "cifar10_csi", await their configurations. Their tables have accuracies:
+      the clean one is here as its error, 100 less it.
     network: a name of `apr_jax/models/zoo.py`.
     metric: one of
       "clean_error";

@@ -9,8 +9,8 @@ and cost: not run.
 
 Which epochs and rate gave the published numbers is not known. They equal those of the checkpoint of
 Wong et al. on RobustBench (83.34, 43.21), so this has the defaults of their script: 15 epochs, peak
-rate 0.2. A network that overfits catastrophically has an accuracy near 0 under AutoAttack: a line of
-the log warns of it, and --config.adversary.stop_on_overfitting=True ends the training before.
+rate 0.2. A network that overfits catastrophically has an accuracy near 0 under AutoAttack: a line
+of the log warns of it, and --config.adversary.stop_on_overfitting=True ends the training before.
 """
 
 from configs import cifar10_fgsm_base

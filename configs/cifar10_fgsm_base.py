@@ -1,10 +1,10 @@
-"""What the FGSM configurations of CIFAR-10 share: the recipe of Wong et al., Fast is better than free
-(https://arxiv.org/abs/2001.03994), as locuslab/fast_adversarial and APR's autoattacks/train_fgsm.py
-have it.
+"""What the FGSM configurations of CIFAR-10 share: the recipe of Wong et al., Fast is better than
+free (https://arxiv.org/abs/2001.03994), as locuslab/fast_adversarial and APR's
+autoattacks/train_fgsm.py have it.
 
 Each step attacks its images once, by 10 of 255 levels from a random start, at most 8 levels away.
-The rate rises linearly to its peak at half time and falls back to zero, while the momentum goes from
-0.9 to 0.8 and back.
+The rate rises linearly to its peak at half time and falls back to zero, while the momentum goes
+from 0.9 to 0.8 and back.
 
 The released codes also train on the last, incomplete batch of an epoch and in half precision, and
 let the pass of the attack move the running statistics of batch normalisation; here none of this.

@@ -3,9 +3,9 @@
     python train.py --config configs/digits_fgsm.py --workdir runs/digits_fgsm
     python evaluate.py --workdir runs/digits_fgsm --suites clean,autoattack
 
-The recipe of cifar10_fgsm.py for a quick look, with an epsilon of 16 of 255 levels. With 24 a network
-this small overfits catastrophically within the 16 epochs (seed 0: the accuracy under PGD fell from
-67 to 47 percent in epoch 11).
+The recipe of cifar10_fgsm.py for a quick look, with an epsilon of 16 of 255 levels. With 24 this
+network overfits catastrophically (seed 0: the accuracy under PGD fell from 67 to 47 percent in
+epoch 11).
 """
 
 from configs import digits_base

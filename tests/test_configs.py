@@ -217,11 +217,7 @@ def test_the_fgsm_recipe_is_that_of_the_released_codes(name):
 
 @pytest.mark.parametrize(
   "name",
-  [
-    name
-    for name in RUNS
-    if name.startswith("cifar") and "supclr" not in name and name not in FGSM
-  ],
+  [name for name in RUNS if name.startswith("cifar") and "supclr" not in name and name not in FGSM],
 )
 def test_the_cifar_recipe_is_the_published_one(name):
   config = load(name)

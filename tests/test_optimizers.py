@@ -190,9 +190,7 @@ def test_sgd_with_cycled_momentum_is_torchs_with_its_cyclic_schedule(nesterov, s
   params, state = start, ours.init(start)
 
   weight = torch.nn.Parameter(torch.tensor(start))
-  theirs = torch.optim.SGD(
-    [weight], lr=0.2, momentum=0.95, nesterov=nesterov, weight_decay=0.01
-  )
+  theirs = torch.optim.SGD([weight], lr=0.2, momentum=0.95, nesterov=nesterov, weight_decay=0.01)
   cycle = torch.optim.lr_scheduler.CyclicLR(
     theirs,
     base_lr=0.0,

@@ -67,7 +67,7 @@ class PgdWatch:
     # None where it is not known: at the start, or if nothing was measured there
     self._previous = measured.get(done // steps_per_epoch * steps_per_epoch)
     # The line of a fall is there, the checkpoint of its step is not.
-    self.stopped = self.stops and self._falls(measured.get(done + steps_per_epoch))
+    self.stopped = self.stops and falls(self._previous, measured.get(done + steps_per_epoch))
     attack = functools.partial(
       pgd,
       steps=STEPS,
@@ -110,7 +110,7 @@ class PgdWatch:
     accuracy = 100 * float(sums["correct"]) / float(sums["examples"])
     epoch = done / self._steps_per_epoch
     logs.pgd(done, epoch, accuracy)
-    if self._falls(accuracy):
+    if falls(self._previous, accuracy):
       self.stopped = self.stops
       remedy = (
         f"the run stops, with the state of epoch {epoch - 1:.0f}"
@@ -124,9 +124,12 @@ class PgdWatch:
     self._looked, self._previous = done, accuracy
     return state
 
-  def _falls(self, accuracy: float | None) -> bool:
-    """Whether the accuracy of an epoch is too far below the one before; False if one is unknown."""
-    return None not in (accuracy, self._previous) and self._previous - accuracy > FALL
+
+def falls(before: float | None, now: float | None) -> bool:
+  """Whether the accuracy of an epoch, in percent, is too far below that of the epoch before; not if
+  one of them is unknown.
+  """
+  return before is not None and now is not None and before - now > FALL
 
 
 def attacked_batch(
