@@ -13,6 +13,7 @@ from typing import Any
 
 import ml_collections
 
+from apr_jax.attacks.pgd import OUTSIDE
 from apr_jax.augment.methods import METHODS
 from apr_jax.settings import (
   above,
@@ -130,7 +131,7 @@ class Optimizer:
 class Schedule:
   """The learning rate over time."""
 
-  name: str = setting("step", "a row of apr_jax/schedules.py: step, cosine or constant")
+  name: str = setting("step", "a row of apr_jax/schedules.py: step, cosine, constant or triangular")
   boundaries_epochs: tuple[float, ...] = setting(
     (60, 120, 160, 190),
     "step: multiply the rate by `factor` at these epochs",
@@ -141,6 +142,12 @@ class Schedule:
   )
   factor: float = setting(0.2, "step: of the rate at each boundary", above(0))
   warmup_epochs: float = setting(0.0, "linear rise from zero", at_least(0))
+  peak_momentum: float = setting(
+    0.8,
+    "triangular: the momentum at the peak of the rate; at both ends it is optimizer.momentum, "
+    "and where that is 0 there is none",
+    from_to_below(0, 1),
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +169,22 @@ class Adversary:
   epsilon: float = setting(8.0, "largest change of a value, in levels of 0..255", between(0, 255))
   step_size: float = setting(2.0, "in levels of 0..255", above(0))
   random_start: bool = setting(True, "start from a random point within epsilon")
+  outside: str = setting(
+    "stay",
+    "values that APR-P leaves outside [0, 1]: stay within epsilon, or pull to 0 or 1 however far, "
+    "as APR's release does",
+    OUTSIDE,
+  )
+  log_pgd: bool = setting(
+    False,
+    "once per epoch, the accuracy under a stronger attack (PGD, 5 steps) on the epoch's first "
+    "batch; it warns of catastrophic overfitting",
+  )
+  stop_on_overfitting: bool = setting(
+    False,
+    "end the training when that accuracy falls by more than 20 points from one epoch to the next, "
+    "with the state of the epoch before",
+  )
 
   @property
   def on(self) -> bool:

@@ -3,26 +3,31 @@
 To add one: write a function and add a line to `OPTIMIZERS`.
 """
 
+from typing import TypeAlias
+
 import ml_collections
 import optax
 
 from apr_jax.errors import lookup
 
+Momentum: TypeAlias = float | optax.Schedule
+"""A number, or a function of the step."""
+
 
 def sgd(
-  settings: ml_collections.ConfigDict, schedule: optax.Schedule
+  settings: ml_collections.ConfigDict, schedule: optax.Schedule, momentum: Momentum
 ) -> optax.GradientTransformation:
   """SGD the PyTorch way: weight decay on all parameters, added to the gradient before the
   momentum.
   """
   return optax.chain(
     optax.add_decayed_weights(settings.weight_decay),
-    optax.sgd(schedule, settings.momentum or None, settings.nesterov),
+    _sgd(schedule, momentum, settings.nesterov),
   )
 
 
 def lars(
-  settings: ml_collections.ConfigDict, schedule: optax.Schedule
+  settings: ml_collections.ConfigDict, schedule: optax.Schedule, momentum: Momentum
 ) -> optax.GradientTransformation:
   """SGD whose steps are in proportion to the parameters (https://arxiv.org/abs/1708.03888).
 
@@ -34,7 +39,7 @@ def lars(
   return optax.chain(
     optax.add_decayed_weights(settings.weight_decay),
     optax.scale_by_trust_ratio(trust_coefficient=1e-3),
-    optax.sgd(schedule, settings.momentum or None, settings.nesterov),
+    _sgd(schedule, momentum, settings.nesterov),
   )
 
 
@@ -42,11 +47,29 @@ OPTIMIZERS = {"sgd": sgd, "lars": lars}
 
 
 def make_optimizer(
-  settings: ml_collections.ConfigDict, schedule: optax.Schedule
+  settings: ml_collections.ConfigDict, schedule: optax.Schedule, momentum: Momentum | None = None
 ) -> optax.GradientTransformation:
-  """The optimizer of `config.optimizer` with the given learning rate.
+  """The optimizer of `config.optimizer`.
+
+  Args:
+    settings: `config.optimizer`.
+    schedule: the learning rate as a function of the step.
+    momentum: what `schedules.make_momentum` says; None: `settings.momentum` throughout.
 
   Raises:
     UserError: unknown name.
   """
-  return lookup(OPTIMIZERS, settings.name, "optimizer.name")(settings, schedule)
+  make = lookup(OPTIMIZERS, settings.name, "optimizer.name")
+  return make(settings, schedule, settings.momentum if momentum is None else momentum)
+
+
+def _sgd(
+  schedule: optax.Schedule, momentum: Momentum, nesterov: bool
+) -> optax.GradientTransformation:
+  if not callable(momentum):
+    return optax.sgd(schedule, momentum or None, nesterov)
+  # The state holds the number of the step for the momentum too, and only here.
+  trace = optax.inject_hyperparams(optax.trace, static_args="nesterov")
+  return optax.chain(
+    trace(decay=momentum, nesterov=nesterov), optax.scale_by_learning_rate(schedule)
+  )

@@ -40,6 +40,8 @@ OTHER_RECIPES = types.MappingProxyType(
     "cifar10_supclr": "published with a linear head trained afterwards",
     "cifar10_adversarial": "the published attack is not known",
     "cifar100_adversarial": "the published attack is not known",
+    "cifar10_fgsm": "the published epochs and rate are not known",
+    "cifar10_fgsm_cutout": "the published epochs and rate are not known",
     "imagenet_augmix": "published with 90 epochs",
     "imagenet_deepaugment": "published with another schedule, from a pretrained network",
     "imagenet_deepaugment_apr_sp": "published with another schedule, from a pretrained network",
@@ -74,8 +76,9 @@ def published(config: str, network: str, metric: str) -> Figure | None:
     config: name of its configuration file without ".py", such as "cifar10_apr_sp".
       "cifar10_adversarial" and "cifar100_adversarial" are the adversarial training of APR's
       Table 1. "cifar10_fgsm", alone or with the augmentation behind it, as in
-      "cifar10_fgsm_apr_sp", is that of APR's Table 3 and HybridAugment++'s Table 4. These, and
-      "cifar10_csi", await their configurations.
+      "cifar10_fgsm_apr_sp", is that of APR's Table 3 and HybridAugment++'s Table 4; those of
+      HybridAugment++, and "cifar10_csi", await their configurations. Their tables have accuracies:
+      the clean one is here as its error, 100 less it.
     network: a name of `apr_jax/models/zoo.py`.
     metric: one of
       "clean_error";

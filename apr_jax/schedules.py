@@ -1,4 +1,4 @@
-"""Learning-rate schedules, by name.
+"""Learning-rate schedules, by name; a schedule may also say how the momentum goes.
 
 To add one: write a function `(peak, settings, steps_per_epoch, total_steps)` → schedule, and add a
 row to `SCHEDULES`.
@@ -7,6 +7,7 @@ row to `SCHEDULES`.
 import dataclasses
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import ml_collections
 import optax
@@ -42,6 +43,32 @@ def constant(
   return optax.constant_schedule(peak)
 
 
+def triangular(
+  peak: float, settings: ml_collections.ConfigDict, steps_per_epoch: int, total_steps: int
+) -> optax.Schedule:
+  """Linear from zero at the first step to the peak at half time, and linear back to zero.
+
+  The zero at the end is that of the step after the last. FGSM training uses it: PyTorch's
+  `CyclicLR` with one cycle (Wong et al., https://arxiv.org/abs/2001.03994, released code).
+  """
+  del settings, steps_per_epoch
+  return lambda step: peak * _triangle(step, total_steps)
+
+
+def triangular_momentum(
+  momentum: float, settings: ml_collections.ConfigDict, steps_per_epoch: int, total_steps: int
+) -> optax.Schedule:
+  """Linear from `momentum` to `peak_momentum` at half time and back; `CyclicLR` does so unasked."""
+  del steps_per_epoch
+  dip = momentum - settings.peak_momentum
+  return lambda step: momentum - dip * _triangle(step, total_steps)
+
+
+def _triangle(step: int | jax.Array, total_steps: int) -> jax.Array:
+  """0 at step 0, 1 at half time, 0 at `total_steps`."""
+  return 1 - jnp.abs(2 * jnp.asarray(step, jnp.float32) / total_steps - 1)
+
+
 @dataclasses.dataclass(frozen=True)
 class Row:
   """A schedule.
@@ -51,16 +78,20 @@ class Row:
       step.
     depends_on_length: whether it changes with the number of epochs, so that a run cannot be
       continued with another one.
+    momentum: `(momentum, settings, steps_per_epoch, total_steps)` → the momentum as a function of
+      the step, where `momentum` is that of `config.optimizer`; None: that throughout.
   """
 
   make: Callable[..., optax.Schedule]
   depends_on_length: bool = False
+  momentum: Callable[..., optax.Schedule] | None = None
 
 
 SCHEDULES = {
   "step": Row(step_decay),
   "cosine": Row(cosine, depends_on_length=True),
   "constant": Row(constant),
+  "triangular": Row(triangular, depends_on_length=True, momentum=triangular_momentum),
 }
 
 
@@ -88,3 +119,22 @@ def make_schedule(
     return schedule
   ramp = optax.linear_schedule(0.0, 1.0, warmup)
   return lambda step: ramp(step) * schedule(step)
+
+
+def make_momentum(
+  settings: ml_collections.ConfigDict, momentum: float, steps_per_epoch: int, total_steps: int
+) -> float | optax.Schedule:
+  """The momentum: a number, or a function of the step where the schedule has a cycle for it.
+
+  Args:
+    settings: `config.schedule`.
+    momentum: `config.optimizer.momentum`; where it is 0 there is none to cycle.
+    steps_per_epoch, total_steps: of the run.
+
+  Raises:
+    UserError: unknown name.
+  """
+  cycle = lookup(SCHEDULES, settings.name, "schedule.name").momentum
+  if cycle is None or momentum == 0:
+    return momentum
+  return cycle(momentum, settings, steps_per_epoch, total_steps)

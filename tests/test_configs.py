@@ -32,6 +32,20 @@ STANDS_FOR = {
   "stylized": (),
   "deepaugment": (),
   "deepaugment_apr_sp": ("apr_s", "apr_p"),
+  "fgsm": (),
+  "fgsm_cutout": ("cutout",),
+  "fgsm_apr_p": ("apr_p",),
+  "fgsm_apr_s": ("apr_s", "apr_p"),  # of which the latter doubles the batch, and no more
+  "fgsm_apr_sp": ("apr_s", "apr_p"),
+}
+# Epochs, peak rate, probabilities of APR-P and APR-S: APR's autoattacks/README.md; without them the
+# defaults of Wong et al.
+FGSM = {
+  "cifar10_fgsm": (15, 0.2, 0, 0),
+  "cifar10_fgsm_cutout": (15, 0.2, 0, 0),
+  "cifar10_fgsm_apr_p": (55, 0.22, 0.16, 0),
+  "cifar10_fgsm_apr_s": (65, 0.23, 0, 1),
+  "cifar10_fgsm_apr_sp": (90, 0.20, 0.16, 0.9),
 }
 TITLES = {
   "allconv": "AllConvNet",
@@ -75,7 +89,8 @@ def test_the_docstring_gives_the_commands_of_its_own_file(name):
   joined = re.sub(r"\\\n\s*", "", docstring(name))  # long lines go on after a backslash
   lines = [line.strip() for line in joined.splitlines()]
   assert f"python train.py --config configs/{name}.py --workdir runs/{name}" in lines
-  assert f"python evaluate.py --workdir runs/{name}" in lines
+  suites = " --suites clean,autoattack" if "fgsm" in name else ""
+  assert f"python evaluate.py --workdir runs/{name}{suites}" in lines
 
 
 def published_by_source(name, metric):
@@ -105,7 +120,16 @@ def test_the_docstring_gives_every_published_number_and_a_place_for_ours(name):
     ("AUROC of out-of-distribution detection", published_by_source(name, "ood_auroc")),
   ]
   found = [(title, figures) for title, figures in found if figures]
-  assert found or name.startswith("digits") or name == "cifar100_supclr"
+  if name in FGSM:
+    accuracy, error = (
+      published(name, "preact_resnet18", metric) for metric in ("robust_accuracy", "clean_error")
+    )
+    assert accuracy.source == error.source == "APR (ICCV 2021), Table 3"
+    assert (
+      f"Accuracy in percent, published (APR, Table 3), PreActResNet-18: clean "
+      f"{100 - error.value:.1f}, under AutoAttack {accuracy.value}." in text
+    )
+  assert found or name.startswith("digits") or name == "cifar100_supclr" or name in FGSM
   for title, figures in found:
     assert f"{title} in percent, published {figures}" in text
   assert name.startswith("digits") or re.search(r"Measured here, [a-zA-Z, ]+: not run\.", text)
@@ -119,7 +143,8 @@ def test_the_name_says_the_augmentation(name):
   on = switched_on(config.augment)
   assert on.keys() == set(STANDS_FOR.get(method, (method,)))
   # What is off is left as it is.
-  plain = load(f"{data}_base" if f"{data}_base" in NAMES else "base").augment
+  base = "cifar10_fgsm_base" if name in FGSM else f"{data}_base"
+  plain = load(base if base in NAMES else "base").augment
   for other in METHODS.keys() - on.keys():
     assert config.augment[other] == plain[other]
   for paired in on.keys() & {"hybrid_p", "hybrid_s"}:
@@ -131,10 +156,19 @@ def test_the_name_says_the_augmentation(name):
 
 @pytest.mark.parametrize("name", RUNS)
 def test_the_methods_of_the_papers_have_their_published_settings(name):
-  imagenet = name.startswith("imagenet")
+  imagenet, fgsm = name.startswith("imagenet"), "fgsm" in name
+  prob_p, prob_s = 0.5 if imagenet else 0.6, 1
+  if fgsm:
+    prob_p, prob_s = FGSM[name.replace("digits", "cifar10")][2:]
   published_settings = {
-    "apr_p": {"prob": 0.5 if imagenet else 0.6, "normalised": imagenet, "per_image": False},
-    "apr_s": {"prob": 1, "severity": 3, "overflow": "wrap"},
+    "apr_p": {
+      "prob": prob_p,
+      "normalised": imagenet or (fgsm and prob_p > 0),
+      "per_image": False,
+      "double": fgsm and prob_p == 0,
+      "mean_loss": fgsm,
+    },
+    "apr_s": {"prob": prob_s, "severity": 3, "overflow": "wrap"},
     "hybrid_p": {"prob": 0.6, "per_image": False},
     "hybrid_s": {"prob": 1, "severity": 3, "overflow": "wrap"},
     "cutout": {"size": 16},
@@ -152,17 +186,38 @@ def test_the_methods_of_the_papers_have_their_published_settings(name):
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_the_adversary_is_that_of_madry_where_the_name_says_so(name):
-  attacks = {"steps": 10 if name.endswith("adversarial") else 0}
-  assert load(name).adversary.to_dict() == attacks | {
-    "epsilon": 8.0,
-    "step_size": 2.0,
+def test_the_adversary_is_the_one_that_the_name_says(name):
+  madry = {"steps": 10, "epsilon": 8.0, "step_size": 2.0, "outside": "stay", "log_pgd": False}
+  fast = {"steps": 1, "epsilon": 8.0, "step_size": 10.0, "outside": "pull", "log_pgd": True}
+  if "fgsm" not in name:
+    expected = madry | ({} if name.endswith("adversarial") else {"steps": 0})
+  else:
+    expected = fast | ({"epsilon": 16.0, "step_size": 20.0} if name.startswith("digits") else {})
+  assert load(name).adversary.to_dict() == expected | {
     "random_start": True,
+    "stop_on_overfitting": False,
   }
 
 
+@pytest.mark.parametrize("name", FGSM)
+def test_the_fgsm_recipe_is_that_of_the_released_codes(name):
+  config = load(name)
+  assert (config.epochs, config.optimizer.learning_rate) == FGSM[name][:2]
+  assert (config.batch_size, config.model.name) == (128, "preact_resnet18")
+  optimizer = config.optimizer.to_dict()
+  del optimizer["learning_rate"]
+  assert optimizer == {"name": "sgd", "momentum": 0.9, "nesterov": False, "weight_decay": 5e-4}
+  schedule = config.schedule
+  assert (schedule.name, schedule.warmup_epochs, schedule.peak_momentum) == ("triangular", 0, 0.8)
+  augment = config.augment
+  assert (augment.crop_padding, augment.crop_fill, augment.flip) == (4, 0, True)
+  assert config.model.mean == (0.4914, 0.4822, 0.4465)
+  assert config.model.std == (0.2471, 0.2435, 0.2616)
+
+
 @pytest.mark.parametrize(
-  "name", [name for name in RUNS if name.startswith("cifar") and "supclr" not in name]
+  "name",
+  [name for name in RUNS if name.startswith("cifar") and "supclr" not in name and name not in FGSM],
 )
 def test_the_cifar_recipe_is_the_published_one(name):
   config = load(name)
@@ -264,6 +319,11 @@ def test_an_experiment_can_be_built_from_it(name):
   schedule = schedules.make_schedule(
     config.schedule, config.optimizer.learning_rate, 10, 10 * config.epochs
   )
-  optimizers.make_optimizer(config.optimizer, schedule)
-  warmed_up = round(10 * config.schedule.warmup_epochs)
-  assert float(schedule(warmed_up)) == pytest.approx(config.optimizer.learning_rate)
+  momentum = schedules.make_momentum(
+    config.schedule, config.optimizer.momentum, 10, 10 * config.epochs
+  )
+  optimizers.make_optimizer(config.optimizer, schedule, momentum)
+  peak = round(10 * config.schedule.warmup_epochs)
+  if config.schedule.name == "triangular":
+    peak = 5 * config.epochs
+  assert float(schedule(peak)) == pytest.approx(config.optimizer.learning_rate)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from apr_jax import experiment, optimizers, parallel
+from apr_jax import experiment, optimizers, parallel, schedules
 from apr_jax.attacks.pgd import make_adversary
 from apr_jax.data import ArrayData
 from apr_jax.run.state import create_state
@@ -51,6 +51,7 @@ def of_the_step(name):
       config.augment.to_dict(),
       config.adversary.to_dict(),
       config.optimizer.to_dict(),
+      config.schedule.name == "triangular",  # the state of its optimizer has the momentum
       model,
     )
   )
@@ -100,8 +101,9 @@ def test_every_configuration_builds(name):
 @pytest.mark.parametrize("name", TRACED.values())
 def test_the_step_traces(name):
   config, parts = built(name)
+  momentum = schedules.make_momentum(config.schedule, config.optimizer.momentum, 4, 8)
   update_rule = optimizers.make_optimizer(
-    config.optimizer, lambda step: config.optimizer.learning_rate
+    config.optimizer, lambda step: config.optimizer.learning_rate, momentum
   )
   state = jax.eval_shape(
     functools.partial(create_state, 0, parts.model, parts.image_size, update_rule)

@@ -1,4 +1,4 @@
-"""Learning-rate schedules in closed form, and SGD against PyTorch's."""
+"""Schedules of rate and momentum in closed form, and SGD against PyTorch's."""
 
 import types
 
@@ -14,9 +14,19 @@ from apr_jax.errors import UserError
 PER_EPOCH = 3
 
 
-def settings(name, warmup_epochs=0.0, boundaries_epochs=(60, 120, 160, 190), factor=0.2):
+def settings(
+  name,
+  warmup_epochs=0.0,
+  boundaries_epochs=(60, 120, 160, 190),
+  factor=0.2,
+  peak_momentum=0.8,
+):
   return types.SimpleNamespace(
-    name=name, warmup_epochs=warmup_epochs, boundaries_epochs=boundaries_epochs, factor=factor
+    name=name,
+    warmup_epochs=warmup_epochs,
+    boundaries_epochs=boundaries_epochs,
+    factor=factor,
+    peak_momentum=peak_momentum,
   )
 
 
@@ -80,6 +90,30 @@ def test_warm_up_of_a_fraction_of_an_epoch():
   )
 
 
+def test_triangular_rises_from_zero_to_the_peak_and_falls_back():
+  np.testing.assert_allclose(
+    rates(settings("triangular"), 0.2, 8), [0, 0.05, 0.1, 0.15, 0.2, 0.15, 0.1, 0.05], atol=1e-7
+  )
+  # of an odd number of steps, half time lies between two
+  np.testing.assert_allclose(
+    rates(settings("triangular"), 0.5, 5), [0, 0.2, 0.4, 0.4, 0.2], atol=1e-7
+  )
+
+
+def test_the_momentum_falls_while_the_rate_rises():
+  momentum = schedules.make_momentum(settings("triangular"), 0.9, PER_EPOCH, 4)
+  np.testing.assert_allclose(
+    [float(momentum(step)) for step in range(4)], [0.9, 0.85, 0.8, 0.85], rtol=1e-6
+  )
+
+
+@pytest.mark.parametrize(
+  "name, momentum", [("step", 0.9), ("cosine", 0.9), ("constant", 0.0), ("triangular", 0.0)]
+)
+def test_where_nothing_cycles_the_momentum_is_a_number(name, momentum):
+  assert schedules.make_momentum(settings(name), momentum, PER_EPOCH, 12) == momentum
+
+
 def test_a_schedule_takes_the_host_number_and_the_device_one_alike():
   schedule = schedules.make_schedule(settings("cosine", 1.0), 0.1, PER_EPOCH, 30)
   for step in (0, 2, 3, 17):
@@ -138,6 +172,64 @@ def test_sgd_is_torchs_while_the_rate_changes(momentum, nesterov, weight_decay):
     theirs.step()
     for name, tensor in tensors.items():
       np.testing.assert_allclose(params[name], tensor.detach(), rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("steps", [20, 21])
+def test_sgd_with_cycled_momentum_is_torchs_with_its_cyclic_schedule(nesterov, steps):
+  torch = pytest.importorskip("torch")
+  curvature = np.float32([1.0, 4.0, 0.25])
+  start = np.float32([1.0, -2.0, 3.0])
+
+  wanted = settings("triangular", peak_momentum=0.7)
+  ours = optimizers.make_optimizer(
+    types.SimpleNamespace(name="sgd", momentum=0.95, nesterov=nesterov, weight_decay=0.01),
+    schedules.make_schedule(wanted, 0.2, PER_EPOCH, steps),
+    schedules.make_momentum(wanted, 0.95, PER_EPOCH, steps),
+  )
+  params, state = start, ours.init(start)
+
+  weight = torch.nn.Parameter(torch.tensor(start))
+  theirs = torch.optim.SGD([weight], lr=0.2, momentum=0.95, nesterov=nesterov, weight_decay=0.01)
+  cycle = torch.optim.lr_scheduler.CyclicLR(
+    theirs,
+    base_lr=0.0,
+    max_lr=0.2,
+    step_size_up=steps / 2,
+    step_size_down=steps / 2,
+    base_momentum=0.7,
+    max_momentum=0.95,
+  )
+  for _ in range(steps):
+    updates, state = ours.update(curvature * params, state, params)
+    params = optax.apply_updates(params, updates)
+    theirs.zero_grad()
+    (0.5 * torch.tensor(curvature) * weight**2).sum().backward()
+    theirs.step()
+    cycle.step()
+    np.testing.assert_allclose(params, weight.detach(), rtol=1e-5, atol=1e-6)
+  assert np.abs(params - start).max() > 0.5
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_with_cycled_momentum_against_numpy(nesterov):
+  wanted, steps = settings("triangular"), 20
+  ours = optimizers.make_optimizer(
+    types.SimpleNamespace(name="sgd", momentum=0.9, nesterov=nesterov, weight_decay=5e-4),
+    schedules.make_schedule(wanted, 0.3, PER_EPOCH, steps),
+    schedules.make_momentum(wanted, 0.9, PER_EPOCH, steps),
+  )
+  curvature, expected = np.array([1.0, 4.0]), np.array([1.0, -2.0])
+  params, trace = np.float32(expected), 0.0
+  state = ours.init(params)
+  for step in range(steps):
+    updates, state = jax.jit(ours.update)(np.float32(curvature) * params, state, params)
+    params = optax.apply_updates(params, updates)
+    height = 1 - abs(2 * step / steps - 1)
+    momentum, gradient = 0.9 - 0.1 * height, curvature * expected + 5e-4 * expected
+    trace = momentum * trace + gradient
+    expected = expected - 0.3 * height * (gradient + momentum * trace if nesterov else trace)
+    np.testing.assert_allclose(params, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_lars_against_numpy():

@@ -10,29 +10,37 @@ free, ICLR 2020 (https://arxiv.org/abs/2001.03994) and released code.
 
 import functools
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 
-from apr_jax import keys
+from apr_jax import keys, settings
+from apr_jax.errors import UserError
+
+if TYPE_CHECKING:
+  import ml_collections
+
+OUTSIDE = settings.one_of(("stay", "pull"))
+"""The rule of `outside` in `pgd`."""
 
 Adversary = Callable[..., jax.Array]
 """`pgd` with its numbers: (key, views, loss of views, positions=...) → attacked views."""
 
 
-def make_adversary(settings: ml_collections.ConfigDict) -> Adversary | None:
+def make_adversary(adversary: "ml_collections.ConfigDict") -> Adversary | None:
   """The adversary of `config.adversary`, whose lengths are in levels of 0..255; None where it has
   no steps.
   """
-  if settings.steps == 0:
+  if adversary.steps == 0:
     return None
   return functools.partial(
     pgd,
-    steps=settings.steps,
-    epsilon=settings.epsilon / 255,
-    step_size=settings.step_size / 255,
-    random_start=settings.random_start,
+    steps=adversary.steps,
+    epsilon=adversary.epsilon / 255,
+    step_size=adversary.step_size / 255,
+    random_start=adversary.random_start,
+    outside=adversary.outside,
   )
 
 
@@ -45,15 +53,15 @@ def pgd(
   epsilon: float,
   step_size: float,
   random_start: bool = True,
+  outside: str = "stay",
   positions: jax.Array | None = None,
   unroll: bool | None = None,
 ) -> jax.Array:
   """Changes every value by at most `epsilon`, so that the loss rises, and keeps it in [0, 1].
 
   Each step moves every value by `step_size` in the direction of the sign of its gradient, and back
-  into the allowed interval: what [v − epsilon, v + epsilon] and [0, 1] share. Where they share
-  nothing, as for some values of APR-P, it is the end of the first that is nearest to the second.
-  (The code of APR's adversarial training pulls such values to 0 or 1, however far.)
+  into the allowed interval: what [v − epsilon, v + epsilon] and [0, 1] share. They share nothing
+  for some values of APR-P, which `outside` is about.
 
   Args:
     key: PRNG key; image i uses `fold_in(key, positions[i])`.
@@ -63,15 +71,26 @@ def pgd(
     epsilon, step_size: in units of [0, 1].
     random_start: start from a uniformly drawn point of the intervals, else from the views
       themselves.
+    outside: of a value that is further than `epsilon` outside [0, 1]: "stay" makes it the end of
+      the first interval that is nearest to [0, 1]; "pull" makes it 0 or 1, however far, as the code
+      of APR's adversarial training does. Other values are the same either way.
     positions: int `[B]`, each image's position in the global batch; 0..B-1 if not given.
     unroll: write the steps out instead of looping; None: on CPU, where convolutions in loops are
       slow.
 
   Returns:
     float32 `[V, B, H, W, 3]`; no gradient flows through it.
+
+  Raises:
+    UserError: `outside` is something else.
   """
+  if not OUTSIDE(outside):
+    raise UserError(f"outside must be {OUTSIDE.text}, got {outside!r}")
   views = views.astype(jnp.float32)
-  lower, upper = (jnp.clip(end, views - epsilon, views + epsilon) for end in (0.0, 1.0))
+  if outside == "stay":
+    lower, upper = (jnp.clip(end, views - epsilon, views + epsilon) for end in (0.0, 1.0))
+  else:
+    lower, upper = (jnp.clip(views + reach, 0.0, 1.0) for reach in (-epsilon, epsilon))
   gradient = jax.grad(loss_of_views)
 
   def ascend(_: int | jax.Array, attacked: jax.Array) -> jax.Array:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from apr_jax import keys, settings, spectrum
+from apr_jax import keys, losses, settings, spectrum
 from apr_jax.augment import ops
 from apr_jax.augment.method import Batch, Method
 from apr_jax.errors import UserError
@@ -45,18 +45,35 @@ class AprP(Method):
     False, "recombine after the input normalisation, as released for ImageNet"
   )
   per_image: bool = settings.setting(False, "one coin per image instead of one per batch")
+  double: bool = settings.setting(
+    False,
+    "two views also where prob is 0, the second a copy, which an adversary attacks by itself; as "
+    "the release's FGSM training",
+  )
+  mean_loss: bool = settings.setting(
+    False,
+    "the mean of the two views' losses instead of their sum; as the release's FGSM training",
+  )
 
   stage: ClassVar[str] = "batch"
 
   @property
   def on(self) -> bool:
-    return self.prob > 0
+    return self.prob > 0 or self.double
 
   @property
   def batch_coin(self) -> str | None:
-    return None if self.per_image else "prob"
+    return None if self.per_image or self.prob == 0 else "prob"
+
+  def loss(
+    self, outputs: losses.Outputs, targets: jax.Array, axis_name: str | None = None
+  ) -> jax.Array:
+    total = super().loss(outputs, targets, axis_name)
+    return total / len(outputs.logits) if self.mean_loss else total
 
   def __call__(self, batch: Batch) -> Batch:
+    if self.prob == 0:
+      return batch.change(views=jnp.stack([batch.images, batch.images]))
     images = batch.images
     if self.normalised:
       images = (images - batch.mean) / batch.std

@@ -9,6 +9,7 @@ _CURVES = {
   ("train", "loss"): "training loss",
   ("train", "accuracy"): "training accuracy (%)",
   ("eval", "clean_error"): "test error (%)",
+  ("pgd", "pgd_accuracy"): "training accuracy under PGD (%)",
   ("train", "learning_rate"): "learning rate",
 }
 """{(kind of line, value): label of the axis}."""

@@ -26,13 +26,22 @@ class Checkpoints:
   Args:
     workdir: folder of the run.
     keep: how many of the newest to keep.
+    keep_multiple_of: keep also the newest whose step is a multiple of this; None: no other.
   """
 
-  def __init__(self, workdir: str | pathlib.Path, keep: int = 1):
+  def __init__(
+    self, workdir: str | pathlib.Path, keep: int = 1, keep_multiple_of: int | None = None
+  ):
     # Orbax wants an absolute path, and fails in a background thread if it does not get one.
     self._folder = pathlib.Path(workdir).absolute() / FOLDER
+    policies = ocp.checkpoint_managers
+    kept = [policies.LatestN(keep)]
+    if keep_multiple_of is not None:
+      kept.append(policies.EveryNSteps(keep_multiple_of, max_to_keep=1))
     options = ocp.CheckpointManagerOptions(
-      max_to_keep=keep, create=False, enable_async_checkpointing=True
+      preservation_policy=policies.AnyPreservationPolicy(kept),
+      create=False,
+      enable_async_checkpointing=True,
     )
     self._folder.mkdir(parents=True, exist_ok=True)
     self._manager = ocp.CheckpointManager(self._folder, options=options)
@@ -46,6 +55,13 @@ class Checkpoints:
   def latest_step(self) -> int | None:
     """The step of the newest whole checkpoint, or None."""
     return self._manager.latest_step()
+
+  def drop_after(self, step: int) -> None:
+    """Deletes the checkpoints of later steps."""
+    self._manager.wait_until_finished()
+    for later in self._manager.all_steps():
+      if later > step:
+        self._manager.delete(later)
 
   def save(self, step: int, state: TrainState) -> None:
     """Writes the state in the background; returns when it is safe to donate it."""

@@ -29,6 +29,7 @@ _BOOKKEEPING = (
   "eval_every_epochs",
   "data.data_dir",
   "data.download",
+  "adversary.log_pgd",
   "checkpoint.",
   "evaluation.batch_size",
 )

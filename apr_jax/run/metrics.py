@@ -1,7 +1,9 @@
-"""`metrics.jsonl`, the record of a run: a line per logged window of steps, a line per evaluation.
+"""`metrics.jsonl`, the record of a run: a line per logged window of steps, a line per evaluation,
+and with `adversary.log_pgd` a line per epoch.
 
     {"kind": "train", "step", "epoch", "loss", "accuracy", "learning_rate", "images_per_second"}
     {"kind": "eval", "step", "epoch", "clean_error"}
+    {"kind": "pgd", "step", "epoch", "pgd_accuracy"}
 
 `step` counts finished steps, `epoch` is a fraction, accuracies and errors are in percent. Runs on a
 stream also have "input_wait", the percentage of the window's time in which the devices had nothing
@@ -33,7 +35,7 @@ class MetricsFile:
     self._file = path.open("a", encoding="utf-8")
 
   def write(self, kind: str, step: int, epoch: float, values: dict[str, float]) -> None:
-    """Adds a line of this kind, "train" or "eval"."""
+    """Adds a line of this kind, "train", "eval" or "pgd"."""
     line = {"kind": kind, "step": step, "epoch": round(epoch, 4)} | values
     self._file.write(json.dumps(line) + "\n")
     self._file.flush()

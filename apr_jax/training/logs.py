@@ -71,6 +71,11 @@ class Logs:
     self._write("eval", step, epoch, values)
     self.say(f"{self._place(step, epoch)}: clean error {values['clean_error']:.2f} %")
 
+  def pgd(self, step: int, epoch: float, accuracy: float) -> None:
+    """Logs the accuracy under PGD in percent, of the epoch that ends after `step`."""
+    self._write("pgd", step, epoch, {"pgd_accuracy": accuracy})
+    self.say(f"{self._place(step, epoch)}: accuracy under PGD {accuracy:.1f} %")
+
   def image(self, step: int, name: str, pixels: np.ndarray) -> None:
     """Shows an image uint8 `[H, W, 3]` in TensorBoard."""
     if self._tensorboard is not None:

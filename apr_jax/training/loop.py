@@ -18,6 +18,7 @@ from apr_jax.data import ArrayData, ImageStream, resident
 from apr_jax.errors import Stopped, UserError
 from apr_jax.run import checkpoint, configuration
 from apr_jax.run.state import TrainState, create_state
+from apr_jax.training import overfitting
 from apr_jax.training.clock import Clock
 from apr_jax.training.logs import Logs
 from apr_jax.training.resident_steps import ResidentSteps
@@ -65,7 +66,10 @@ def train(
   schedule = schedules.make_schedule(
     config.schedule, config.optimizer.learning_rate, steps_per_epoch, total_steps
   )
-  update_rule = optimizers.make_optimizer(config.optimizer, schedule)
+  momentum = schedules.make_momentum(
+    config.schedule, config.optimizer.momentum, steps_per_epoch, total_steps
+  )
+  update_rule = optimizers.make_optimizer(config.optimizer, schedule, momentum)
   create = functools.partial(create_state, config.seed, parts.model, parts.image_size, update_rule)
   step = functools.partial(
     train_step,
@@ -80,14 +84,15 @@ def train(
   # ---- Workdir ----
   configuration.check_config(workdir, config)
   done = _steps_done(workdir, steps_per_epoch, total_steps, config.epochs)
-  if done == total_steps:
+  watch = overfitting.PgdWatch(
+    config.adversary, parts.model, parts.augmentation, steps_per_epoch, workdir, done
+  )
+  if done == total_steps or watch.stopped:
     if primary:  # an evaluation reads there where data lie, and what it is to score
       configuration.write_config(workdir, config)
     if primary and not quiet:
-      print(
-        f"nothing left to do: {workdir} is trained for {done} of {total_steps} steps; "
-        f"a larger config.epochs continues it"
-      )
+      why = "its next epoch overfits" if watch.stopped else "a larger config.epochs continues it"
+      print(f"nothing left to do: {workdir} is trained for {done} of {total_steps} steps; {why}")
     return
   # read now, for they take minutes for ImageNet, and what can be refused is refused before
   test_data = experiment.load_data(config.data, "test")
@@ -95,7 +100,8 @@ def train(
   if primary:
     configuration.write_config(workdir, config)
 
-  with checkpoint.Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
+  keep_epoch = steps_per_epoch if watch.stops else None
+  with checkpoint.Checkpoints(workdir, config.checkpoint.keep, keep_epoch) as checkpoints:
     # ---- State ----
     state = checkpoints.restore(create) if done else parallel.call_replicated(create)
     log_every = config.log_every_steps
@@ -154,20 +160,28 @@ def train(
           learning_rate = float(schedule(done - 1))
           logs.train(done, epoch, window.take_means() | {"learning_rate": learning_rate} | speed)
 
+        if watch.due(done):
+          window.check_finite(done)  # a diverged network has no accuracy either
+          state = watch.look(state, done, steps.first_batch(done // steps_per_epoch - 1), logs)
+          if watch.stopped:
+            checkpoints.drop_after(done - steps_per_epoch)
+            break
+          clock.start(done)
+
         # Before the checkpoint: a run killed in between repeats its last evaluation, and does not
         # lose it.
         if done == total_steps or (eval_every and done % eval_every == 0 and not stopping):
           logs.evaluation(done, epoch, {"clean_error": _clean_error(predictor, state, test_data)})
           clock.start(done)
 
-        if last or done % save_every == 0:
+        if last or done % save_every == 0 or (watch.stops and done % steps_per_epoch == 0):
           window.check_finite(done)  # a diverged state must not push out the good ones
           if done != checkpoints.latest_step():
             checkpoints.save(done, state)
           clock.start(done)
   if failure:
     raise failure
-  if done < total_steps:
+  if done < total_steps and not watch.stopped:
     raise Stopped(
       signals.received, f" after step {done}; its state is saved: the same command continues it"
     )

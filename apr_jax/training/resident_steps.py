@@ -52,6 +52,7 @@ class ResidentSteps:
     if per_dispatch is None:
       per_dispatch = 1 if jax.default_backend() == "cpu" else STEPS_PER_DISPATCH
     self._per_dispatch = per_dispatch if longest is None else min(per_dispatch, longest)
+    self._data, self._batch_size = data, batch_size
     self._images, self._labels = parallel.replicate((data.images, data.labels))
     key = jax.random.wrap_key_data(parallel.to_host(jax.random.key_data(key)))
     self._permutation_of = jax.jit(
@@ -118,6 +119,12 @@ class ResidentSteps:
       state, self._images, self._labels, self._order_of(done // self.steps_per_epoch)
     )
     return state, done + (self._per_dispatch if several else 1), sums
+
+  def first_batch(self, epoch: int) -> tuple[jax.Array, jax.Array]:
+    """Images and labels of the epoch's first step, as `parallel.split` puts them on the devices."""
+    share = self._batch_size // jax.process_count()
+    chosen = np.asarray(self._permutation_of(epoch))[jax.process_index() * share :][:share]
+    return parallel.split((self._data.images[chosen], self._data.labels[chosen]))
 
   def _order_of(self, epoch: int) -> jax.Array:
     """The epoch's permutation of the data set, on every device."""

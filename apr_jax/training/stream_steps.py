@@ -106,6 +106,19 @@ class StreamSteps:
       jax.block_until_ready(self._running.popleft())
     return state, self._next, sums
 
+  def first_batch(self, epoch: int) -> tuple[jax.Array, jax.Array]:
+    """Images and labels of the epoch's first step, as `parallel.split` puts them on the devices;
+    read once more.
+
+    Raises:
+      UserError: an image is missing or damaged.
+    """
+    batches = self._data.batches(self._key, epoch, 0, self._batch_size)
+    try:
+      return parallel.split(next(batches))
+    finally:
+      batches.close()
+
   def _start(self, done: int) -> Iterator[Any]:
     """Begins to read, with the batch of the step after so many; the batches after what is read."""
     self._next, self._batches = done, self._batches_from(done)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from apr_jax.attacks.pgd import make_adversary, pgd
+from apr_jax.errors import UserError
 from configs import base
 
 RANDOM = np.random.default_rng(0)
@@ -27,7 +28,7 @@ def linear_loss(views):
 
 attack = jax.jit(
   functools.partial(pgd, loss_of_views=linear_loss, step_size=STEP),
-  static_argnames=("steps", "random_start", "unroll"),
+  static_argnames=("steps", "random_start", "outside", "unroll"),
 )
 start = functools.partial(attack, epsilon=EPSILON, steps=0)
 
@@ -63,6 +64,47 @@ def test_a_linear_model_is_attacked_as_by_numpy(random_start):
   assert attacked.dtype == jnp.float32 and attacked.shape == IMAGES.shape
   first = np.asarray(start(KEY, IMAGES)) if random_start else IMAGES
   np.testing.assert_allclose(attacked, numpy_pgd(IMAGES, first, 4), atol=1e-6)
+
+
+FAST = 10 / 255  # the step of Fast FGSM, which is longer than epsilon
+
+
+def released_fgsm(views, noise):
+  """One step as locuslab/fast_adversarial and APR's release write it, on changes, in float64."""
+  views, delta = views.astype(np.float64), noise.astype(np.float64)
+  delta = np.maximum(np.minimum(delta, 1 - views), 0 - views)
+  logits = (views + delta).reshape(VIEWS, BATCH, -1) @ WEIGHT
+  probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+  gradient = ((probabilities - np.eye(CLASSES)[LABELS]) @ WEIGHT.T).reshape(views.shape)
+  delta = np.maximum(np.minimum(delta + FAST * np.sign(gradient), EPSILON), -EPSILON)
+  return views + np.maximum(np.minimum(delta, 1 - views), 0 - views)
+
+
+@pytest.mark.parametrize("outside", ["stay", "pull"])
+def test_one_step_of_fgsm_with_values_outside_is_that_by_hand(outside):
+  # of views in the middle nothing is cut off the noise
+  grey = np.full(IMAGES.shape, 0.5, np.float32)
+  noise = np.asarray(start(KEY, grey, outside=outside)) - grey
+  fgsm = functools.partial(pgd, loss_of_views=linear_loss, epsilon=EPSILON, step_size=FAST)
+  attacked = np.asarray(fgsm(KEY, IMAGES, steps=1, outside=outside))
+  expected = released_fgsm(IMAGES, noise)
+  inside = (IMAGES >= -EPSILON) & (IMAGES <= 1 + EPSILON)
+  assert 0.05 < (~inside).mean() < 0.95
+  np.testing.assert_allclose(attacked[inside], expected[inside], atol=1e-6)
+  if outside == "pull":
+    np.testing.assert_allclose(attacked, expected, atol=1e-6)
+    assert attacked.min() == 0 and attacked.max() == 1
+    assert np.abs(attacked - IMAGES).max() > 2 * EPSILON
+  else:
+    ends = np.array([interval(value)[0] for value in IMAGES[~inside]])
+    np.testing.assert_allclose(attacked[~inside], ends, atol=1e-6)
+
+
+def test_the_release_moves_far_values_before_its_gradient_too():
+  first = np.asarray(start(KEY, IMAGES, outside="pull"))
+  assert first.min() == 0 and first.max() == 1
+  far = (IMAGES < -EPSILON) | (IMAGES > 1 + EPSILON)
+  np.testing.assert_array_equal(first[far], np.round(np.clip(IMAGES[far], 0, 1)))
 
 
 def test_the_random_start_is_uniform_within_the_budget():
@@ -115,5 +157,17 @@ def test_the_configuration_gives_levels_of_255():
   settings = base.get_config().adversary
   assert make_adversary(settings) is None
   settings.steps, settings.epsilon, settings.step_size = 1, 8.0, 10.0  # Fast FGSM
+  settings.outside = "pull"
   made = make_adversary(settings).keywords
-  assert made == {"steps": 1, "epsilon": 8 / 255, "step_size": 10 / 255, "random_start": True}
+  assert made == {
+    "steps": 1,
+    "epsilon": 8 / 255,
+    "step_size": 10 / 255,
+    "random_start": True,
+    "outside": "pull",
+  }
+
+
+def test_an_unknown_way_with_values_outside_is_refused():
+  with pytest.raises(UserError, match="outside must be one of stay, pull, got 'push'"):
+    pgd(KEY, IMAGES, linear_loss, steps=1, epsilon=EPSILON, step_size=STEP, outside="push")

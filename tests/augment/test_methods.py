@@ -133,6 +133,31 @@ def test_apr_p_normalised_is_apr_p_of_normalised_images():
   np.testing.assert_allclose(views, normalised_apr_p(keys.stream(KEY, "apr_p")), atol=2e-5)
 
 
+def test_apr_p_may_double_the_batch_alone():
+  chosen = configured(**{"apr_p.double": True, "apr_p.normalised": True})
+  on = switched_on(chosen)
+  assert list(on) == ["apr_p"] and on["apr_p"].batch_coin is None  # no coin to set to 1
+  views, targets = augmented(make_augmentation(chosen, CLASSES, MEAN, STD))
+  np.testing.assert_array_equal(views[0], views[1])
+  np.testing.assert_allclose(views, beside_clean(FLOATS), atol=1e-6)
+  np.testing.assert_array_equal(targets, TARGETS)
+  # where it recombines there are two views anyway
+  both = make_augmentation(configured("apr_p", **{"apr_p.double": True}), CLASSES)
+  alone = make_augmentation(configured("apr_p"), CLASSES)
+  np.testing.assert_array_equal(augmented(both)[0], augmented(alone)[0])
+
+
+def test_the_mean_loss_of_apr_p_is_that_of_all_views_in_one_batch():
+  logits = np.random.default_rng(1).normal(size=(2, 8, CLASSES)).astype(np.float32)
+  outputs = losses.Outputs(logits)
+  mean = make_augmentation(configured("apr_p", **{"apr_p.mean_loss": True}), CLASSES)
+  log_shares = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+  expected = -(log_shares.reshape(16, CLASSES) * np.tile(TARGETS, (2, 1))).sum(-1).mean()
+  assert float(mean.loss(outputs, TARGETS)) == pytest.approx(expected, rel=1e-6)
+  total = make_augmentation(configured("apr_p"), CLASSES).loss(outputs, TARGETS)
+  assert float(total) == pytest.approx(2 * expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("cls", METHODS.values())
 def test_what_a_method_says_of_itself(cls):
   assert cls.stage in STAGES and not cls().on and inspect.getdoc(cls) != inspect.getdoc(Method)

@@ -238,6 +238,15 @@ def test_damaged_metrics(tmp_path):
   assert text.count("<img") == 1 and "training loss" in text
 
 
+def test_the_accuracy_under_pgd_has_a_curve(tmp_path):
+  lines = [
+    json.dumps({"kind": "pgd", "step": 4 * epoch, "epoch": epoch, "pgd_accuracy": 40.0 + epoch})
+    for epoch in (1, 2)
+  ]
+  (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+  assert "training accuracy under PGD (%) over the epochs" in curves.curves(tmp_path)
+
+
 @pytest.mark.parametrize(
   "changes, said",
   [

@@ -110,6 +110,24 @@ def test_the_newest_are_kept(tmp_path, create):
   assert names(tmp_path) == ["4", "6"]
 
 
+def test_the_newest_multiple_is_kept_too(tmp_path, create):
+  with checkpoint.Checkpoints(tmp_path, keep=1, keep_multiple_of=4) as checkpoints:
+    for step in (4, 6, 8, 9, 10):
+      checkpoints.save(step, varied(create(), step))
+  assert names(tmp_path) == ["10", "8"]
+
+
+def test_later_checkpoints_are_dropped(tmp_path, create):
+  states = [varied(create(), step) for step in (2, 4, 6)]
+  with checkpoint.Checkpoints(tmp_path, keep=3) as checkpoints:
+    for state in states:
+      checkpoints.save(int(state.step), state)
+    checkpoints.drop_after(3)
+    assert checkpoints.latest_step() == 2
+    assert_same(plain(checkpoints.restore(create)), plain(states[0]))
+  assert names(tmp_path) == ["2"]
+
+
 def test_a_state_may_be_donated_while_it_is_written(tmp_path, create):
   state = varied(create(), 1)
   expected = plain(state)

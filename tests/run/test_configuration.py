@@ -81,6 +81,7 @@ def test_another_configuration_is_refused_and_nothing_changes(tmp_path, override
     {"eval_every_epochs": 1},
     {"data__download": True},
     {"name": "renamed"},
+    {"adversary__log_pgd": True},
   ],
 )
 def test_what_does_not_change_a_step_may_change_and_is_stored(tmp_path, overrides):

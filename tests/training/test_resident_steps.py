@@ -77,6 +77,17 @@ def test_every_example_at_most_once_per_epoch_with_its_label():
   assert (batches[:3] != batches[3:]).any(axis=1).all()  # another order in another epoch
 
 
+def test_the_first_batch_of_an_epoch_is_that_of_its_first_step():
+  _, dispatches = run(6)
+  steps = ResidentSteps(recording_step, DATA, BATCH, new_state().key)
+  for epoch in (0, 1):
+    images, labels = steps.first_batch(epoch)
+    assert images.shape[:2] == labels.shape == (len(jax.devices()), BATCH // len(jax.devices()))
+    np.testing.assert_array_equal(images[..., 0, 0, 0], labels)
+    seen = np.bincount(np.ravel(labels), minlength=EXAMPLES)
+    np.testing.assert_array_equal(seen, dispatches[3 * epoch][1]["seen"])
+
+
 def test_every_step_has_the_key_of_its_number_and_every_device_its_own_shard():
   _, dispatches = run(6)
   draws = [float(sums["draw"]) for _, sums in dispatches]

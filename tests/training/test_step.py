@@ -230,6 +230,36 @@ def test_the_update_is_that_of_the_attacked_views(tiny_network, on_devices):
   assert float(sums["loss"]) > 1.02 * float(loss_of(views)) * len(LABELS)
 
 
+def test_a_step_on_a_doubled_batch_is_one_on_twice_the_images(tiny_network, on_devices):
+  optimizer = optax.sgd(0.1)
+  model = models.NormalisedNetwork(tiny_network(5), (0.5,) * 3, (0.25,) * 3)
+  state = create_state(0, model, (8, 8), optimizer)
+  key = jax.random.key(4)
+  fgsm = functools.partial(
+    pgd, steps=1, epsilon=8 / 255, step_size=10 / 255, random_start=False, outside="pull"
+  )
+  double = augmentation(**{"apr_p.prob": 1.0, "apr_p.mean_loss": True})
+  views, targets = double(keys.stream(key, "augment"), IMAGES, LABELS, jnp.arange(8), jnp.int32(0))
+  assert (np.abs(views[1] - views[0]) > 0.05).any()
+  after, sums = on_devices(
+    1, model=model, augmentation=double, optimizer=optimizer, adversary=fgsm
+  )(state, IMAGES, LABELS, key)
+
+  def one_view(*_):
+    return views.reshape(1, 16, 8, 8, 3), jnp.tile(targets, (2, 1))
+
+  whole = on_devices(
+    1, model=model, augmentation=Views(one_view), optimizer=optimizer, adversary=fgsm
+  )
+  expected, expected_sums = whole(state, np.tile(IMAGES, (2, 1, 1, 1)), np.tile(LABELS, 2), key)
+  assert sums["loss"] / 8 == pytest.approx(float(expected_sums["loss"]) / 16, rel=1e-5)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+    after.variables,
+    expected.variables,
+  )
+
+
 def test_devices_do_not_matter_to_the_attack_with_synchronised_batch_norm(tiny_network, on_devices):
   optimizer = optax.sgd(0.1)
   model = models.NormalisedNetwork(

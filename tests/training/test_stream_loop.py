@@ -169,3 +169,16 @@ def test_imagenet_from_tfds_with_the_imagenet_recipe(real_data, compiled_program
   # A sum of two cross-entropies over 1000 classes.
   assert losses[0] == pytest.approx(2 * np.log(1000), rel=0.15) and np.isfinite(losses).all()
   assert json.loads((tmp_path / "config.json").read_text())["model"]["num_classes"] == 1000
+
+
+def test_the_accuracy_under_pgd_is_logged_for_streams_too(config, tmp_path):
+  def attacked(**overrides):
+    return config(adversary__steps=1, eval_every_epochs=0, **overrides)
+
+  loop.train(attacked(adversary__log_pgd=True), tmp_path / "logged", quiet=True)
+  found = [line for line in lines(tmp_path / "logged") if line["kind"] == "pgd"]
+  assert [line["step"] for line in found] == [4, 8]
+  # Of two views of eight images each.
+  assert all((line["pgd_accuracy"] / 100 * 16) % 1 == 0 for line in found)
+  loop.train(attacked(), tmp_path / "plain", quiet=True)
+  assert_same_parameters(tmp_path / "logged", tmp_path / "plain")

@@ -88,6 +88,17 @@ def test_each_device_sees_its_part_of_each_batch_in_order(state):
     assert sums["draw"] == jax.random.uniform(keys.of_step(jax.random.key(3), number))
 
 
+def test_the_first_batch_of_an_epoch_is_read_again(state):
+  stream = Numbered()
+  steps = StreamSteps(recording_step, stream, BATCH, jax.random.key(3), 6)
+  _, dispatches = run(steps, state(), 0, 6)
+  for epoch in (0, 1):
+    images, labels = steps.first_batch(epoch)
+    np.testing.assert_array_equal(labels, dispatches[3 * epoch]["labels"])
+    np.testing.assert_array_equal(images[..., 0, 0, 0], dispatches[3 * epoch]["pixels"])
+  assert stream.made[6:] == [(0, 0), (1, 0)] and stream.keys[-1] == stream.keys[0]
+
+
 @pytest.mark.parametrize("done", [2, 3, 5])
 def test_a_run_that_continues_sees_the_batches_it_would_have_seen(state, done):
   after, whole = run(
