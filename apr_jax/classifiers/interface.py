@@ -47,8 +47,8 @@ class Classifier(Protocol):
     step, seed: of the training, int.
     kind: "run", "import" or "function".
     spec: the `models.NetworkSpec` of a run or an import.
-    defaults: {name of a field of `evaluation.settings.Settings`: value}, what an evaluation of it begins
-      with: the data it was trained on.
+    defaults: what an evaluation of it begins with, by the names of the fields of
+      `evaluation.settings.Settings`: the data it was trained on.
   """
 
   @property

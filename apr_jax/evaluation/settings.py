@@ -56,7 +56,7 @@ class Settings:
   @classmethod
   def of(cls, classifier: Classifier, **given: Any) -> "Settings":
     """The settings that are given; those that are not, or are None, as `classifier.defaults` says,
-    and else those of the class. Out-of-distribution sets that nobody names are CIFAR's other set, or
+    and else those of the class. Out-of-distribution sets that nobody names are the other CIFAR, or
     those that need no files.
 
     Raises:

@@ -70,8 +70,8 @@ class Task:
       if logits.shape == wanted and logits.dtype.kind == "f":
         found += " with numbers that are not finite"
       raise UserError(
-        f"the logits of {self.classifier.name!r} must be finite floats {list(wanted)}, got {found}; "
-        f"correct its function"
+        f"the logits of {self.classifier.name!r} must be finite floats {list(wanted)}, got "
+        f"{found}; correct its function"
       )
     return logits
 
