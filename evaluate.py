@@ -15,8 +15,8 @@ from collections.abc import Iterable
 
 from absl import flags
 
-from apr_jax import cli, config_files
-from apr_jax.classifiers.interface import Classifier, ability
+from apr_jax import cli
+from apr_jax.classifiers.interface import Classifier
 from apr_jax.errors import UserError
 from apr_jax.evaluation import ood_protocols, runner, settings, suites
 from apr_jax.report.write import REPORT, write_report
@@ -50,6 +50,20 @@ _LIMIT = flags.DEFINE_integer(
   0,
   "Evaluate on the first so many images of each set, which in class folders and ImageNet-C are of "
   "the first classes; 0 = all.",
+  flag_values=FLAGS,
+)
+_RESIZE = flags.DEFINE_integer(
+  "resize",
+  None,
+  "Pixels of the short side before the central square is cut out, such as ImageNet's 256 for 224; "
+  "default: as in training.",
+  lower_bound=0,
+  flag_values=FLAGS,
+)
+_DOWNLOAD = flags.DEFINE_bool(
+  "download",
+  None,
+  "Whether TFDS downloads what is not prepared; default: as in training.",
   flag_values=FLAGS,
 )
 _OUT = flags.DEFINE_string(
@@ -102,6 +116,8 @@ def main() -> None:
     "data": _DATA.value,
     "data_dir": _DATA_DIR.value,
     "limit": _LIMIT.value,
+    "resize": _RESIZE.value,
+    "download": _DOWNLOAD.value,
     "corruption_source": _CORRUPTIONS.value,
     "ood_sets": _OOD_SETS.value,
   }
@@ -121,8 +137,7 @@ def main() -> None:
   print("\n".join(evaluation.lines()), flush=True)
   report = evaluation.folder / REPORT
   if _REPORT.value:
-    config = ability(classifier, "config")
-    write_report(evaluation, config and config_files.original_config(config.name))
+    write_report(evaluation)
     print(f"report                 {report}")
   elif report.exists():
     print(f"report                 {report} is that of an earlier evaluation")

@@ -73,6 +73,8 @@ def evaluate(
   data_dir: str | pathlib.Path | None = None,
   suites: Sequence[str] | Mapping[str, Any] = ("clean", "corruptions", "calibration", "ood"),
   limit: int = 0,
+  resize: int | None = None,
+  download: bool | None = None,
   corruptions: str = "auto",
   ood_sets: Sequence[str] | None = None,
   report: bool = True,
@@ -98,6 +100,9 @@ def evaluate(
     data_dir: where data sets and published corruptions lie; default: as in training.
     suites: names of `apr_jax.evaluation.suites.SUITES`, or {name: evaluator}.
     limit: evaluate on the first so many images of each set; 0 = all.
+    resize: pixels of the short side before the central square is cut out, such as ImageNet's 256
+      for 224; 0: as many as the classifier takes; default: as in training.
+    download: whether TFDS downloads what is not prepared; default: as in training.
     corruptions: where corrupted images come from: "published", "tfds" or "regenerated"; "auto" =
       the first that is there.
     ood_sets: names of out-of-distribution sets, or of a protocol, "apr" or "openood"; default: as
@@ -112,7 +117,6 @@ def evaluate(
     apr_jax.errors.UserError: something that was given cannot be used.
   """
   # brings Flax and the report, which the augmentations do not need
-  from apr_jax import config_files
   from apr_jax.evaluation import runner
   from apr_jax.evaluation.settings import Settings
   from apr_jax.report.write import write_report
@@ -122,13 +126,14 @@ def evaluate(
     data=data,
     data_dir=data_dir,
     limit=limit,
+    resize=resize,
+    download=download,
     corruption_source=corruptions,
     ood_sets=ood_sets,
   )
   evaluation = runner.evaluate(classifier, settings, suites, out, quiet=quiet)
   if report:
-    config = getattr(classifier, "config", None)
-    write_report(evaluation, config and config_files.original_config(config.name))
+    write_report(evaluation)
   return evaluation.results
 
 

@@ -1,6 +1,4 @@
-"""From a configuration to the parts of an experiment; train.py and evaluate.py both build through
-here.
-"""
+"""From a configuration to what is trained: data, network and augmentation."""
 
 import dataclasses
 
@@ -36,18 +34,13 @@ class Experiment:
 def load_data(
   of: ml_collections.ConfigDict,
   split: str,
-  *,
-  name: str | None = None,
-  image_size: int | None = None,
 ) -> ArrayData:
-  """A split of the configured data set, or of another one by `name`, with the settings of
-  `config.data`.
-  """
+  """A split of the data set of `config.data`, with its settings."""
   return data.load(
-    name or of.name,
+    of.name,
     split,
     data_dir=of.data_dir,
-    image_size=of.image_size if image_size is None else image_size,
+    image_size=of.image_size,
     resize=of.resize,
     download=of.download,
   )

@@ -200,7 +200,6 @@ def _evaluation(spec: models.NetworkSpec, data: str | None) -> dict[str, Any]:
     data = _IMAGENET if imagenet else _CIFAR.get(spec.num_classes, "")
   return {
     "data": data,
-    "image_size": spec.image_size[0],
     "resize": _IMAGENET_RESIZE if imagenet else 0,
     "ood_sets": ("cifar10",) if data == "cifar100" else ("cifar100",),
   }

@@ -2,9 +2,9 @@
 
 JAX's keys are numbers, and a key drawn from twice gives the same numbers twice. Here each use of a
 key has a name: `stream(key, "crop")` and `stream(key, "flip")` are apart because their names are.
-Numbers in place of names, or the parts of a split, have to be kept apart by hand, and a new one in
-their middle moves all that follow. A new name moves nothing: what other streams draw stays as it
-was.
+Numbers in place of names have to be kept apart by hand, and a new one in their middle moves all
+that follow. A new name moves nothing: what other streams draw stays as it was. Inside one function,
+which owns its key, the key is split.
 """
 
 import zlib

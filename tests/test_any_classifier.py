@@ -233,6 +233,39 @@ def test_the_command_killed_and_restarted_gives_the_same(weights, folder, tmp_pa
   assert "clean error" in output and (tmp_path / "out" / "report.html").is_file()
 
 
+def test_sets_that_nobody_names_need_no_files(folder, tmp_path):
+  """As README has it: no sets are named, and the default suites look at some."""
+  results = apr_jax.evaluate(
+    classifier(folder, "numpy"),
+    data="digits",
+    suites=("clean", "ood"),
+    limit=20,
+    out=tmp_path,
+    quiet=True,
+  )
+  assert {"photo_patches", "uniform_noise"} <= results["ood"].keys()
+
+
+@pytest.mark.parametrize(
+  ("answer", "words"),
+  [
+    (lambda n: np.full((n, 10), np.nan, np.float32), "numbers that are not finite"),
+    (lambda n: np.zeros((n, 9), np.float32), "got float32 [20, 9]"),
+    (lambda n: np.zeros((n, 10), int), "got int64"),
+  ],
+)
+def test_answers_of_a_users_object_are_checked(tmp_path, answer, words):
+  class Mine:
+    name, fingerprint, num_classes, image_size = "mine", "f", 10, (32, 32)
+
+    def logits(self, images):
+      return answer(len(images))
+
+  with pytest.raises(UserError) as error:
+    apr_jax.evaluate(Mine(), data="digits", suites=("clean",), limit=20, out=tmp_path, quiet=True)
+  assert words in str(error.value) and "\n" not in str(error.value)
+
+
 def test_what_a_classifier_lacks_is_one_line(folder, tmp_path):
   class Curious(Corruptions):
     needs = ("jax_logits",)

@@ -266,26 +266,12 @@ def test_the_predictor_is_the_model_in_evaluation_mode():
   )
 
 
-def test_load_data_takes_the_settings_and_another_name():
-  settings = config(data__name="digits", data__image_size=16).data
-  assert experiment.load_data(settings, "test").image_size == (16, 16)
-  patches = experiment.load_data(settings, "test", name="photo_patches")
-  assert patches.name == "photo_patches" and patches.image_size == (16, 16)
-  assert experiment.load_data(settings, "test", image_size=24).image_size == (24, 24)
-  assert experiment.load_data(
-    config(data__name="digits", data__image_size=16, data__resize=20).data,
-    "test",
-    name="uniform_noise",
-  ).image_size == (16, 16)
-
-
-def test_resize_reaches_every_set():
+def test_data_are_loaded_with_their_settings():
   settings = config(data__name="digits", data__image_size=16, data__resize=20).data
-  for name in ("digits", "photo_patches"):
-    np.testing.assert_array_equal(
-      experiment.load_data(settings, "test", name=name).images,
-      data.load(name, "test", image_size=16, resize=20).images,
-    )
+  np.testing.assert_array_equal(
+    experiment.load_data(settings, "test").images,
+    data.load("digits", "test", image_size=16, resize=20).images,
+  )
 
 
 def test_training_images_are_held_in_memory_or_streamed(tmp_path):

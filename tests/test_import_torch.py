@@ -93,7 +93,6 @@ def test_an_import_is_no_training(imported):
   assert [ability(classifier, name) for name in abilities] == [None] * 4
   assert classifier.defaults == {
     "data": "digits",
-    "image_size": 32,
     "resize": 0,
     "ood_sets": ("cifar100",),
   }
@@ -310,9 +309,7 @@ def test_what_is_written_is_complete_and_fits_the_network(file, tmp_path, model,
   network, brought = imported.network, imported.data
   assert (brought["data"], network.std, network.image_size, brought["ood_sets"]) == expected
   assert (network.name, network.num_classes, network.dtype) == (model, classes, "float32")
-  assert (brought["image_size"], brought["resize"]) == (
-    (224, 256) if model == "resnet50" else (32, 0)
-  )
+  assert brought["resize"] == (256 if model == "resnet50" else 0)
   assert imported.source == "twin.pth"
   assert imported.sha256 == hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
   assert checkpoint.exists(tmp_path / "run")

@@ -6,6 +6,7 @@ classifiers; so is any object with the attributes of `Classifier`.
 """
 
 import inspect
+import operator
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -46,8 +47,8 @@ class Classifier(Protocol):
     step, seed: of the training, int.
     kind: "run", "import" or "function".
     spec: the `models.NetworkSpec` of a run or an import.
-    defaults: {name of a field of `evaluation.Settings`: value}, what an evaluation of it begins
-      with: the data it was trained on.
+    defaults: what an evaluation of it begins with, by the names of the fields of
+      `evaluation.settings.Settings`: the data it was trained on.
   """
 
   @property
@@ -85,7 +86,8 @@ def need(classifier: Classifier, name: str, whose: str) -> Any:
   """
   found = ability(classifier, name)
   if found is None:
-    raise UserError(f"{whose} needs {name}, which {classifier.name!r} lacks: {ABILITIES[name]}")
+    how = f": {ABILITIES[name]}" if name in ABILITIES else ""
+    raise UserError(f"{whose} needs {name}, which {classifier.name!r} lacks{how}")
   return found
 
 
@@ -99,8 +101,10 @@ def check_classifier(found: Any) -> Classifier:
     "name": (lambda value: isinstance(value, str) and value, "a text that is not empty"),
     "num_classes": (_is_count, "a whole number above 0"),
     "image_size": (
-      lambda value: isinstance(value, tuple) and len(value) == 2 and all(map(_is_count, value)),
-      "a tuple (height, width) in pixels",
+      lambda value: (
+        isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_count, value))
+      ),
+      "(height, width) in pixels",
     ),
     "fingerprint": (lambda value: isinstance(value, str) and value, "a text that is not empty"),
     "logits": (callable, "a function of images"),
@@ -116,7 +120,10 @@ def check_classifier(found: Any) -> Classifier:
 
 
 def _is_count(value: Any) -> bool:
-  return isinstance(value, int) and not isinstance(value, bool) and value > 0
+  try:
+    return not isinstance(value, bool) and operator.index(value) > 0
+  except TypeError:
+    return False
 
 
 def _attribute(found: Any, name: str) -> Any:

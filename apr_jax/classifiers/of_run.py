@@ -84,7 +84,6 @@ class LoadedClassifier:
       self.defaults: Mapping[str, Any] = {
         "data": config.data.name,
         "data_dir": config.data.data_dir,
-        "image_size": config.data.image_size,
         "resize": config.data.resize,
         "download": config.data.download,
         "ood_sets": tuple(config.evaluation.ood_sets),

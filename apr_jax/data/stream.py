@@ -6,6 +6,7 @@ given there. Until an image's turn comes it is a path or encoded bytes; those th
 has seen already are passed over in that form.
 """
 
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -21,8 +22,6 @@ from apr_jax.errors import UserError
 Batch = tuple[np.ndarray, np.ndarray]
 
 _BATCHES_AHEAD = 2  # decoded, in host memory
-# Set the random numbers of an epoch apart: the sources have 0, 1, ...
-_MIXTURE, _CROPS = 2**32 - 1, 2**32 - 2
 
 
 class ImageStream:
@@ -82,7 +81,7 @@ class ImageStream:
     """
     tf, _ = import_tensorflow()
     size = batch_size // self._processes
-    crops_seed = int(self._random(key, epoch, _CROPS).randint(2**63 - 1))
+    crops_seed = int(self._random(key, epoch, "crops").randint(2**63 - 1))
 
     @tf.autograph.experimental.do_not_convert  # there is no control flow in Python to convert
     def decode(index: Any, element: Any) -> Any:
@@ -125,21 +124,25 @@ class ImageStream:
   def _where(self) -> str:
     return " and ".join(source.where for source in self._sources)
 
-  def _random(self, key: Sequence[int], epoch: int, *what: int) -> np.random.RandomState:
+  def _random(self, key: Sequence[int], epoch: int, name: str) -> np.random.RandomState:
+    """A named random stream of an epoch; see `apr_jax.keys`."""
     # RandomState, because NumPy promises that its stream never changes: a later version continues
     # the run.
-    return np.random.RandomState([*key, epoch, *what])
+    return np.random.RandomState([*key, epoch, zlib.crc32(name.encode())])
 
   def _elements(self, key: Sequence[int], epoch: int, start: int) -> Any:
     """This process's elements of the epoch from place `start` on, not yet decoded."""
     tf, _ = import_tensorflow()
     chosen = np.repeat(np.arange(len(self._sources)), self._shares)
     if len(self._sources) > 1:
-      chosen = self._random(key, epoch, _MIXTURE, self._process).permutation(chosen)
+      chosen = self._random(key, epoch, f"mixture of process {self._process}").permutation(chosen)
     passed = np.bincount(chosen[:start], minlength=len(self._sources))
     parts = [
       source.examples(
-        self._random(key, epoch, number), self._process, self._processes, int(passed[number])
+        self._random(key, epoch, f"source {number}"),
+        self._process,
+        self._processes,
+        int(passed[number]),
       )
       for number, source in enumerate(self._sources)
     ]

@@ -21,7 +21,7 @@ import numpy as np
 from apr_jax import metrics
 from apr_jax.corruptions import CORRUPTIONS, SEVERITIES
 from apr_jax.evaluation.corruption_sources import CorruptionSource, open_source
-from apr_jax.evaluation.corruptions import by_corruption
+from apr_jax.evaluation.corruptions import by_corruption, check_corruptions
 from apr_jax.evaluation.evaluator import Evaluator, Headline, Parts
 from apr_jax.evaluation.task import Task
 
@@ -52,6 +52,7 @@ class Calibration(Evaluator):
     """
     temperature = functools.cache(functools.partial(self._fit, task))
     yield "clean", lambda: self._score_clean(task, temperature())
+    check_corruptions(self.corruptions)
     source = open_source(task, self.corruptions)
     for name in self.corruptions:
       for severity in SEVERITIES:

@@ -2,11 +2,11 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from apr_jax import metrics
 from apr_jax.corruptions import CORRUPTIONS, EXTRA_CORRUPTIONS, SEVERITIES
-from apr_jax.errors import lookup
+from apr_jax.errors import UserError, lookup
 from apr_jax.evaluation.corruption_sources import CorruptionSource, open_source
 from apr_jax.evaluation.evaluator import Evaluator, Headline, Parts
 from apr_jax.evaluation.task import Task
@@ -46,8 +46,7 @@ class Corruptions(Evaluator):
 
   def parts(self, task: Task) -> Parts:
     """One part per corruption and severity, "name/severity"."""
-    for name in self.names:
-      lookup(_KNOWN, name, "corruption")
+    check_corruptions(self.names, self.severities)
     source = open_source(task, self.names)
     for name in self.names:
       for severity in self.severities:
@@ -87,6 +86,21 @@ class Corruptions(Evaluator):
         f"mCE                    {summary['mce']:6.2f} %   (errors relative to AlexNet's)"
       )
     return text
+
+
+def check_corruptions(names: Sequence[str], severities: Sequence[int] = SEVERITIES) -> None:
+  """Refuses corruptions that cannot be scored.
+
+  Raises:
+    UserError: there is none, a name is unknown, or a severity is none of 1..5.
+  """
+  if not names or not severities:
+    raise UserError("no corruptions are named, or no severities; give at least one of each")
+  for name in names:
+    lookup(_KNOWN, name, "corruption")
+  for severity in severities:
+    if severity not in SEVERITIES:
+      raise UserError(f"the severities of corruptions are 1 to 5, got {severity!r}")
 
 
 def by_corruption(results: dict) -> dict[str, list]:

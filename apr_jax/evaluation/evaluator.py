@@ -129,9 +129,11 @@ def options(evaluator: Evaluator) -> dict[str, Any]:
     UserError: it is no instance of a dataclass, or an option is none that JSON can hold.
   """
   name = type(evaluator).__name__
-  if not dataclasses.is_dataclass(evaluator) or isinstance(evaluator, type):
+  derived = Evaluator in type(evaluator).__mro__
+  if not (derived and dataclasses.is_dataclass(evaluator)) or isinstance(evaluator, type):
     raise UserError(
-      f"an evaluator is an instance of a frozen dataclass, such as Clean(), got {evaluator!r}"
+      f"an evaluator is an instance of a frozen dataclass derived from Evaluator, such as Clean(), "
+      f"got {evaluator!r}"
     )
   try:
     return json.loads(json.dumps({"evaluator": name} | dataclasses.asdict(evaluator)))

@@ -207,10 +207,11 @@ def _score(
 
 def _is_own(task: Task, path: pathlib.Path) -> bool:
   """Whether the path is the one that the run's data name holds, or a split inside."""
-  kind, _, own = task.settings.data.partition(":")
-  if kind not in data.WITH_PATH:
+  own = data.DataName.parse(task.settings.data)
+  if not own.has_path:
     return False
-  inside, path = pathlib.Path(own or task.settings.data_dir).expanduser().resolve(), path.resolve()
+  place = pathlib.Path(own.path or task.settings.data_dir)
+  inside, path = place.expanduser().resolve(), path.resolve()
   return path == inside or (path.parent == inside and path.name in ("train", "val", "test"))
 
 

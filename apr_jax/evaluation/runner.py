@@ -111,8 +111,10 @@ def evaluate(
     results["meta"]["suites"][suite] = options(chosen[suite])
     write_json(folder / RESULTS, results)
     # First what is no longer there, for two suites of one class write the same files.
+    kept = {made["evaluator"] for made in results["meta"]["suites"].values()}
     for name in sorted(known, key=lambda name: name in results):
-      known[name].write(folder, results.get(name))
+      if name in results or type(known[name]).__name__ not in kept:
+        known[name].write(folder, results.get(name))
   return Evaluation(results, task, classifier, folder, known)
 
 

@@ -11,6 +11,9 @@ from apr_jax.classifiers.interface import Classifier
 from apr_jax.errors import UserError, lookup
 
 AUTO = "auto"
+# {data set: what is out of its distribution, unless other sets are named}
+_OOD_SETS = {"cifar10": ("cifar100",), "cifar100": ("cifar10",)}
+_EMBEDDED_OOD_SETS = ("photo_patches", "uniform_noise")  # of any other: they need no files
 SOURCES = {
   "published": "the published files, in the data folder or in its folder of their name",
   "tfds": "TFDS's copy of CIFAR-10-C",
@@ -53,7 +56,8 @@ class Settings:
   @classmethod
   def of(cls, classifier: Classifier, **given: Any) -> "Settings":
     """The settings that are given; those that are not, or are None, as `classifier.defaults` says,
-    and else those of the class.
+    and else those of the class. Out-of-distribution sets that nobody names are the other CIFAR, or
+    those that need no files.
 
     Raises:
       UserError: a value cannot be used, or neither says which data set.
@@ -62,9 +66,15 @@ class Settings:
     if unknown := given.keys() - names:
       raise TypeError(f"Settings has no {', '.join(sorted(unknown))}")
     given = {name: value for name, value in given.items() if value is not None}
+    if isinstance(given.get("ood_sets"), str):
+      raise UserError(
+        f"ood_sets are several names, ({given['ood_sets']!r},), got {given['ood_sets']!r}"
+      )
     brought = getattr(classifier, "defaults", {})
     values: dict[str, Any] = {"data": ""}
     values |= {name: value for name, value in brought.items() if name in names} | given
+    if "ood_sets" not in values:
+      values["ood_sets"] = _OOD_SETS.get(values["data"], _EMBEDDED_OOD_SETS)
     if "data_dir" in given and not values.get("download"):
       check(data_dir=given["data_dir"])
     return cls(**values)
@@ -85,8 +95,9 @@ def check(**values: Any) -> None:
     raise UserError(
       "no data set is named to evaluate on; give data, such as cifar10 (--data of evaluate.py)"
     )
-  if values.get("limit", 0) < 0:
-    raise UserError(f"limit must be 0 (all images) or more, got {values['limit']}")
+  limit = values.get("limit", 0)
+  if not isinstance(limit, int) or limit < 0:
+    raise UserError(f"limit must be 0 (all images) or more, got {limit!r}")
   if (source := values.get("corruption_source", AUTO)) != AUTO:
     lookup(SOURCES, source, "source of corruptions")
   folder = str(values.get("data_dir", ""))

@@ -66,8 +66,22 @@ class Task:
     self._load = load
 
   def logits(self, images: np.ndarray) -> np.ndarray:
-    """Images uint8 `[N, H, W, 3]` → float32 `[N, K]`, for any N."""
-    return self.classifier.logits(images)
+    """Images uint8 `[N, H, W, 3]` → float32 `[N, K]`, for any N.
+
+    Raises:
+      UserError: the classifier answers with something else, or with numbers that are not finite.
+    """
+    logits = np.asarray(self.classifier.logits(images))
+    wanted = (len(images), self.num_classes)
+    if logits.shape != wanted or logits.dtype.kind != "f" or not np.isfinite(logits).all():
+      found = f"{logits.dtype} {list(logits.shape)}"
+      if logits.shape == wanted and logits.dtype.kind == "f":
+        found += " with numbers that are not finite"
+      raise UserError(
+        f"the logits of {self.classifier.name!r} must be finite floats {list(wanted)}, got "
+        f"{found}; correct its function"
+      )
+    return logits
 
   @property
   def num_classes(self) -> int:

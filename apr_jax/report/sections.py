@@ -391,8 +391,7 @@ def _corruption_section(runs: Runs, suite: str, title: str) -> str:
       ],
       largest,
       f"{_prefix(runs, name)}error in %, {section['examples']} images per set, "
-      f"source: {section['source']}; white is "
-      f"0, the darkest shade {largest} %",
+      f"source: {section['source']}; white is 0, the darkest shade {largest} %",
     )
     for name, section in sections.items()
   ]
@@ -400,9 +399,10 @@ def _corruption_section(runs: Runs, suite: str, title: str) -> str:
     name: {corruption: _mean(errors) for corruption, errors in section["by_corruption"].items()}
     for name, section in sections.items()
   }
+  shown = dict.fromkeys(corruption for values in means.values() for corruption in values)
   chart = plots.bars(
-    [*next(iter(means.values()))],
-    {name: [*values.values()] for name, values in means.items()},
+    [*shown],
+    {name: [values.get(each, math.nan) for each in shown] for name, values in means.items()},
     "error, mean over severities (%)",
   )
   regenerated = any(section["source"] == "regenerated" for section in sections.values())

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from apr_jax import config_files
 from apr_jax.classifiers.interface import ability
 from apr_jax.evaluation.runner import Evaluation
 from apr_jax.files import write_text
@@ -23,9 +24,12 @@ def write_report(evaluation: Evaluation, original: Mapping[str, Any] | None = No
   Args:
     evaluation: what is reported.
     original: the nested values of the configuration file of the run's name, for what the run
-      changes in it; None if it is not there: then no difference to published numbers is shown.
+      changes in it; None: of the file in `configs/`. Where that is not there, no difference to
+      published numbers is shown.
   """
   scores = Scores(evaluation.folder, evaluation.results)
+  if original is None:
+    original = config_files.original_config(scores.experiment)
   runs = {scores.title: evaluation.results}
   write_text(
     evaluation.folder / REPORT,

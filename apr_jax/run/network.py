@@ -2,7 +2,7 @@
 
     {"kind": "import",
      "network": {"name", "num_classes", "image_size", "mean", "std", "dtype", "contrastive"},
-     "data": {"data", "image_size", "resize", "ood_sets"},
+     "data": {"data", "resize", "ood_sets"},
      "source": "F.pth", "sha256": "9f86…"}
 
 "network" is a `models.NetworkSpec`; "data" is what an evaluation begins with, by the names of its
@@ -51,7 +51,7 @@ class Import:
   Attributes:
     network: which it is.
     data: {name of a setting of an evaluation: value}: the data set in "data" ("" if none is known),
-      "image_size" and "resize" in pixels, "ood_sets".
+      "resize" in pixels, "ood_sets".
     source: name of the file it came from.
     sha256: of that file, in hexadecimal digits.
   """
@@ -155,7 +155,6 @@ _NETWORK: _Rules = {
 }
 _DATA: _Rules = {
   "data": _TEXT,
-  "image_size": _PIXELS,
   "resize": _PIXELS,
   "ood_sets": (
     lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),

@@ -32,7 +32,7 @@ def test_any_object_with_the_attributes_is_a_classifier():
     {"num_classes": 2.0},
     {"num_classes": 0},
     {"image_size": (8, 6, 3)},
-    {"image_size": [8, 6]},
+    {"image_size": "86"},
     {"image_size": (8, 0)},
     {"fingerprint": None},
     {"logits": np.zeros((1, 2))},

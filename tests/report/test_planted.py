@@ -8,7 +8,7 @@ import types
 import numpy as np
 import pytest
 
-from apr_jax import compare
+from apr_jax import compare, config_files
 from apr_jax.corruptions import CORRUPTIONS
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
@@ -326,9 +326,11 @@ def test_runs_are_called_after_what_tells_them_apart(tmp_path):
   assert titles(run("a"), run("b")) == [f"cifar10_apr_p ({tmp_path / folder})" for folder in "ab"]
 
 
-def test_changed_runs_are_not_the_published_experiment(tmp_path):
+def test_changed_runs_are_not_the_published_experiment(tmp_path, monkeypatch):
   results = results_of({"clean": {"error": 5.0, "examples": 9}}, epochs=1)
-  report_of(tmp_path, results)
+  with monkeypatch.context() as elsewhere:  # installed, without the configurations beside it
+    elsewhere.setattr(config_files, "FOLDER", tmp_path)
+    report_of(tmp_path, results)
   unknown = plain((tmp_path / write.REPORT).read_text())
   assert "cifar10_apr_p (changes unknown)" in unknown and "not comparable" in unknown
   evaluation = evaluation_of(tmp_path, results)

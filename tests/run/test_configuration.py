@@ -217,3 +217,28 @@ def test_a_workdir_that_cannot_be_made_is_refused(tmp_path):
   (tmp_path / "file").write_text("")
   with pytest.raises(UserError, match="cannot be written"):
     configuration.adopt_config(tmp_path / "file" / "run", config())
+
+
+def test_a_run_from_before_the_sections_of_autoaugment_is_read(tmp_path):
+  """There they were a text and a truth value; off, they change nothing."""
+  values = config().to_dict()
+  values["augment"] |= {"autoaugment": "", "random_autoaugment": False}
+  write_json(tmp_path / "config.json", values)
+  assert configuration.read_config(tmp_path).augment.autoaugment.policy == ""
+
+
+@pytest.mark.parametrize(
+  "place, value, words",
+  [
+    ("augment", {"autoaugment": "cifar10"}, "augment.autoaugment is 'cifar10'"),
+    ("data", 5, "data is 5, where this version has a section"),
+    ("augment", [], "augment is ()"),
+  ],
+)
+def test_a_value_where_a_section_belongs_is_one_line(tmp_path, place, value, words):
+  values = config().to_dict()
+  values[place] = values[place] | value if isinstance(value, dict) else value
+  write_json(tmp_path / "config.json", values)
+  with pytest.raises(UserError) as error:
+    configuration.read_config(tmp_path)
+  assert words in str(error.value) and "\n" not in str(error.value)

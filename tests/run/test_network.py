@@ -14,7 +14,7 @@ from configs import base
 SPEC = NetworkSpec(
   "wide_resnet_10_1", 10, (32, 24), (0.5, 0.4, 1 / 3), (0.25, 0.2, 0.1), "float32", True
 )
-DATA = {"data": "cifar10", "image_size": 32, "resize": 0, "ood_sets": ("cifar100", "svhn")}
+DATA = {"data": "cifar10", "resize": 0, "ood_sets": ("cifar100", "svhn")}
 IMPORT = Import(SPEC, DATA, "F.pth", "9f86")
 
 
