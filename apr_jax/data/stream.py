@@ -7,7 +7,7 @@ has seen already are passed over in that form.
 """
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,9 @@ class ImageStream:
     """
     return self.num_examples
 
-  def batches(self, key: Sequence[int], epoch: int, first: int, batch_size: int) -> Iterator[Batch]:
+  def batches(
+    self, key: Sequence[int], epoch: int, first: int, batch_size: int
+  ) -> Generator[Batch, None, None]:
     """This process's share of the batches of an epoch.
 
     Args:

@@ -106,7 +106,7 @@ class StreamSteps:
       jax.block_until_ready(self._running.popleft())
     return state, self._next, sums
 
-  def first_batch(self, epoch: int) -> tuple[jax.Array, jax.Array]:
+  def first_batch(self, epoch: int) -> tuple[Any, Any]:
     """Images and labels of the epoch's first step, as `parallel.split` puts them on the devices;
     read once more.
 
