@@ -5,15 +5,12 @@ left out of it.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from apr_jax.evaluation.fourier import fourier_map
 from apr_jax.evaluation.ood import scored_sets
-from apr_jax.evaluation.thumbnails import from_text
-from apr_jax.report import html, plots
-
-Runs = Mapping[str, dict]
-"""{title of the run: its results.json}."""
+from apr_jax.report import html, plots, robustness
+from apr_jax.report.runs import Runs, prefix, sections_of
 
 _OOD_COLUMNS = {
   "auroc": "AUROC",
@@ -38,7 +35,7 @@ def clean(runs: Runs) -> str:
   """The error on the test images as they are."""
   rows = [
     [name, section["error"], section["examples"]]
-    for name, section in _sections(runs, "clean").items()
+    for name, section in sections_of(runs, "clean").items()
   ]
   return (
     html.section("Clean images", html.table(["run", "error %", "images"], rows)) if rows else ""
@@ -59,7 +56,7 @@ def ood(runs: Runs) -> str:
   """A table of all sets and scores, the protocols' means, what is missing, and the ROC curves of
   the headline score.
   """
-  sections = _sections(runs, "ood")
+  sections = sections_of(runs, "ood")
   if not sections:
     return ""
   blocks = []
@@ -81,11 +78,11 @@ def ood(runs: Runs) -> str:
       html.table(
         ["set", "score", *_OOD_COLUMNS.values(), "images"],
         rows,
-        f"{_prefix(runs, name)}all in %, higher is better; no mean where a set is missing",
+        f"{prefix(runs, name)}all in %, higher is better; no mean where a set is missing",
       )
     )
     blocks += [
-      html.paragraph(f"{_prefix(runs, name)}{sentence}") for sentence in incomplete_ood(section)
+      html.paragraph(f"{prefix(runs, name)}{sentence}") for sentence in incomplete_ood(section)
     ]
     for protocol in protocols:
       blocks += [
@@ -131,7 +128,7 @@ def incomplete_ood(section: dict) -> list[str]:
 
 def calibration(runs: Runs) -> str:
   """Scores with and without temperature, and reliability diagrams, clean and per severity."""
-  sections = _sections(runs, "calibration")
+  sections = sections_of(runs, "calibration")
   if not sections:
     return ""
   rows, diagrams, notes = [], [], []
@@ -140,7 +137,7 @@ def calibration(runs: Runs) -> str:
     temperature = f"{fitted['value']:.2f}" + (" (a bound)" if fitted.get("at_bound") else "")
     if fitted.get("at_bound"):
       notes.append(
-        f"{_prefix(runs, name)}The temperature stands at a bound of its search: the fitted images "
+        f"{prefix(runs, name)}The temperature stands at a bound of its search: the fitted images "
         f"have no "
         f"best one, as when all of them are classified correctly."
       )
@@ -156,7 +153,7 @@ def calibration(runs: Runs) -> str:
       }
       rows += [
         [
-          f"{_prefix(runs, name)}{images}",
+          f"{prefix(runs, name)}{images}",
           which,
           *(f"{found[score]:.3f}" for score in _CALIBRATION_COLUMNS),
         ]
@@ -165,7 +162,7 @@ def calibration(runs: Runs) -> str:
       ]
     if section["corruptions"]["mean"]["scored_half"]["after"] is None:
       notes.append(
-        f"{_prefix(runs, name)}No scores with the temperature on corrupted images: their order is "
+        f"{prefix(runs, name)}No scores with the temperature on corrupted images: their order is "
         f"not that "
         f"of the clean ones, so that half of the scored images would be copies of fitted ones."
       )
@@ -186,8 +183,8 @@ def calibration(runs: Runs) -> str:
     diagrams.append(
       html.vector_picture(
         picture,
-        f"{_prefix(runs, name)}reliability diagram",
-        f"{_prefix(runs, name)}accuracy of the predictions of each confidence, without "
+        f"{prefix(runs, name)}reliability diagram",
+        f"{prefix(runs, name)}accuracy of the predictions of each confidence, without "
         f"temperature; below the grey "
         f"line the network is overconfident. Corruptions are pooled.",
       )
@@ -213,12 +210,12 @@ def calibration(runs: Runs) -> str:
 
 def fourier(runs: Runs) -> str:
   """The heat maps."""
-  sections = _sections(runs, "fourier")
+  sections = sections_of(runs, "fourier")
   maps = [
     html.vector_picture(
       plots.square_map(fourier_map(runs[name]) / 100, "error", "frequency (cycles per image)"),
-      f"{_prefix(runs, name)}Fourier heat map",
-      f"{_prefix(runs, name)}error under each Fourier basis image of norm {section['norm']:.3g} "
+      f"{prefix(runs, name)}Fourier heat map",
+      f"{prefix(runs, name)}error under each Fourier basis image of norm {section['norm']:.3g} "
       f"per channel, {section['examples']} images; mean {section['mean_error']:.1f} %, "
       f"clean {section['clean_error']:.1f} %. Low "
       f"frequencies are in the centre.",
@@ -230,7 +227,7 @@ def fourier(runs: Runs) -> str:
 
 def swap(runs: Runs) -> str:
   """Whose label is predicted when phase and amplitude come from two images."""
-  sections = _sections(runs, "swap")
+  sections = sections_of(runs, "swap")
   if not sections:
     return ""
   inside, outside = [], []
@@ -283,16 +280,6 @@ def swap(runs: Runs) -> str:
   return html.section("Amplitude and phase", *blocks)
 
 
-def autoattack(runs: Runs) -> str:
-  """Accuracy after each attack of the ensemble, and images that were turned."""
-  return _robustness_section(runs, "autoattack", "Adversarial robustness: AutoAttack")
-
-
-def pgd(runs: Runs) -> str:
-  """The same of PGD."""
-  return _robustness_section(runs, "pgd", "Adversarial robustness: PGD")
-
-
 SECTIONS: tuple[Callable[[Runs], str], ...] = (
   clean,
   corruptions,
@@ -301,77 +288,14 @@ SECTIONS: tuple[Callable[[Runs], str], ...] = (
   calibration,
   fourier,
   swap,
-  autoattack,
-  pgd,
+  robustness.autoattack,
+  robustness.pgd,
 )
-
-
-def _robustness_section(runs: Runs, suite: str, title: str) -> str:
-  sections = _sections(runs, suite)
-  if not sections:
-    return ""
-  rows, blocks = [], []
-  for name, section in sections.items():
-    steps = ", ".join(f"{step} {value:.2f}" for step, value in section["by_attack"].items())
-    rows.append(
-      [
-        name,
-        section["clean_accuracy"],
-        section["robust_accuracy"],
-        f"{255 * section['epsilon']:.3g} / 255",
-        section["version"],
-        section["images"],
-        steps,
-      ]
-    )
-    for warning in section["warnings"]:
-      blocks.append(html.paragraph(f"{_prefix(runs, name)}warning: {warning}."))
-  header = ["run", "clean %", "robust %", "epsilon", "version", "images", "after each attack, %"]
-  table = html.table(
-    header, rows, "accuracies, higher is better; robust: no attack turned the image"
-  )
-  attacks = dict.fromkeys(step for section in sections.values() for step in section["by_attack"])
-  chart = plots.bars(
-    [*attacks],
-    {
-      name: [section["by_attack"].get(step, math.nan) for step in attacks]
-      for name, section in sections.items()
-    },
-    "accuracy after the attack (%)",
-  )
-  figure = html.vector_picture(
-    chart, f"{title}: accuracy after each attack", "Each attack works on what the ones before left."
-  )
-  pictures = [
-    _attacked_images(f"{_prefix(runs, name)}images that an attack turned", section)
-    for name, section in sections.items()
-    if section["examples"]
-  ]
-  return html.section(title, table, *blocks, figure, *pictures)
-
-
-def _attacked_images(caption: str, section: dict) -> str:
-  """The image, what was added to it, and the sum, with the network's answers."""
-  rows = []
-  for example in section["examples"]:
-    before, after = (
-      f"{prediction} ({confidence:.0f} %)"
-      for prediction, confidence in zip(example["predictions"], example["confidences"])
-    )
-    pictures = [(from_text(example["image"]), before), (from_text(example["perturbation"]), "")]
-    pictures.append((from_text(example["attacked"]), after))
-    rows.append((f"class {example['label']}, {example['by']}", pictures))
-  return html.picture_table(
-    ["", "image", "perturbation, magnified", "attacked image"],
-    rows,
-    f"{caption}; below the pictures the predicted class and the confidence. Grey is no change, "
-    f"black and white are −epsilon and epsilon.",
-  )
 
 
 def _corruption_section(runs: Runs, suite: str, title: str) -> str:
   """The error of each corruption and severity as a map, and the means over severities as bars."""
-  sections = _sections(runs, suite)
+  sections = sections_of(runs, suite)
   if not sections:
     return ""
   largest = max(
@@ -390,7 +314,7 @@ def _corruption_section(runs: Runs, suite: str, title: str) -> str:
         for corruption, errors in section["by_corruption"].items()
       ],
       largest,
-      f"{_prefix(runs, name)}error in %, {section['examples']} images per set, "
+      f"{prefix(runs, name)}error in %, {section['examples']} images per set, "
       f"source: {section['source']}; white is 0, the darkest shade {largest} %",
     )
     for name, section in sections.items()
@@ -417,17 +341,8 @@ def _corruption_section(runs: Runs, suite: str, title: str) -> str:
   )
 
 
-def _sections(runs: Runs, suite: str) -> dict[str, dict]:
-  return {name: results[suite] for name, results in runs.items() if suite in results}
-
-
 def _severities(runs: Runs, name: str, suite: str) -> list[int]:
   return runs[name]["meta"]["suites"][suite]["severities"]
-
-
-def _prefix(runs: Runs, name: str) -> str:
-  """Names the run where there are several."""
-  return f"{name}: " if len(runs) > 1 else ""
 
 
 def _by_score(headline: str, result: dict) -> dict[str, dict]:

@@ -317,7 +317,7 @@ def test_what_else_is_warned_about():
     ({"epsilon": 8}, r"epsilon must be in \(0, 1\].* got 8"),
     ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
     ({"attacks": "strong"}, "unknown version of AutoAttack 'strong'.*Known: plus, rand, standard"),
-    ({"attacks": ("apgd",)}, "unknown attack 'apgd'; did you mean 'apgd-t'|'apgd-ce'"),
+    ({"attacks": ("apgd",)}, "unknown attack 'apgd'; did you mean 'pgd'"),
     ({"attacks": ()}, "attacks must be one or more"),
     ({"attacks": ("square", "square")}, "different names.* got square, square"),
     ({"images": IMAGES * 255}, r"must be in \[0, 1\], got 0 to 255"),
