@@ -53,7 +53,6 @@ def test_it_is_a_classifier_and_brings_what_its_evaluation_begins_with(run, load
   assert loaded.defaults == {
     "data": "digits",
     "data_dir": "",
-    "image_size": config.data.image_size,
     "resize": 0,
     "download": False,
     "ood_sets": config.evaluation.ood_sets,

@@ -114,5 +114,5 @@ def test_options_are_what_json_can_hold():
     UserError, match="the options of the evaluator Odd must be what JSON can hold"
   ):
     key_of(Odd(len))
-  with pytest.raises(UserError, match="an instance of a frozen dataclass, such as Clean"):
+  with pytest.raises(UserError, match="an instance of a frozen dataclass derived from Evaluator"):
     options(Odd)

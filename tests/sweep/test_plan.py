@@ -40,7 +40,8 @@ def test_configurations_times_networks_times_seeds():
 
 def test_networks_default_to_the_configuration_s_own_and_base_files_are_no_experiments():
   assert [run.folder.name for run in plan(["digits_*.py"])] == [
-    f"digits_{method}-wide_resnet_10_1-s0" for method in ("apr_p", "apr_s", "apr_sp", "standard")
+    f"digits_{method}-wide_resnet_10_1-s0"
+    for method in ("apr_p", "apr_s", "apr_sp", "fgsm", "fgsm_apr_sp", "standard")
   ]
 
 
