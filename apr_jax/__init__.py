@@ -71,7 +71,7 @@ def evaluate(
   *,
   out: str | pathlib.Path,
   data_dir: str | pathlib.Path | None = None,
-  suites: Sequence[str] | Mapping[str, Any] = ("clean", "corruptions", "calibration", "ood"),
+  suites: Sequence[str] | Mapping[str, Any] | None = None,
   limit: int = 0,
   resize: int | None = None,
   download: bool | None = None,
@@ -98,7 +98,8 @@ def evaluate(
       training.
     out: folder of the results.
     data_dir: where data sets and published corruptions lie; default: as in training.
-    suites: names of `apr_jax.evaluation.suites.SUITES`, or {name: evaluator}.
+    suites: names of `apr_jax.evaluation.suites.SUITES`, or {name: evaluator}; default: its
+      `DEFAULT_SUITES`, which are clean, corruptions, calibration and ood.
     limit: evaluate on the first so many images of each set; 0 = all.
     resize: pixels of the short side before the central square is cut out, such as ImageNet's 256
       for 224; 0: as many as the classifier takes; default: as in training.
@@ -119,6 +120,7 @@ def evaluate(
   # brings Flax and the report, which the augmentations do not need
   from apr_jax.evaluation import runner
   from apr_jax.evaluation.settings import Settings
+  from apr_jax.evaluation.suites import DEFAULT_SUITES
   from apr_jax.report.write import write_report
 
   settings = Settings.of(
@@ -131,7 +133,8 @@ def evaluate(
     corruption_source=corruptions,
     ood_sets=ood_sets,
   )
-  evaluation = runner.evaluate(classifier, settings, suites, out, quiet=quiet)
+  chosen = DEFAULT_SUITES if suites is None else suites
+  evaluation = runner.evaluate(classifier, settings, chosen, out, quiet=quiet)
   if report:
     write_report(evaluation)
   return evaluation.results

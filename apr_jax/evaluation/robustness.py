@@ -24,8 +24,9 @@ import numpy as np
 from apr_jax.attacks import CLEAN, EPSILON, AutoAttack, Result, join
 from apr_jax.classifiers.interface import need
 from apr_jax.errors import UserError, one_line
-from apr_jax.evaluation.evaluator import Evaluator, Headline, Parts, options
+from apr_jax.evaluation.evaluator import Evaluator, Headline, Parts
 from apr_jax.evaluation.ood import max_softmax
+from apr_jax.evaluation.part_store import key_of
 from apr_jax.evaluation.task import Task
 from apr_jax.evaluation.thumbnails import to_text
 from apr_jax.files import write_bytes
@@ -239,8 +240,9 @@ class Robustness(Evaluator):
     """Writes the block's images, and returns the name of their file."""
     if task.folder is None:
       return None
-    of_whom = json.dumps([task.classifier.fingerprint, options(self)], sort_keys=True)
-    digest = hashlib.sha256(of_whom.encode()).hexdigest()[:12]
+    # Blocks of other data, or of another classifier, may lie in the same folder.
+    whose = [task.classifier.fingerprint, dataclasses.asdict(task.settings), key_of(self)]
+    digest = hashlib.sha256(json.dumps(whose, sort_keys=True).encode()).hexdigest()[:12]
     name = f"{digest}-{positions[0]}-{positions[-1]}.npz"
     content = io.BytesIO()
     np.savez(

@@ -60,6 +60,8 @@ def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
     *sections, name = key.split(".")
     section = values
     for inner in sections:
+      if section.get(inner) == "" or section.get(inner) is False:
+        section[inner] = {}  # a switch that was off, before it became a section
       section = section.setdefault(inner, {})
       if not isinstance(section, dict):
         place = ".".join(sections)
@@ -173,18 +175,7 @@ def _stored(workdir: str | pathlib.Path) -> dict[str, Any]:
     raise UserError(
       f"{path} cannot be read: {one_line(error)}; restore it, or train into another workdir"
     ) from error
-  return _with_tuples(_without_switches(values))
-
-
-def _without_switches(values: dict[str, Any]) -> dict[str, Any]:
-  """The values without switches that were off, where a section of the same name has taken their
-  place: `augment.autoaugment` was a text, `augment.random_autoaugment` a truth value.
-  """
-  if not isinstance(values["augment"], dict):
-    return values
-  gone = [name for name in ("autoaugment", "random_autoaugment") if not values["augment"].get(name)]
-  kept = {key: value for key, value in values["augment"].items() if key not in gone}
-  return values | {"augment": kept}
+  return _with_tuples(values)
 
 
 def _with_tuples(value: Any) -> Any:
