@@ -163,3 +163,13 @@ def test_unknown_options_are_one_line(setting, words):
   with pytest.raises(UserError) as error:
     configure(SUITES, [setting])
   assert words in str(error.value) and "\n" not in str(error.value)
+
+
+def test_images_of_other_settings_stay_apart_in_one_folder(linear, tmp_path):
+  attack = dataclasses.replace(QUICK, attacks=("apgd-ce",), images=1, save_adversarial=True)
+  first = evaluate(linear, attack, tmp_path, resize=32)
+  other = evaluate(linear, attack, tmp_path, resize=48)
+  assert first["files"] != other["files"]
+  expected = np.load(tmp_path / "adversarial" / first["files"][0])["images"]
+  evaluate(linear, attack, tmp_path, resize=32)  # nothing is attacked again
+  np.testing.assert_array_equal(np.load(tmp_path / IMAGES)["images"], expected)
