@@ -143,7 +143,8 @@ def _svg(figure) -> bytes:
   data = io.BytesIO()
   # The same figure gives the same bytes: no date, and names that do not depend on the clock.
   with rc_context({"svg.hashsalt": "apr_jax"}):
-    figure.savefig(data, format="svg", metadata={"Date": None})
+    # Transparent, for pages of any colour.
+    figure.savefig(data, format="svg", metadata={"Date": None}, transparent=True)
   return data.getvalue()
 
 
