@@ -42,7 +42,7 @@ figure { margin: .8rem 0 } img { max-width: 100%; height: auto }
 img.pixels { image-rendering: pixelated }
 .scroll { overflow-x: auto }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem }
-.figures figure { flex: 1 1 20rem }
+.figures figure, .figures div { flex: 1 1 20rem; min-width: 0 }
 table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums }
 caption { text-align: left; color: var(--faint); font-size: .9rem; padding-bottom: .2rem }
 caption span {

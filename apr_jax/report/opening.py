@@ -17,7 +17,7 @@ def sentence(runs: Runs) -> str:
     if not said:
       return ""
     auroc = results.get("ood", {}).get("mean_auroc")
-    told = f" It tells other data with an AUROC of {auroc:.2f} %." if auroc is not None else ""
+    told = f" It tells images of other data apart with an AUROC of {auroc:.2f} %." if auroc is not None else ""
     return f"{name} is wrong on {' and on '.join(said)}.{told}"
   scored, what = (
     (corrupted, "under corruptions") if len(corrupted) > 1 else (clean, "on clean images")
@@ -25,6 +25,11 @@ def sentence(runs: Runs) -> str:
   if len(scored) < 2:
     return ""
   best, worst = min(scored, key=scored.__getitem__), max(scored, key=scored.__getitem__)
+  if len(scored) == 2:
+    return (
+      f"{best} has the lower error {what}: {scored[best]:.2f} %, against {scored[worst]:.2f} % of "
+      f"{worst}."
+    )
   return (
     f"Of {len(scored)} runs {best} has the lowest error {what}, {scored[best]:.2f} %; the highest "
     f"is {scored[worst]:.2f} %, of {worst}."
@@ -42,6 +47,7 @@ def chart(runs: Runs) -> str:
       [*shown],
       {name: [values.get(group, math.nan) for group in shown] for name, values in bars.items()},
       "error (%)",
+      thickness=0.17 if len(runs) == 1 else 0.11,
     ),
     "Bars: the error on clean images and under each corruption; the tables below have the numbers.",
     "Error on clean images and, as a mean over the severities, under each corruption; shorter is "

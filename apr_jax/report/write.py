@@ -98,8 +98,10 @@ def _headline(rows: Sequence[table.Row], runs: Runs) -> str:
     for sentence in incomplete_ood(results.get("ood", {}))
   ]
   first = html.lead(said) if said else ""
-  scores = html.side_by_side(opening.chart(runs), f"<div>{html.table(header, lines)}</div>")
-  return html.section("Scores", first, scores, *notes)
+  scores, chart = html.table(header, lines), opening.chart(runs)
+  if len(runs) == 1:
+    return html.section("Scores", first, html.side_by_side(chart, scores), *notes)
+  return html.section("Scores", first, scores, chart, *notes)
 
 
 def _about(runs: Runs) -> str:

@@ -19,7 +19,7 @@ from apr_jax import data
 from apr_jax.evaluation.swap import panel
 
 NETWORKS = {"standard": "Standard", "apr_sp": "APR-SP"}
-COLUMNS = ("A", "B", "phase of A, amplitude of B", "phase of B, amplitude of A")
+COLUMNS = (("A",), ("B",), ("phase of A,", "amplitude of B"), ("phase of B,", "amplitude of A"))
 WIDTH, LEFT, STEP = 900, 84, 204
 PHOTO = (192, 128)
 DIGIT = 96
@@ -45,9 +45,9 @@ def main(folder: pathlib.Path) -> None:
   labels = answers["standard"]["labels"]
   write(
     "front",
-    (WIDTH, 420),
+    (WIDTH, 424),
     "Two photographs and two digits exchange their amplitude spectra. The eye, and a network "
-    "trained with APR, go by the phase; a network trained without is misled.",
+    "trained with APR, go by the phase; a network trained without is misled more often.",
     lambda canvas: draw(canvas, photographs, digits, labels, answers, swaps),
   )
 
@@ -63,18 +63,19 @@ def draw(
   theme = canvas.theme
   middles = [LEFT + STEP * column + PHOTO[0] / 2 for column in range(4)]
   for middle, title in zip(middles, COLUMNS):
-    canvas.text(middle, 18, title, anchor="middle", bold=True)
+    for line, words in enumerate(reversed(title)):
+      canvas.text(middle, 36 - 18 * line, words, anchor="middle", bold=True)
   for middle, photo in zip(middles, photographs):
-    canvas.image(middle - PHOTO[0] / 2, 30, *PHOTO, photo, photo=True)
-  canvas.text(0, 180, "You see", theme.faint)
+    canvas.image(middle - PHOTO[0] / 2, 46, *PHOTO, photo, photo=True)
+  canvas.text(0, 196, "You see", theme.faint)
   for middle, word in zip(middles, ("a temple", "a flower", "a temple", "a flower")):
-    canvas.text(middle, 180, word, theme.good, anchor="middle")
-  canvas.line(0, 200, WIDTH, 200)
+    canvas.text(middle, 196, word, theme.good, anchor="middle")
+  canvas.line(0, 214, WIDTH, 214)
   for middle, digit in zip(middles, digits):
-    canvas.image(middle - DIGIT / 2, 214, DIGIT, DIGIT, digit)
+    canvas.image(middle - DIGIT / 2, 228, DIGIT, DIGIT, digit)
   phases = [*labels, *labels]
   for row, (name, title) in enumerate(NETWORKS.items()):
-    y = 334 + 24 * row
+    y = 348 + 24 * row
     canvas.text(0, y, title, bold=True)
     said = zip(answers[name]["predictions"], answers[name]["confidences"])
     for middle, phase, (prediction, confidence) in zip(middles, phases, said):
@@ -91,7 +92,7 @@ def draw(
   )
   canvas.text(
     0,
-    402,
+    414,
     f"Of {swaps['standard']['pairs']} pairs of test digits, {rates} answers follow the phase.",
     theme.faint,
     size=14,

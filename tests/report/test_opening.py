@@ -15,7 +15,7 @@ def results(clean=None, mean_error=None, by_corruption=None, auroc=None):
 def test_one_run():
   assert opening.sentence({"mine": results(1.0, 2.5, auroc=90.0)}) == (
     "mine is wrong on 1.00 % of the clean test images and on 2.50 % of the corrupted ones. It "
-    "tells other data with an AUROC of 90.00 %."
+    "tells images of other data apart with an AUROC of 90.00 %."
   )
   assert (
     opening.sentence({"mine": results(1.0)}) == "mine is wrong on 1.00 % of the clean test images."
@@ -26,9 +26,12 @@ def test_one_run():
 def test_several_runs():
   runs = {"a": results(1.0, 7.0), "b": results(2.0, 3.0), "c": results(0.5)}
   assert opening.sentence(runs) == (
-    "Of 2 runs b has the lowest error under corruptions, 3.00 %; the highest is 7.00 %, of a."
+    "b has the lower error under corruptions: 3.00 %, against 7.00 % of a."
   )
-  assert "c has the lowest error on clean images, 0.50 %" in opening.sentence(
+  assert opening.sentence(runs | {"d": results(0.5, 9.0)}) == (
+    "Of 3 runs b has the lowest error under corruptions, 3.00 %; the highest is 9.00 %, of d."
+  )
+  assert "c has the lower error on clean images: 0.50 %" in opening.sentence(
     {"a": results(1.0), "c": results(0.5)}
   )
   assert opening.sentence({"a": results(1.0), "c": {}}) == ""
