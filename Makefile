@@ -13,7 +13,7 @@ demo: .venv/demo
 	$(BIN)/python demo.py
 
 docs: .venv/docs
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: .venv/lint
 	$(BIN)/ruff check

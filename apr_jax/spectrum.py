@@ -44,6 +44,12 @@ def amplitude_phase(images: jax.Array, axes: Sequence[int] = HWC) -> tuple[jax.A
 
   Raises:
     UserError: the images are not float `[..., H, W, C]`, or an axis is none of them.
+
+  Examples:
+    >>> images = jnp.ones((2, 4, 4, 3))
+    >>> amplitude, phase = amplitude_phase(images, axes=(-3, -2))
+    >>> amplitude.shape, float(amplitude[0, 0, 0, 0])  # the zero frequency is the sum of the pixels
+    ((2, 4, 4, 3), 16.0)
   """
   _check_images(images)
   spectrum = jnp.fft.fftn(images.astype(jnp.float32), axes=_check_axes(axes))
@@ -70,8 +76,7 @@ def recombine(amplitude_of: jax.Array, phase_of: jax.Array, axes: Sequence[int] 
   Raises:
     UserError: as `amplitude_phase`.
 
-  Example:
-    >>> import jax.numpy as jnp
+  Examples:
     >>> x = jnp.linspace(0.0, 1.0, 4 * 4 * 3).reshape(4, 4, 3)
     >>> bool(jnp.allclose(recombine(x, x), x, atol=1e-5))
     True

@@ -17,7 +17,11 @@ def sentence(runs: Runs) -> str:
     if not said:
       return ""
     auroc = results.get("ood", {}).get("mean_auroc")
-    told = f" It tells images of other data apart with an AUROC of {auroc:.2f} %." if auroc is not None else ""
+    told = (
+      f" It tells images of other data apart with an AUROC of {auroc:.2f} %."
+      if auroc is not None
+      else ""
+    )
     return f"{name} is wrong on {' and on '.join(said)}.{told}"
   scored, what = (
     (corrupted, "under corruptions") if len(corrupted) > 1 else (clean, "on clean images")
