@@ -32,8 +32,8 @@ class Theme:
 
 # Okabe and Ito's blue and vermilion, which colour-blind readers tell apart; lighter on dark pages.
 THEMES = {
-  "light": Theme("#1b1b1b", "#57606a", "#d0d7de", "#0a6b3d", "#b0301c", "#D55E00", "#0072B2"),
-  "dark": Theme("#e6edf3", "#9da7b1", "#3d444d", "#56d393", "#ff8f7d", "#E8823A", "#56B4E9"),
+  "light": Theme("#1b1b1b", "#57606a", "#d0d7de", "#0a6b3d", "#b0301c", "#0072B2", "#D55E00"),
+  "dark": Theme("#e6edf3", "#9da7b1", "#3d444d", "#56d393", "#ff8f7d", "#56B4E9", "#E8823A"),
 }
 
 

@@ -15,7 +15,7 @@ import tempfile
 from canvas import FOLDER
 from PIL import Image
 
-SIZE = (1080, 900)
+SIZE = (1080, 985)
 # What the browser takes for the system's choice.
 SCHEMES = {"light": 1, "dark": 0}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

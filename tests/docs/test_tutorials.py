@@ -3,9 +3,11 @@
 import json
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 
+import apr_jax
 from tests.docs.conftest import ROOT, blocks_of, commands_of
 
 TUTORIALS = ROOT / "docs" / "tutorials"
@@ -71,14 +73,19 @@ def test_every_tutorial_has_a_test():
   assert pages == {name.removeprefix("test_") for name in globals() if name[5:] in pages}
 
 
-def test_the_code_of_the_readme(run_blocks):
-  """The six lines of "Use it in your code"."""
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_code_of_the_readme(run_blocks, which):
+  """The three lines at its beginning, and the six of "Use it in your code"."""
   text = (ROOT / "README.md").read_text()
-  block = next(block for block in blocks_of(text) if "apr_s" in block[1])
+  block = [block for block in blocks_of(text) if "apr_s" in block[1]][which]
   images = np.random.RandomState(0).randint(0, 256, (4, 8, 8, 3)).astype(np.uint8)
   found = run_blocks(
     [block],
     names={
+      "apr_jax": apr_jax,
+      "key_s": jax.random.key(0),
+      "key_p": jax.random.key(1),
+      "images": images,
       "images_uint8": images,
       "labels": None,
       "f": lambda images: images,
