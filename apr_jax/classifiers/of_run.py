@@ -33,7 +33,10 @@ class LoadedClassifier:
     num_classes: number of logits, K.
     image_size: (H, W) in pixels of the images it takes.
     kind: "run" or "import".
-    spec: which network it is.
+    spec: which network it is: of a training with a first layer of its own kind, the plain one with
+      the same outputs.
+    first_layer_gains: float32 `[O, n]`, the gains that a modulated first layer has learnt (see
+      `models.FirstLayer.gains`); None where there are none.
     defaults: what an evaluation of it begins with, by the names of its settings.
     config: the resolved configuration of the training; None for an import.
     workdir: the folder of the training; None for an import.
@@ -49,6 +52,8 @@ class LoadedClassifier:
     UserError: the workdir holds neither, or no readable checkpoint, or JAX has no device.
   """
 
+  spec: NetworkSpec
+
   def __init__(
     self,
     workdir: str | pathlib.Path,
@@ -62,15 +67,16 @@ class LoadedClassifier:
     else:
       self._describe_run(workdir)
     self.num_classes, self.image_size = self.spec.num_classes, self.spec.image_size
-    model = self.spec.build()
-    self._apply: Callable[..., Any] = model.apply
+    first_layer = self.spec.first_layer  # as it was trained
+    trained = parallel.to_host(_restore(workdir, self.spec.build(), self.image_size))
+    self.first_layer_gains = first_layer.gains(trained["params"])
+    self.spec = self.spec.folded()
+    self._apply: Callable[..., Any] = self.spec.build().apply
     if batch_size is None:
       batch_size = self.defaults.get("batch_size", _BATCH_SIZE)
     self._predictor = Predictor(self._apply, batch_size, devices)
     self._maps = jax.jit(functools.partial(grad_cam, self._apply))
-    self._variables = self._predictor.place(
-      parallel.to_host(_restore(workdir, model, self.image_size))
-    )
+    self._variables = self._predictor.place(jax.tree.map(np.asarray, first_layer.fold(trained)))
 
   def _describe_run(self, workdir: pathlib.Path) -> None:
     config = configuration.read_config(workdir)
@@ -80,7 +86,7 @@ class LoadedClassifier:
     with checkpoint.Checkpoints(workdir) as checkpoints:
       contrastive = has_projection(checkpoints.describe_variables())
     try:
-      self.spec: NetworkSpec = network.spec_of_run(config, contrastive)
+      self.spec = network.spec_of_run(config, contrastive)
       self.defaults: Mapping[str, Any] = {
         "data": config.data.name,
         "data_dir": config.data.data_dir,
@@ -109,7 +115,7 @@ class LoadedClassifier:
 
   @property
   def variables(self) -> dict[str, Any]:
-    """The network's "params" and "batch_stats", float32 NumPy arrays."""
+    """The network's "params" and "batch_stats", as `spec` has them; float32 NumPy arrays."""
     return parallel.to_host(self._variables)
 
   @functools.cached_property
