@@ -34,9 +34,8 @@ from apr_jax.settings import Rule, at_least, numbers, one_of, setting
 
 KINDS = ("plain", "proportion", "modulation")
 MODULATIONS = ("per_filter", "shared", "per_coefficient", "none")
-BANDS = ("low", "middle", "high")
 KERNEL_SIZES = Rule(
-  "0, or an odd number above 1", lambda size: size == 0 or (size > 1 and size % 2 == 1)
+  "0, or an odd number in 3..31", lambda size: size == 0 or (3 <= size <= 31 and size % 2 == 1)
 )
 
 # What stands in a network's parameters in place of the kernel. Logits have no weight decay:
@@ -132,8 +131,8 @@ class FirstLayer:
     if self.kind != "modulation":
       return None
     return {
-      "per_filter": (shape[-1], len(BANDS)),
-      "shared": (len(BANDS),),
+      "per_filter": (shape[-1], len(filters.BANDS)),
+      "shared": (len(filters.BANDS),),
       "per_coefficient": (shape[-1], shape[0] * shape[1]),
       "none": None,
     }[self.modulation]
@@ -207,7 +206,7 @@ class FirstLayer:
   ) -> jax.Array:
     side, _, _, count = coefficients.shape
     per_coefficient = self.modulation == "per_coefficient"
-    number = side * side if per_coefficient else len(BANDS)
+    number = side * side if per_coefficient else len(filters.BANDS)
     log_gains = jnp.zeros((count, number))
     if logits is not None:
       log_gains += jnp.log(number) + jax.nn.log_softmax(logits)
@@ -231,7 +230,7 @@ class FirstLayer:
     if self.kind != "proportion" or self.soft:
       return np.ones((side, side, 1, count), np.float32)
     bands = filters.dct_bands(side)
-    classes = np.repeat(np.arange(len(BANDS)), deal(self.proportion, count))
+    classes = np.repeat(np.arange(len(filters.BANDS)), deal(self.proportion, count))
     mask = np.asarray(bands)[:, :, None, None] == classes
     if not mask.any((0, 1)).all():
       raise UserError(
