@@ -54,11 +54,14 @@ class Baseline(NamedTuple):
 
   Attributes:
     classes, mean_shares: as in `Proportion`; float64 `[3]`.
+    share_std: of the shares over the filters, float64 `[3]`; of the mean over a layer of O filters
+      it is the √O-th part.
     centroid_mean, centroid_std: over the filters, in units of Nyquist.
   """
 
   classes: np.ndarray
   mean_shares: np.ndarray
+  share_std: np.ndarray
   centroid_mean: float
   centroid_std: float
 
@@ -198,7 +201,8 @@ def white_baseline(
     seed: of the draw.
 
   Raises:
-    UserError: k is not 1 to 32, or there are no channels.
+    UserError: k is not 1 to 32, there are no channels, or nothing is left of the filters, as of 1
+      × 1 without their constant.
   """
   _checked(np.zeros((k, k, channels, 1), np.float32))
   random = np.random.default_rng(seed)
@@ -209,8 +213,16 @@ def white_baseline(
     shares.append(np.asarray(band_shares(drawn, constant=constant), np.float64))
     centres.append(np.asarray(centroids(drawn, constant=constant), np.float64))
   all_shares, all_centres = np.concatenate(shares), np.concatenate(centres)
+  if not all_shares.any():
+    raise UserError(f"nothing is left of {k} × {k} filters without their constant")
   classes = np.bincount(all_shares.argmax(1), minlength=len(BANDS)) / count
-  return Baseline(classes, all_shares.mean(0), float(all_centres.mean()), float(all_centres.std()))
+  return Baseline(
+    classes=classes,
+    mean_shares=all_shares.mean(0),
+    share_std=all_shares.std(0),
+    centroid_mean=float(all_centres.mean()),
+    centroid_std=float(all_centres.std()),
+  )
 
 
 def dct_basis(k: int) -> np.ndarray:
