@@ -15,14 +15,22 @@ from apr_jax.report.runs import Runs, prefix, sections_of
 
 _IN_A_ROW = 8
 _SHOWN = 96  # filters at most; of more, evenly spaced ones
+_MEASURES = {"mean_shares": "mean share", "classes": "filters by largest share"}
+_CAPTION = (
+  "How the power of the first layer's filters is spread: the mean over the filters of its shares, "
+  "how many filters have their largest share in each band, and the share weighted by the filters' "
+  "energy, times the gain on power of the batch normalisation behind them where there is one. The "
+  "centroid is the mean radius of a filter's power in units of Nyquist; ± its deviation over the "
+  "filters. ± of white noise is the deviation of a layer of as many filters."
+)
+_CAPTION_WITHOUT = "The same after each filter's mean is taken away, in each of its channels."
 _LIMITS = (
   "A filter's power is that of its spectrum at 32 × 32 frequencies: low up to a radius of 0.65 of "
   "Nyquist, middle up to 0.92, high above; each holds a third of the frequencies. These bands are "
   "our choice. Filters of 3 × 3 resolve little: their spectra are broad, so that shares differ "
   "less than the filters look. Where the first convolution strides, as ResNet-50's does, "
   "frequencies above half of Nyquist alias in its output; shares are those before the stride. "
-  "Deviations behind ± are those of a layer of as many filters of white noise, which is how the "
-  "networks start."
+  "White noise is how a plain network starts."
 )
 
 
@@ -31,20 +39,26 @@ def first_layer(runs: Runs) -> str:
   sections = sections_of(runs, "filters")
   if not sections:
     return ""
-  rows = [row for name, section in sections.items() for row in _rows(name, section)]
-  table = html.table(
-    ["run", "measure", "low %", "middle %", "high %", "centroid"],
-    rows,
-    "how the power of the first layer's filters is spread; the centroid is the mean radius of "
-    "the power in units of Nyquist, ± the deviation over the filters",
-  )
+  tables = [
+    html.table(
+      ["run", "measure", "low %", "middle %", "high %", "centroid"],
+      [
+        row
+        for name, section in sections.items()
+        for row in _rows(name, section, _part(section, constant))
+      ],
+      caption,
+    )
+    for constant, caption in ((True, _CAPTION), (False, _CAPTION_WITHOUT))
+    if any(_part(section, constant) for section in sections.values())
+  ]
   charts = [
     html.vector_picture(
       plots.bars([*filters.BANDS], _beside_white(sections, measure), f"{title} (%)"),
       f"First layer: {title}",
-      f"{title}, beside that of white noise.",
+      f"First layer: {title}, beside white noise.",
     )
-    for measure, title in (("mean_shares", "mean share"), ("classes", "filters by largest share"))
+    for measure, title in _MEASURES.items()
   ]
   profiles = {name: section["profile"] for name, section in sections.items()}
   lines = {name: (profile["radius"], profile["mean"]) for name, profile in profiles.items()}
@@ -69,7 +83,7 @@ def first_layer(runs: Runs) -> str:
     "Frequencies of the first layer",
     html.paragraph(_LIMITS),
     *silent,
-    table,
+    *tables,
     html.side_by_side(*charts, profile),
   )
 
@@ -89,7 +103,7 @@ def by_eye(evaluation: Evaluation) -> list[str]:
     for centroid, share in zip(centroids, shares)
   ]
   key = np.repeat((np.fft.fftshift(filters.bands()) * 127).astype(np.uint8)[..., None], 3, -1)
-  rows = [("bands", [(key, "low, middle, high")])]
+  rows = [("bands", [(key, "")])]
   for start in range(0, len(shown), _IN_A_ROW):
     chosen = shown[start : start + _IN_A_ROW]
     rows.append(("filters", [(faces[index], "") for index in chosen]))
@@ -107,26 +121,30 @@ def by_eye(evaluation: Evaluation) -> list[str]:
   ]
 
 
-def _rows(name: str, section: dict) -> Iterator[list[str | float | None]]:
-  """The measures of a run, and below each what white noise has there."""
-  weights = {"energy": "energy", "energy and gain": "energy and batch normalisation"}
-  parts = [("", section)]
-  if section["without_constant"]:
-    parts.append((", without each filter's mean", section["without_constant"]))
-  for suffix, part in parts:
-    white = part["white"]
-    for measure, title in (("mean_shares", "mean share"), ("classes", "filters by largest share")):
-      shared = measure == "mean_shares"
-      centroid = f"{part['centroid_mean']:.3f} ± {part['centroid_std']:.3f}" if shared else None
-      yield [name, f"{title}{suffix}", *part[measure].values(), centroid]
-      noise = [
-        f"{white[measure][band]:.2f} ± {white['deviation'][measure][band]:.2f}"
-        for band in filters.BANDS
-      ]
-      centroid = f"{white['centroid_mean']:.3f} ± {white['centroid_std']:.3f}" if shared else None
-      yield [f"white noise, {_size(section)}", f"{title}{suffix}", *noise, centroid]
-    weighted = f"share weighted by {weights[section['weights']]}{suffix}"
-    yield [name, weighted, *part["weighted_shares"].values(), None]
+def _rows(name: str, section: dict, part: dict | None) -> Iterator[list[str | float | None]]:
+  """The measures of a run, and below each what white noise has there; none without a part."""
+  if part is None:
+    return
+  white = part["white"]
+  for measure, title in _MEASURES.items():
+    centroids = [
+      f"{each['centroid_mean']:.3f} ± {each['centroid_std']:.3f}"
+      if measure == "mean_shares"
+      else ""
+      for each in (part, white)
+    ]
+    noise = [
+      f"{white[measure][band]:.2f} ± {white['deviation'][measure][band]:.2f}"
+      for band in filters.BANDS
+    ]
+    yield [name, title, *part[measure].values(), centroids[0]]
+    yield [f"white noise, {_size(section)}", title, *noise, centroids[1]]
+  yield [name, f"weighted by {section['weights']}", *part["weighted_shares"].values(), ""]
+
+
+def _part(section: dict, constant: bool) -> dict | None:
+  """What was measured with the filters' means, or without them."""
+  return section if constant else section["without_constant"]
 
 
 def _beside_white(sections: dict[str, dict], measure: str) -> dict[str, list[float]]:

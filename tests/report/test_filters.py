@@ -40,7 +40,7 @@ def test_the_tables_have_the_numbers_beside_white_noise():
     white = part["white"]
     low, deviation = white["mean_shares"]["low"], white["deviation"]["mean_shares"]["low"]
     assert f"{low:.2f} ± {deviation:.2f}" in text
-  assert "white noise, 3 × 3 × 3" in text and "weighted by energy and batch normalisation" in text
+  assert "white noise, 3 × 3 × 3" in text and "weighted by energy and gain" in text
   assert "alias" in text and "resolve little" in text  # the limits
 
 
