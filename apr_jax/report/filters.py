@@ -3,7 +3,7 @@ pictures of the filters with their spectra.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -18,10 +18,10 @@ _SHOWN = 96  # filters at most; of more, evenly spaced ones
 _MEASURES = {"mean_shares": "mean share", "classes": "filters by largest share"}
 _CAPTION = (
   "How the power of the first layer's filters is spread: the mean over the filters of its shares, "
-  "how many filters have their largest share in each band, and the share weighted by the filters' "
-  "energy, times the gain on power of the batch normalisation behind them where there is one. The "
-  "centroid is the mean radius of a filter's power in units of Nyquist; ± its deviation over the "
-  "filters. ± of white noise is the deviation of a layer of as many filters."
+  "how many filters have their largest share in each band, and the share by the filters' weight: "
+  "their energy, times the gain on power of the batch normalisation behind them where it is known. "
+  "The centroid is the mean radius of a filter's power in units of Nyquist; ± its deviation over "
+  "the filters. ± of white noise is the deviation of a layer of as many filters."
 )
 _CAPTION_WITHOUT = "The same after each filter's mean is taken away, in each of its channels."
 _LIMITS = (
@@ -39,18 +39,16 @@ def first_layer(runs: Runs) -> str:
   sections = sections_of(runs, "filters")
   if not sections:
     return ""
+  noises = {name: _noise(section) for name, section in sections.items()}
   tables = [
     html.table(
-      ["run", "measure", "low %", "middle %", "high %", "centroid"],
-      [
-        row
-        for name, section in sections.items()
-        for row in _rows(name, section, _part(section, constant))
-      ],
-      caption,
+      ["run", "measure", "low %", "middle %", "high %", "centroid"], _rows(parts, noises), caption
     )
-    for constant, caption in ((True, _CAPTION), (False, _CAPTION_WITHOUT))
-    if any(_part(section, constant) for section in sections.values())
+    for parts, caption in (
+      (sections, _CAPTION),
+      ({name: each["without_constant"] for name, each in sections.items()}, _CAPTION_WITHOUT),
+    )
+    if any(parts.values())
   ]
   charts = [
     html.vector_picture(
@@ -62,10 +60,14 @@ def first_layer(runs: Runs) -> str:
   ]
   profiles = {name: section["profile"] for name, section in sections.items()}
   lines = {name: (profile["radius"], profile["mean"]) for name, profile in profiles.items()}
+  highest = max(
+    mean + std for each in profiles.values() for mean, std in zip(each["mean"], each["std"])
+  )
   picture = plots.lines(
     lines | {"white noise": ((0, math.sqrt(2)), (1, 1))},
     "radius (units of Nyquist)",
     "power relative to the mean",
+    y_limits=(0, 1.05 * max(1, highest)),
     spread={name: profile["std"] for name, profile in profiles.items()},
   )
   profile = html.vector_picture(
@@ -74,8 +76,9 @@ def first_layer(runs: Runs) -> str:
     "Power of the frequencies in each of 16 rings, relative to that of all; the mean over the "
     "filters, shaded by their standard deviation.",
   )
+  zero = "filters that are zero and count nowhere"
   silent = [
-    html.paragraph(f"{prefix(runs, name)}{section['silent']} filters are zero and count nowhere.")
+    html.paragraph(f"{prefix(runs, name)}{zero}: {section['silent']}.")
     for name, section in sections.items()
     if section["silent"]
   ]
@@ -121,45 +124,46 @@ def by_eye(evaluation: Evaluation) -> list[str]:
   ]
 
 
-def _rows(name: str, section: dict, part: dict | None) -> Iterator[list[str | float | None]]:
-  """The measures of a run, and below each what white noise has there; none without a part."""
-  if part is None:
-    return
-  white = part["white"]
+def _rows(found: Mapping[str, dict | None], noises: dict[str, str]) -> list[list[str | float]]:
+  """Each measure of all runs, and below them what white noise of their sizes has there.
+
+  Args:
+    found: {run: what was measured, if anything}.
+    noises: {run: what the noise of its size is called}.
+  """
+  parts = {name: part for name, part in found.items() if part}
+  white = {noises[name]: part["white"] for name, part in parts.items()}
+  rows: list[list[str | float]] = []
   for measure, title in _MEASURES.items():
-    centroids = [
-      f"{each['centroid_mean']:.3f} ± {each['centroid_std']:.3f}"
-      if measure == "mean_shares"
-      else ""
-      for each in (part, white)
-    ]
-    noise = [
-      f"{white[measure][band]:.2f} ± {white['deviation'][measure][band]:.2f}"
-      for band in filters.BANDS
-    ]
-    yield [name, title, *part[measure].values(), centroids[0]]
-    yield [f"white noise, {_size(section)}", title, *noise, centroids[1]]
-  yield [name, f"weighted by {section['weights']}", *part["weighted_shares"].values(), ""]
+    centred = measure == "mean_shares"
+    for name, part in parts.items():
+      rows.append([name, title, *part[measure].values(), _centroid(part) if centred else ""])
+    for name, noise in white.items():
+      shares = [
+        f"{noise[measure][band]:.2f} ± {noise['deviation'][measure][band]:.2f}"
+        for band in filters.BANDS
+      ]
+      rows.append([name, title, *shares, _centroid(noise) if centred else ""])
+  for name, part in parts.items():
+    rows.append([name, "share by weight", *part["weighted_shares"].values(), ""])
+  return rows
 
 
-def _part(section: dict, constant: bool) -> dict | None:
-  """What was measured with the filters' means, or without them."""
-  return section if constant else section["without_constant"]
+def _centroid(part: dict) -> str:
+  return f"{part['centroid_mean']:.3f} ± {part['centroid_std']:.3f}"
 
 
 def _beside_white(sections: dict[str, dict], measure: str) -> dict[str, list[float]]:
   """{run, and white noise of each size: low, middle, high}."""
   measured = {name: [*section[measure].values()] for name, section in sections.items()}
-  white = {
-    f"white noise, {_size(section)}": [*section["white"][measure].values()]
-    for section in sections.values()
-  }
+  white = {_noise(section): [*section["white"][measure].values()] for section in sections.values()}
   return measured | white
 
 
-def _size(section: dict) -> str:
-  k, _, channels, _ = section["kernel"]
-  return f"{k} × {k} × {channels}"
+def _noise(section: dict) -> str:
+  """What the noise beside a layer is called."""
+  k, _, channels, count = section["kernel"]
+  return f"white noise, {count - section['silent']} of {k} × {k} × {channels}"
 
 
 def _faces(kernel: np.ndarray) -> np.ndarray:
