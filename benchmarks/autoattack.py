@@ -37,7 +37,7 @@ def main() -> int:
   parser.add_argument("--workdir", help="of a trained run")
   parser.add_argument("--epsilon", type=float, default=8, help="with --workdir: in levels of 255")
   parser.add_argument("--batch_size", type=int, default=100, help="with --workdir")
-  parser.add_argument("--seeds", default="0,1,2", help="with --workdir: of both")
+  parser.add_argument("--seeds", default="0,1,2", help="with --workdir: of the package")
   parser.add_argument("--parallel", type=int, default=1, help="with --workdir: processes at once")
   parser.add_argument("--json", type=pathlib.Path, help="file for the numbers")
   arguments = parser.parse_args()
