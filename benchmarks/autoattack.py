@@ -42,24 +42,27 @@ def main() -> int:
   parser.add_argument("--json", type=pathlib.Path, help="file for the numbers")
   arguments = parser.parse_args()
 
+  def keep(found: dict) -> None:
+    if arguments.json:
+      arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+
   if arguments.workdir:
     from benchmarks.autoattack_verdict import compare
 
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
-    found = compare(
+    compare(
       arguments.workdir,
       arguments.images,
       arguments.epsilon / 255,
       arguments.batch_size,
       seeds,
       arguments.parallel,
+      keep,
     )
   else:
     from benchmarks.autoattack_cost import measure
 
-    found = measure(arguments.model, arguments.images, arguments.iterations, arguments.queries)
-  if arguments.json:
-    arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+    keep(measure(arguments.model, arguments.images, arguments.iterations, arguments.queries))
   return 0
 
 

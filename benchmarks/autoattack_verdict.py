@@ -30,9 +30,15 @@ Attack = Callable[[str, np.ndarray], np.ndarray]
 
 
 def compare(
-  workdir: str, number: int, epsilon: float, batch_size: int, seeds: Sequence[int], parallel: int
-) -> dict[str, Any]:
-  """Prints both tables, and returns what they say.
+  workdir: str,
+  number: int,
+  epsilon: float,
+  batch_size: int,
+  seeds: Sequence[int],
+  parallel: int,
+  keep: Callable[[dict], None],
+) -> None:
+  """Prints both tables.
 
   Args:
     workdir: folder of a trained run whose network has a twin in tests/models/torch_twins.
@@ -41,10 +47,14 @@ def compare(
     batch_size: images per call of the network at most, of both.
     seeds: of the package; ours has the first.
     parallel: processes at once.
+    keep: called with all the numbers so far, whenever an ensemble is done.
   """
   from apr_jax.export_torch import export_checkpoint
   from apr_jax.import_torch import import_checkpoint
+  from benchmarks.baseline_autoattack import package
 
+  if package() is None:
+    raise SystemExit("the package of the paper's authors is missing: pip install pyautoattack")
   images, labels = _test_images(workdir, number)
   with tempfile.TemporaryDirectory() as folder:
     file, imported = str(pathlib.Path(folder) / "network.pth"), str(pathlib.Path(folder) / "run")
@@ -58,38 +68,34 @@ def compare(
         _original, file, spec.name, spec.num_classes, spec.mean, spec.std
       ),
     }
+    found: dict[str, Any] = {
+      "network": spec.name,
+      "workdir": str(workdir),
+      "images": len(images),
+      "epsilon": epsilon,
+      "batch_size": batch_size,
+      **{side: [] for side in sides},
+    }
+    logits = {}
     with concurrent.futures.ProcessPoolExecutor(
       parallel, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1
     ) as processes:
-      waiting = [
-        (
-          side,
-          processes.submit(
-            _measure, prepare, images, labels, epsilon, batch_size, seed, seed == seeds[0]
-          ),
-        )
+      waiting = {
+        processes.submit(
+          _measure, prepare, images, labels, epsilon, batch_size, seed, seed == seeds[0]
+        ): side
         for seed in seeds
         for side, prepare in sides.items()
         if side == "original" or seed == seeds[0]
-      ]
-      runs: dict[str, list[dict]] = {side: [] for side in sides}
-      for side, future in waiting:
-        runs[side].append(future.result())
-        print(f"{side}, seed {runs[side][-1]['seed']}: {_accuracies(runs[side][-1])}", flush=True)
-  differing = np.abs(runs["ours"][0].pop("logits") - runs["original"][0].pop("logits")).max()
-  for run in (*runs["ours"][1:], *runs["original"][1:]):
-    del run["logits"]
-  found = {
-    "network": spec.name,
-    "workdir": str(workdir),
-    "images": len(images),
-    "epsilon": epsilon,
-    "batch_size": batch_size,
-    "logits_differ_by": float(differing),
-    **runs,
-  }
+      }
+      for done in concurrent.futures.as_completed(waiting):
+        side, (run, logits[side]) = waiting[done], done.result()
+        found[side].append(run)
+        print(f"{side}, seed {run['seed']}: {_accuracies(run)}", flush=True)
+        keep(found)
+  found["logits_differ_by"] = float(np.abs(logits["ours"] - logits["original"]).max())
+  keep(found)
   _print(found)
-  return found
 
 
 def _test_images(workdir: str, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -183,8 +189,10 @@ def _measure(
   size: int,
   seed: int,
   also_alone: bool,
-) -> dict[str, Any]:
-  """One ensemble, and its attacks alone if `also_alone`, in a process of its own."""
+) -> tuple[dict[str, Any], np.ndarray]:
+  """One ensemble, and its attacks alone if `also_alone`, in a process of its own; and the logits of
+  the images.
+  """
   from benchmarks import memory
 
   fell, logits = prepare(images, labels, epsilon, size, seed)
@@ -203,7 +211,7 @@ def _measure(
   alone = {STANDARD[0]: by_attack[STANDARD[0]]}
   for name in STANDARD[1:] if also_alone else ():
     alone[name] = share * float(len(right) - fell(name, right).sum())
-  return {
+  run = {
     "seed": seed,
     "by_attack": by_attack,
     "alone": alone,
@@ -211,13 +219,16 @@ def _measure(
     "seconds": seconds,
     "memory_mb": memory_mb,
     "standing": standing.tolist(),
-    "logits": logits,
   }
+  return run, logits
 
 
 def _accuracies(run: dict) -> str:
-  steps = ", ".join(f"{name} {value:.2f}" for name, value in run["by_attack"].items())
-  return f"{steps}; {sum(run['seconds'].values()):.0f} CPU s"
+  accuracies, alone, seconds = (
+    ", ".join(f"{name} {value:.2f}" for name, value in run[key].items())
+    for key in ("by_attack", "alone", "seconds")
+  )
+  return f"{accuracies}; alone {alone}; CPU s {seconds}"
 
 
 def _print(found: dict) -> None:

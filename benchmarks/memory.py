@@ -3,13 +3,13 @@
 import pathlib
 import resource
 
-import jax
-
 STATUS = pathlib.Path("/proc/self/status")
 
 
 def peak() -> float:
   """In MB."""
+  import jax
+
   statistics = jax.devices()[0].memory_stats() or {}
   if "peak_bytes_in_use" in statistics:
     return statistics["peak_bytes_in_use"] / 1e6
