@@ -4,6 +4,8 @@ The layers and their order are those of the released APR code (`apr_jax/models/`
 weights are drawn as PyTorch does by default, which costs the same.
 """
 
+import functools
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -59,13 +61,14 @@ def _head(features: int, num_classes: int) -> list[nn.Module]:
   return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(features, num_classes)]
 
 
-def wide_resnet_40_2(num_classes: int) -> nn.Module:
+def wide_resnet(num_classes: int, depth: int, widen: int) -> nn.Module:
+  widths = (16 * widen, 32 * widen, 64 * widen)
   return nn.Sequential(
     _conv(3, 16, 3),
-    _stages(WideBlock, 16, (32, 64, 128), 6),
-    nn.BatchNorm2d(128),
+    _stages(WideBlock, 16, widths, (depth - 4) // 6),
+    nn.BatchNorm2d(widths[-1]),
     nn.ReLU(),
-    *_head(128, num_classes),
+    *_head(widths[-1], num_classes),
   )
 
 
@@ -79,4 +82,8 @@ def resnet18_cifar(num_classes: int) -> nn.Module:
   )
 
 
-NETWORKS = {"wide_resnet_40_2": wide_resnet_40_2, "resnet18_cifar": resnet18_cifar}
+NETWORKS = {
+  "wide_resnet_40_2": functools.partial(wide_resnet, depth=40, widen=2),
+  "wide_resnet_10_1": functools.partial(wide_resnet, depth=10, widen=1),
+  "resnet18_cifar": resnet18_cifar,
+}

@@ -17,6 +17,7 @@ LEVELS = (
     "settings",
     "keys",
     "spectrum",
+    "filters",
     "losses",
     "metrics",
     "published",

@@ -18,16 +18,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from apr_jax.attacks import objectives
-from apr_jax.attacks.network import Given, Network, Outcome, pursue
+from apr_jax.attacks.attack import Attack, Plan
+from apr_jax.attacks.network import Given, Network, wide
 
 LOSSES = ("ce", "dlr", "targeted-dlr")
 MOMENTUM = 0.75  # share of the gradient step in a step
 RISES = 0.75  # the step size is halved where the loss rose in at most this share of the steps
-READ_EVERY = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class APGD:
+class APGD(Attack):
   """APGD on one loss, as an attack of `autoattack`.
 
   Attributes:
@@ -58,31 +58,12 @@ class APGD:
   def targeted(self) -> bool:
     return self.loss == "targeted-dlr"
 
-  @property
-  def gradient_free(self) -> bool:
-    return False
-
-  @property
-  def calls(self) -> int:
-    """Calls of the compiled step in one run."""
-    return self.iterations + 1
-
   def cost(self, num_classes: int) -> float:
     """Of one run and image, in passes forward."""
     return 3.0 * (self.iterations + 1) * self.passes
 
-  def __call__(
-    self,
-    network: Network,
-    given: Given,
-    count: int,
-    *,
-    epsilon: float,
-    restart: int,
-    report: Callable[[int], None],
-  ) -> Outcome:
-    """One run on one batch; see `network.pursue`."""
-    step = network.compiled(ascend, passes=self.passes)
+  def plan(self, network: Network, given: Given, epsilon: float, restart: int) -> Plan:
+    """One run on one batch."""
     radius, loss = np.float32(epsilon), np.int32(LOSSES.index(self.loss))
     calls = [
       (
@@ -94,16 +75,7 @@ class APGD:
       )
       for iteration, window in enumerate([0, *_windows(self.iterations)])
     ]
-    return pursue(
-      network,
-      step,
-      start(given, radius),
-      given,
-      calls,
-      count,
-      read_every=READ_EVERY,
-      report=report,
-    )
+    return Plan(network.compiled(ascend, passes=self.passes), start(given, radius), calls)
 
 
 class State(NamedTuple):
@@ -163,7 +135,7 @@ def ascend(
   """
   moves = iteration > 0
   uphill = _project(
-    state.current + _wide(state.step_size) * jnp.sign(state.gradient), given.images, epsilon
+    state.current + wide(state.step_size) * jnp.sign(state.gradient), given.images, epsilon
   )
   moved = _project(
     state.current
@@ -176,8 +148,8 @@ def ascend(
   value, wrong, gradient = _evaluate(network, current, given, loss, iteration, passes)
 
   better = value > state.best_loss
-  best = jnp.where(_wide(better), current, state.best)
-  best_gradient = jnp.where(_wide(better), gradient, state.best_gradient)
+  best = jnp.where(wide(better), current, state.best)
+  best_gradient = jnp.where(wide(better), gradient, state.best_gradient)
   best_loss = jnp.where(better, value, state.best_loss)
 
   # As in the released code, the loss of the start is not recorded: the first step rises where its
@@ -189,9 +161,9 @@ def ascend(
   return State(
     # The previous iterate stays, although the iterate goes back to the best: so does the released
     # code.
-    current=jnp.where(_wide(halve), best, current),
+    current=jnp.where(wide(halve), best, current),
     previous=jnp.where(moves, state.current, state.previous),
-    gradient=jnp.where(_wide(halve), best_gradient, gradient),
+    gradient=jnp.where(wide(halve), best_gradient, gradient),
     best=best,
     best_gradient=best_gradient,
     best_loss=best_loss,
@@ -201,7 +173,7 @@ def ascend(
     halved=jnp.where(checkpoint, halve, state.halved),
     step_size=jnp.where(halve, state.step_size / 2, state.step_size),
     done=state.done | wrong,
-    found=jnp.where(_wide(first), current, state.found),
+    found=jnp.where(wide(first), current, state.found),
     flat=jnp.where(moves, state.flat, (gradient == 0).all((1, 2, 3))),
   )
 
@@ -333,8 +305,3 @@ def _evaluate(
 
 def _project(images: jax.Array, originals: jax.Array, epsilon: jax.Array) -> jax.Array:
   return jnp.clip(jnp.clip(images, originals - epsilon, originals + epsilon), 0, 1)
-
-
-def _wide(values: jax.Array) -> jax.Array:
-  """`[B]` → `[B, 1, 1, 1]`."""
-  return values[:, None, None, None]

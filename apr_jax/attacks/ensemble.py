@@ -31,10 +31,11 @@ import numpy as np
 
 from apr_jax import keys
 from apr_jax.attacks import checks
+from apr_jax.attacks.attack import Attack
 from apr_jax.attacks.network import Given, Network, Outcome
 from apr_jax.attacks.progress import Progress
 from apr_jax.attacks.result import CLEAN, Result
-from apr_jax.attacks.versions import STANDARD, Attack, chosen
+from apr_jax.attacks.versions import STANDARD, chosen
 from apr_jax.errors import UserError
 
 EPSILON = 8 / 255
@@ -205,7 +206,7 @@ class AutoAttack:
       count,
       epsilon=self.epsilon,
       restart=run.restart,
-      report=lambda calls: bar.advance(calls / run.attack.calls),
+      report=bar.advance,
     )
 
   def _looked_at(self, images: np.ndarray, labels: np.ndarray) -> tuple[int, list[str]]:

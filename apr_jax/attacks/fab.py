@@ -18,20 +18,20 @@ import numpy as np
 
 from apr_jax.attacks import objectives
 from apr_jax.attacks.apgd import random_start
+from apr_jax.attacks.attack import Attack, Plan
 from apr_jax.attacks.box_projection import step_to_hyperplane
-from apr_jax.attacks.network import Given, Network, Outcome, pursue
+from apr_jax.attacks.network import Given, Network, wide
 
 MOST_BIAS = 0.1  # towards the original image (α)
 OVERSHOOT = 1.05  # of a step across the boundary (η)
 BACK = 0.9  # share of the way kept after a success (β)
 NO_STEP = 1e-8  # steps count as at least this long
-READ_EVERY = 10
 # Gradients of classes computed side by side; more of them one group after the other.
 CLASSES_AT_ONCE = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class FAB:
+class FAB(Attack):
   """FAB as an attack of `autoattack`.
 
   Attributes:
@@ -48,47 +48,23 @@ class FAB:
     9
   """
 
-  targeted: bool
-  name: str
+  targeted: bool = True
+  name: str = "fab-t"
   iterations: int = 100
   restarts: int = 1
   targets: int = 9
-
-  @property
-  def gradient_free(self) -> bool:
-    return False
-
-  @property
-  def calls(self) -> int:
-    """Calls of the compiled step in one run."""
-    return self.iterations
 
   def cost(self, num_classes: int) -> float:
     """Of one run and image, in passes forward."""
     return self.iterations * (4.0 if self.targeted else 2.0 + 2.0 * num_classes)
 
-  def __call__(
-    self,
-    network: Network,
-    given: Given,
-    count: int,
-    *,
-    epsilon: float,
-    restart: int,
-    report: Callable[[int], None],
-  ) -> Outcome:
-    """One run on one batch; see `network.pursue`."""
+  def plan(self, network: Network, given: Given, epsilon: float, restart: int) -> Plan:
+    """One run on one batch."""
     radius = np.float32(epsilon)
-    calls = [(radius, np.int32(iteration)) for iteration in range(self.iterations)]
-    return pursue(
-      network,
+    return Plan(
       network.compiled(approach, targeted=self.targeted),
       start(given, epsilon / 2 if restart else 0.0),
-      given,
-      calls,
-      count,
-      read_every=READ_EVERY,
-      report=report,
+      [(radius, np.int32(iteration)) for iteration in range(self.iterations)],
     )
 
 
@@ -154,9 +130,9 @@ def approach(
   within = jnp.abs(moved - images).max((1, 2, 3)) <= epsilon
   first = wrong & within & ~state.done
   return State(
-    current=jnp.where(_wide(wrong), images + BACK * (moved - images), moved),
+    current=jnp.where(wide(wrong), images + BACK * (moved - images), moved),
     done=state.done | first,
-    found=jnp.where(_wide(first), moved, state.found),
+    found=jnp.where(wide(first), moved, state.found),
     flat=jnp.where(iteration > 0, state.flat, (normal == 0).all((1, 2, 3))),
   )
 
@@ -206,8 +182,3 @@ def start(given: Given, radius: float) -> State:
     found=jnp.zeros(shape),
     flat=jnp.zeros(number, bool),
   )
-
-
-def _wide(values: jax.Array) -> jax.Array:
-  """`[B]` → `[B, 1, 1, 1]`."""
-  return values[:, None, None, None]

@@ -215,6 +215,11 @@ def _filled(order: np.ndarray, size: int) -> np.ndarray:
   return np.concatenate([order, np.full(size - len(order), order[0])])
 
 
+def wide(values: jax.Array) -> jax.Array:
+  """One number per image, for arithmetic with images: `[B]` → `[B, 1, 1, 1]`."""
+  return values[:, None, None, None]
+
+
 @jax.jit
 def _take(rows: Any, order: jax.Array) -> Any:
   return jax.tree.map(lambda leaf: leaf[order], rows)

@@ -8,7 +8,6 @@ locuslab/fast_adversarial (https://arxiv.org/abs/2001.03994): 50 steps of 2/255,
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -16,13 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from apr_jax.attacks import objectives
-from apr_jax.attacks.network import Given, Network, Outcome, pursue
-
-READ_EVERY = 10
+from apr_jax.attacks.attack import Attack, Plan
+from apr_jax.attacks.network import Given, Network, wide
 
 
 @dataclasses.dataclass(frozen=True)
-class PGD:
+class PGD(Attack):
   """PGD on the cross-entropy.
 
   Attributes:
@@ -41,52 +39,17 @@ class PGD:
   step_size: float = 2 / 255
   restarts: int = 10
 
-  @property
-  def targeted(self) -> bool:
-    return False
-
-  @property
-  def targets(self) -> int:
-    return 0
-
-  @property
-  def gradient_free(self) -> bool:
-    return False
-
-  @property
-  def calls(self) -> int:
-    """Calls of the compiled step in one run."""
-    return self.steps + 1
-
   def cost(self, num_classes: int) -> float:
     """Of one run and image, in passes forward."""
     return 3.0 * (self.steps + 1)
 
-  def __call__(
-    self,
-    network: Network,
-    given: Given,
-    count: int,
-    *,
-    epsilon: float,
-    restart: int,
-    report: Callable[[int], None],
-  ) -> Outcome:
-    """One run on one batch; see `network.pursue`."""
+  def plan(self, network: Network, given: Given, epsilon: float, restart: int) -> Plan:
+    """One run on one batch."""
     calls = [
       (np.float32(epsilon), np.float32(self.step_size), np.int32(number))
       for number in range(self.steps + 1)
     ]
-    return pursue(
-      network,
-      network.compiled(ascend),
-      start(given, np.float32(epsilon)),
-      given,
-      calls,
-      count,
-      read_every=READ_EVERY,
-      report=report,
-    )
+    return Plan(network.compiled(ascend), start(given, np.float32(epsilon)), calls)
 
 
 class State(NamedTuple):
@@ -141,7 +104,7 @@ def ascend(
 
   gradient, logits = jax.grad(loss, has_aux=True)(state.current)
   wrong = objectives.misclassified(logits, given.labels)
-  first = (wrong & ~state.done)[:, None, None, None]
+  first = wide(wrong & ~state.done)
   moved = state.current + step_size * jnp.sign(gradient)
   moved = jnp.clip(moved, given.images - epsilon, given.images + epsilon)
   flat = (gradient == 0).all((1, 2, 3))

@@ -10,15 +10,15 @@ it: margin loss, and a schedule that does not depend on the number of queries. W
 """
 
 import dataclasses
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from apr_jax.attacks import objectives
-from apr_jax.attacks.network import Given, Network, Outcome, pursue
+from apr_jax.attacks.attack import Attack, Plan
+from apr_jax.attacks.network import Given, Network, wide
 
 # The window's share of the image is halved after each of these queries.
 HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -27,7 +27,7 @@ START = 2**31 - 1  # the number of the start's random numbers, which no query ha
 
 
 @dataclasses.dataclass(frozen=True)
-class Square:
+class Square(Attack):
   """Square as an attack of `autoattack`.
 
   Attributes:
@@ -45,39 +45,19 @@ class Square:
   queries: int = 5000
   first_share: float = 0.8
   restarts: int = 1
-
-  @property
-  def targeted(self) -> bool:
-    return False
-
-  @property
-  def targets(self) -> int:
-    return 0
+  # a call is many queries
+  read_every: ClassVar[int] = 1
 
   @property
   def gradient_free(self) -> bool:
     return True
 
-  @property
-  def calls(self) -> int:
-    """Calls of the compiled step in one run."""
-    return -(-self.queries // QUERIES_AT_ONCE)
-
   def cost(self, num_classes: int) -> float:
     """Of one run and image, in passes forward."""
     return self.queries + 1.0
 
-  def __call__(
-    self,
-    network: Network,
-    given: Given,
-    count: int,
-    *,
-    epsilon: float,
-    restart: int,
-    report: Callable[[int], None],
-  ) -> Outcome:
-    """One run on one batch; see `network.pursue`."""
+  def plan(self, network: Network, given: Given, epsilon: float, restart: int) -> Plan:
+    """One run on one batch."""
     radius = np.float32(epsilon)
     height, width = given.images.shape[1:3]
     sides = window_sides(self.queries, (height, width), self.first_share)
@@ -87,16 +67,8 @@ class Square:
       number = np.int32(len(some))
       some = np.resize(some, QUERIES_AT_ONCE).astype(np.int32)
       calls.append((radius, np.int32(first), number, some))
-    return pursue(
-      network,
-      network.compiled(search),
-      network.compiled(look)(network.spread(start(given, radius)), given),
-      given,
-      calls,
-      count,
-      read_every=1,
-      report=report,
-    )
+    state = network.compiled(look)(network.spread(start(given, radius)), given)
+    return Plan(network.compiled(search), state, calls)
 
 
 class State(NamedTuple):
@@ -153,7 +125,7 @@ def search(
     margin = objectives.margin(logits, given.labels)
     accepted = ((margin < state.margin) | (margin <= 0)) & ~state.done
     return state._replace(
-      found=jnp.where(accepted[:, None, None, None], candidate, state.found),
+      found=jnp.where(wide(accepted), candidate, state.found),
       margin=jnp.where(accepted, margin, state.margin),
       done=state.done | objectives.misclassified(logits, given.labels),
     )

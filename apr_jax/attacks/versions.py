@@ -1,62 +1,14 @@
 """The attacks by their names, and the ensembles of them."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from apr_jax.attacks.apgd import APGD
+from apr_jax.attacks.attack import Attack
 from apr_jax.attacks.fab import FAB
-from apr_jax.attacks.network import Given, Network, Outcome
 from apr_jax.attacks.repeated_pgd import PGD
 from apr_jax.attacks.result import CLEAN
 from apr_jax.attacks.square import Square
 from apr_jax.errors import UserError, lookup
-
-
-class Attack(Protocol):
-  """What the ensemble runs.
-
-  Attributes:
-    name: of the attack in the results; it also selects its random numbers.
-    targeted: one run per target class.
-    targets: at most so many target classes, where it is targeted.
-    gradient_free: it sees only the logits.
-    restarts: runs per target.
-    calls: of its compiled step in one run.
-  """
-
-  @property
-  def name(self) -> str: ...
-
-  @property
-  def targeted(self) -> bool: ...
-
-  @property
-  def targets(self) -> int: ...
-
-  @property
-  def gradient_free(self) -> bool: ...
-
-  @property
-  def restarts(self) -> int: ...
-
-  @property
-  def calls(self) -> int: ...
-
-  def cost(self, num_classes: int) -> float:
-    """Of one run and image, in passes forward."""
-
-  def __call__(
-    self,
-    network: Network,
-    given: Given,
-    count: int,
-    *,
-    epsilon: float,
-    restart: int,
-    report: Callable[[int], None],
-  ) -> Outcome:
-    """One run on one batch, of which `count` rows are images."""
-
 
 ATTACKS: dict[str, Attack] = {
   attack.name: attack

@@ -16,8 +16,10 @@ from apr_jax import parallel
 from apr_jax.classifiers.grad_cam import enlarge, grad_cam
 from apr_jax.classifiers.predictor import Predictor, check_images
 from apr_jax.errors import UserError, one_line
-from apr_jax.models import NetworkSpec, NormalisedNetwork
+from apr_jax.models import NetworkSpec, NormalisedNetwork, first_convolution
 from apr_jax.models.contrastive import has_projection
+from apr_jax.models.first_convolution import FirstConvolution
+from apr_jax.models.first_layer import PLAIN
 from apr_jax.run import checkpoint, configuration, network
 
 _BATCH_SIZE = 500  # images per call of an import, which has no configuration to say so
@@ -33,7 +35,10 @@ class LoadedClassifier:
     num_classes: number of logits, K.
     image_size: (H, W) in pixels of the images it takes.
     kind: "run" or "import".
-    spec: which network it is.
+    spec: which network it is: of a training with a first layer of its own kind, the plain one with
+      the same outputs.
+    first_layer_gains: float32 `[O, n]`, the gains that a modulated first layer has learnt (see
+      `models.FirstLayer.gains`); None where there are none.
     defaults: what an evaluation of it begins with, by the names of its settings.
     config: the resolved configuration of the training; None for an import.
     workdir: the folder of the training; None for an import.
@@ -49,6 +54,8 @@ class LoadedClassifier:
     UserError: the workdir holds neither, or no readable checkpoint, or JAX has no device.
   """
 
+  spec: NetworkSpec
+
   def __init__(
     self,
     workdir: str | pathlib.Path,
@@ -62,15 +69,16 @@ class LoadedClassifier:
     else:
       self._describe_run(workdir)
     self.num_classes, self.image_size = self.spec.num_classes, self.spec.image_size
-    model = self.spec.build()
-    self._apply: Callable[..., Any] = model.apply
+    first_layer = self.spec.first_layer  # as it was trained
+    trained = parallel.to_host(_restore(workdir, self.spec.build(), self.image_size))
+    self.first_layer_gains = first_layer.gains(trained["params"])
+    self.spec = self.spec.folded()
+    self._apply: Callable[..., Any] = self.spec.build().apply
     if batch_size is None:
       batch_size = self.defaults.get("batch_size", _BATCH_SIZE)
     self._predictor = Predictor(self._apply, batch_size, devices)
     self._maps = jax.jit(functools.partial(grad_cam, self._apply))
-    self._variables = self._predictor.place(
-      parallel.to_host(_restore(workdir, model, self.image_size))
-    )
+    self._variables = self._predictor.place(jax.tree.map(np.asarray, first_layer.fold(trained)))
 
   def _describe_run(self, workdir: pathlib.Path) -> None:
     config = configuration.read_config(workdir)
@@ -80,7 +88,7 @@ class LoadedClassifier:
     with checkpoint.Checkpoints(workdir) as checkpoints:
       contrastive = has_projection(checkpoints.describe_variables())
     try:
-      self.spec: NetworkSpec = network.spec_of_run(config, contrastive)
+      self.spec = network.spec_of_run(config, contrastive)
       self.defaults: Mapping[str, Any] = {
         "data": config.data.name,
         "data_dir": config.data.data_dir,
@@ -109,7 +117,7 @@ class LoadedClassifier:
 
   @property
   def variables(self) -> dict[str, Any]:
-    """The network's "params" and "batch_stats", float32 NumPy arrays."""
+    """The network's "params" and "batch_stats", as `spec` has them; float32 NumPy arrays."""
     return parallel.to_host(self._variables)
 
   @functools.cached_property
@@ -162,6 +170,28 @@ class LoadedClassifier:
       return jnp.asarray(exact.apply(variables, images))
 
     return jax.tree_util.Partial(logits, jax.device_put(self.variables))
+
+  @functools.cached_property
+  def _first_convolution(self) -> FirstConvolution | None:
+    # It lies where the network's own does, whatever its size.
+    spec = dataclasses.replace(self.spec, first_layer=PLAIN)
+    return first_convolution.find(spec.build(), self.image_size)
+
+  @property
+  def first_kernel(self) -> np.ndarray | None:
+    """The kernel of the first convolution, float32 `[k, k, C, O]`; None where the network has none
+    of square filters.
+    """
+    found = self._first_convolution
+    return None if found is None else found.kernel(self.variables)
+
+  @property
+  def first_gain(self) -> np.ndarray | None:
+    """By how much the batch normalisation that reads the first convolution multiplies the power of
+    each filter's output, float32 `[O]`; None where there is none.
+    """
+    found = self._first_convolution
+    return None if found is None else found.gain(self.variables)
 
   def grad_cam(self, images: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
     """Where the network sees a class: Grad-CAM at the size of the images; see

@@ -19,10 +19,12 @@ from apr_jax.losses import Outputs
 from apr_jax.models.allconv import AllConv
 from apr_jax.models.contrastive import Contrastive
 from apr_jax.models.densenet import DenseNet
+from apr_jax.models.first_layer import PLAIN, FirstLayer
 from apr_jax.models.preact_resnet import PreActResNet
 from apr_jax.models.resnet import ResNet
 from apr_jax.models.resnet_imagenet import ImageNetResNet
 from apr_jax.models.resnext import ResNeXt
+from apr_jax.models.stand_in import stand_in
 from apr_jax.models.wide_resnet import WideResNet
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
@@ -52,12 +54,14 @@ class NormalisedNetwork(nn.Module):
     mean, std: per channel, in units of [0, 1].
     precision: of its products, as `jax.default_matmul_precision` names it; None leaves it to JAX,
       which on GPU and TPU multiplies float32 numbers with the mantissas of shorter ones.
+    first_layer: stands in for the network's first convolution.
   """
 
   network: nn.Module
   mean: Sequence[float]
   std: Sequence[float]
   precision: str | None = None
+  first_layer: FirstLayer = PLAIN
 
   def __call__(self, images: jax.Array, train: bool = False) -> jax.Array | Outputs:
     """Float images `[B, H, W, 3]`, in [0, 1] up to what an augmentation adds → logits.
@@ -67,7 +71,8 @@ class NormalisedNetwork(nn.Module):
       projection stands beside them.
     """
     with (
-      jax.default_matmul_precision(self.precision) if self.precision else contextlib.nullcontext()
+      jax.default_matmul_precision(self.precision) if self.precision else contextlib.nullcontext(),
+      stand_in(self.first_layer, train),
     ):
       out = self.network((images - jnp.asarray(self.mean)) / jnp.asarray(self.std), train)
     return Outputs(out) if train and not isinstance(out, Outputs) else out
@@ -82,6 +87,7 @@ def make(
   dtype: Any = jnp.float32,
   axis_name: str | None = None,
   contrastive: bool = False,
+  first_layer: FirstLayer = PLAIN,
 ) -> NormalisedNetwork:
   """The named network with its input normalisation.
 
@@ -96,6 +102,7 @@ def make(
       device.
     contrastive: give the network a projection beside the logits in training; see
       `contrastive.Contrastive`.
+    first_layer: stands in for the network's first convolution.
 
   Raises:
     UserError: the name is unknown.
@@ -105,9 +112,8 @@ def make(
   )
   if contrastive:
     network = Contrastive(network, num_classes)
-  return NormalisedNetwork(
-    network, tuple(mean), tuple(std), "highest" if dtype == jnp.float32 else None
-  )
+  precision = "highest" if dtype == jnp.float32 else None
+  return NormalisedNetwork(network, tuple(mean), tuple(std), precision, first_layer)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +127,7 @@ class NetworkSpec:
     mean, std: of the input normalisation per channel, in units of [0, 1].
     dtype: of the convolutions, a key of `DTYPES`.
     contrastive: whether it has a projection; see `contrastive.Contrastive`.
+    first_layer: stands in for its first convolution.
   """
 
   name: str
@@ -130,6 +137,7 @@ class NetworkSpec:
   std: tuple[float, float, float]
   dtype: str = "auto"
   contrastive: bool = False
+  first_layer: FirstLayer = PLAIN
 
   def build(self, axis_name: str | None = None) -> NormalisedNetwork:
     """The network.
@@ -149,7 +157,12 @@ class NetworkSpec:
       dtype=dtype_of(self.dtype),
       axis_name=axis_name,
       contrastive=self.contrastive,
+      first_layer=self.first_layer,
     )
+
+  def folded(self) -> "NetworkSpec":
+    """The network whose variables `first_layer.fold` gives: a plain one with the same outputs."""
+    return dataclasses.replace(self, first_layer=self.first_layer.folded())
 
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "auto": None}

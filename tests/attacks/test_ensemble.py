@@ -138,9 +138,10 @@ def test_later_attacks_find_more(of_rugged):
   assert_honest(of_rugged, rugged, RUGGED, RUGGED_LABELS, RUGGED_EPSILON)
 
 
-def test_blocks_batches_devices_and_stops_change_nothing(of_rugged):
-  # Blocks of the images, in another order, in small batches over four devices, each by an ensemble
-  # of its own, as after a stop.
+@pytest.mark.parametrize("batch_size, devices", [(8, 4), (16, 2)])
+def test_blocks_batches_devices_and_stops_change_nothing(of_rugged, batch_size, devices):
+  # Blocks of the images, in another order, in small batches over several devices, each by an
+  # ensemble of its own, as after a stop.
   order = np.random.default_rng(3).permutation(40)
   blocks = []
   for places in (order[:17], order[17:]):
@@ -148,8 +149,8 @@ def test_blocks_batches_devices_and_stops_change_nothing(of_rugged):
       rugged,
       epsilon=RUGGED_EPSILON,
       attacks=QUICK,
-      batch_size=8,
-      devices=jax.devices()[:4],
+      batch_size=batch_size,
+      devices=jax.devices()[:devices],
     )
     blocks.append(attack(RUGGED[places], RUGGED_LABELS[places], key=KEY, positions=places))
   result = join(blocks)

@@ -1,6 +1,13 @@
 """The suites of attacks: a linear network, whose standing images are known exactly."""
 
 import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,18 +21,24 @@ from apr_jax.evaluation.robustness import IMAGES, Robustness
 from apr_jax.evaluation.settings import Settings
 from apr_jax.evaluation.suites import SUITES, configure
 
+ROOT = pathlib.Path(__file__).parents[2]
 EPSILON = 16 / 255
 QUICK = Robustness(attacks=("apgd-ce", "apgd-t"), epsilon=EPSILON, images=60, block=25)
 
 
-@pytest.fixture(scope="module")
-def weights() -> np.ndarray:
-  """Of a linear network that ridge regression fits to the digits; float32 `[3072, 10]`."""
-  train = data.load("digits", "train")
+def fitted(pixels: int) -> np.ndarray:
+  """The weights of a linear network that ridge regression fits to the digits; float32 `[D, 10]`."""
+  train = data.load("digits", "train", image_size=pixels)
   inputs = train.images.reshape(len(train.images), -1) / 255
   targets = 10 * np.eye(10)[train.labels]
-  ridge = inputs @ inputs.T + 30 * np.eye(len(inputs))
+  ridge = inputs @ inputs.T + 30 * (pixels / 32) ** 2 * np.eye(len(inputs))
   return (inputs.T @ np.linalg.solve(ridge, targets)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def weights() -> np.ndarray:
+  """Of the network `linear`."""
+  return fitted(32)
 
 
 @pytest.fixture
@@ -86,13 +99,42 @@ def test_the_standing_images_of_a_linear_network_are_those_of_the_closed_form(
   assert len(found["examples"]) == 4 and example["position"] in positions
 
 
-@pytest.mark.parametrize("batch_size, block", [(7, 25), (100, 60)])
+@pytest.mark.parametrize("batch_size, block", [(7, 25), (16, 60), (100, 60)])
 def test_batches_and_blocks_change_nothing(linear, tmp_path, batch_size, block):
   def scores(**changes):
     found = evaluate(linear, dataclasses.replace(QUICK, **changes), tmp_path / str(changes))
     return {key: value for key, value in found.items() if key != "seconds"}
 
   assert scores(batch_size=batch_size, block=block) == scores()
+
+
+@pytest.mark.parametrize(
+  "masked, breaker, words",
+  [
+    (lambda logits, images: 1e4 * logits(images), "apgd-t", "the gradient of some images is zero"),
+    (
+      lambda logits, images: logits(jnp.round(images * 8) / 8),
+      "square",
+      "square uses no gradient and lowers the accuracy by",
+    ),
+  ],
+  ids=["logits times 10,000", "quantised input"],
+)
+def test_masked_gradients_are_seen_through_and_told(weights, tmp_path, masked, breaker, words):
+  def logits(images):
+    return images.reshape(len(images), -1) @ weights
+
+  classifier = apr_jax.FromFunction(
+    None, 10, 32, name="masked", jax_logits=lambda images: masked(logits, images)
+  )
+  attack = Robustness(attacks=("apgd-ce", breaker), epsilon=2 * EPSILON, images=12)
+  apr_jax.evaluate(classifier, "digits", suites={"autoattack": attack}, out=tmp_path, quiet=True)
+  found = json.loads((tmp_path / "results.json").read_text())["autoattack"]
+  assert found["clean_accuracy"] > 80 and found["by_attack"]["apgd-ce"] > 50
+  assert found["robust_accuracy"] < 10 and found["broken_by"][breaker] >= 6
+  told = [warning for warning in found["warnings"] if words in warning]
+  assert told
+  assert f"warning: {told[0]}" in (tmp_path / "report.html").read_text()
 
 
 def test_an_interrupted_attack_goes_on_at_its_block(linear, tmp_path, monkeypatch):
@@ -173,3 +215,80 @@ def test_images_of_other_settings_stay_apart_in_one_folder(linear, tmp_path):
   expected = np.load(tmp_path / "adversarial" / first["files"][0])["images"]
   evaluate(linear, attack, tmp_path, resize=32)  # nothing is attacked again
   np.testing.assert_array_equal(np.load(tmp_path / IMAGES)["images"], expected)
+
+
+SMALL = '''
+"""A small linear network."""
+
+import pathlib
+
+import numpy as np
+
+import apr_jax
+
+WEIGHTS = np.load(pathlib.Path(__file__).with_name("weights.npy"))
+
+
+def small():
+  return apr_jax.FromFunction(
+    None, 10, 8, name="small", jax_logits=lambda images: images.reshape(len(images), -1) @ WEIGHTS
+  )
+'''
+
+
+@pytest.mark.slow
+def test_the_command_killed_and_restarted_gives_the_same_on_any_number_of_devices(tmp_path):
+  np.save(tmp_path / "weights.npy", fitted(8))
+  (tmp_path / "small.py").write_text(SMALL)
+  blocks = 6
+
+  def start(out, devices):
+    return subprocess.Popen(
+      [
+        sys.executable,
+        "evaluate.py",
+        f"--classifier={tmp_path / 'small.py'}:small",
+        "--data=digits",
+        "--suites=autoattack",
+        f"--option=autoattack.images={4 * blocks}",
+        "--option=autoattack.block=4",
+        f"--option=autoattack.epsilon={0.4 * EPSILON}",
+        "--save_adversarial",
+        "--noreport",
+        f"--out={tmp_path / out}",
+      ],
+      cwd=ROOT,
+      env=os.environ
+      | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"},
+      stdout=subprocess.DEVNULL,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+
+  def finished():
+    stores = (tmp_path / "killed").glob("parts-*.jsonl")
+    return sum(len(path.read_text().splitlines()) - 1 for path in stores)
+
+  def completed(process):
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+
+  def content(out):
+    found = json.loads((tmp_path / out / "results.json").read_text())["autoattack"]
+    return {key: value for key, value in found.items() if key != "seconds"}
+
+  killed = start("killed", 2)
+  while killed.poll() is None and finished() < 1:
+    time.sleep(0.05)
+  killed.send_signal(signal.SIGKILL)
+  assert killed.wait() == -signal.SIGKILL
+  assert 1 <= finished() < blocks and not (tmp_path / "killed" / IMAGES).exists()
+  completed(start("killed", 4))
+  assert finished() == blocks
+  completed(start("whole", 1))
+  assert content("killed") == content("whole")
+  assert 10 < content("whole")["robust_accuracy"] < 90
+  images = [np.load(tmp_path / out / IMAGES) for out in ("killed", "whole")]
+  assert images[0].files == images[1].files
+  for name in images[0].files:
+    np.testing.assert_array_equal(images[0][name], images[1][name])

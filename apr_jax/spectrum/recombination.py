@@ -1,5 +1,4 @@
-"""Amplitude and phase of images, their recombination (APR, Section 3), and the images of single
-frequencies.
+"""Amplitude and phase of images, and their recombination (APR, Section 3).
 
 For a real image x with discrete Fourier transform F, the amplitude is A = |F| and the phase P =
 angle(F), so that F = A exp(iP). Recombination takes A from one image and P from another and
@@ -51,7 +50,7 @@ def amplitude_phase(images: jax.Array, axes: Sequence[int] = HWC) -> tuple[jax.A
     >>> amplitude.shape, float(amplitude[0, 0, 0, 0])  # the zero frequency is the sum of the pixels
     ((2, 4, 4, 3), 16.0)
   """
-  _check_images(images)
+  check_images(images)
   spectrum = jnp.fft.fftn(images.astype(jnp.float32), axes=_check_axes(axes))
   return jnp.abs(spectrum), jnp.angle(spectrum)
 
@@ -81,8 +80,8 @@ def recombine(amplitude_of: jax.Array, phase_of: jax.Array, axes: Sequence[int] 
     >>> bool(jnp.allclose(recombine(x, x), x, atol=1e-5))
     True
   """
-  _check_images(amplitude_of)
-  _check_images(phase_of)
+  check_images(amplitude_of)
+  check_images(phase_of)
   return from_half_spectrum(
     jnp.abs(half_spectrum(amplitude_of, axes)),
     phase_factor(half_spectrum(phase_of, axes)),
@@ -101,6 +100,10 @@ def half_spectrum(images: jax.Array, axes: Sequence[int] = HWC) -> jax.Array:
   Returns:
     complex64 `[..., C, H, W']`; the last transformed axis n (the width, if transformed) has n // 2
     + 1 bins.
+
+  Examples:
+    >>> half_spectrum(jnp.ones((2, 8, 8, 3))).shape  # channels, height, half of the width
+    (2, 3, 8, 5)
   """
   images = jax.lax.stop_gradient(jnp.moveaxis(images.astype(jnp.float32), -1, -3))
   return jnp.fft.rfftn(images, axes=_axes_in_chw(axes))
@@ -109,6 +112,10 @@ def half_spectrum(images: jax.Array, axes: Sequence[int] = HWC) -> jax.Array:
 def phase_factor(spectrum: jax.Array) -> jax.Array:
   """exp(i · angle(spectrum)) as spectrum / |spectrum|; 1 in empty bins. Complex64, the same
   shape.
+
+  Examples:
+    >>> phase_factor(jnp.array([2j, 0])).tolist()
+    [1j, (1+0j)]
   """
   amplitude = jnp.abs(spectrum)
   empty = amplitude == 0
@@ -131,50 +138,18 @@ def from_half_spectrum(
 
   Returns:
     float32 `[..., H, W, C]`, not clipped.
+
+  Examples:
+    >>> image = jax.random.uniform(jax.random.key(0), (8, 8, 3))
+    >>> half = half_spectrum(image)
+    >>> back = from_half_spectrum(jnp.abs(half), phase_factor(half), image.shape)
+    >>> bool(jnp.allclose(back, image, atol=1e-5))
+    True
   """
   chw_axes = _axes_in_chw(axes)
   in_chw = (shape[-1], shape[-3], shape[-2])
   image = jnp.fft.irfftn(amplitude * phase, s=[in_chw[axis] for axis in chw_axes], axes=chw_axes)
   return jnp.moveaxis(image, -3, -1)
-
-
-def fourier_basis(
-  row: int | jax.Array, column: int | jax.Array, height: int, width: int
-) -> jax.Array:
-  """The real image of unit norm whose transform over height and width is zero but at one frequency
-  and its mirror.
-
-  √(2/HW) · cos(2π(row·y/H + column·x/W) + π/4), and cos(...)/√(HW) without π/4 where a frequency is
-  its own mirror. A frequency and its mirror share one image, that of the one that comes first, row
-  by row, in a map with the zero frequency in the centre. This is the basis of the released code of
-  Yin et al. 2019 (https://arxiv.org/abs/1906.08988).
-
-  Args:
-    row, column: whole numbers, in cycles per image height and width; modulo H and W.
-    height, width: H and W in pixels.
-
-  Returns:
-    float32 `[H, W]`.
-  """
-  row = _centred(row, height)
-  mirrored_row = _centred(-row, height)
-  column = _centred(column, width)
-  mirrored_column = _centred(-column, width)
-  own_mirror = (row == mirrored_row) & (column == mirrored_column)
-  second = (row > mirrored_row) | ((row == mirrored_row) & (column > mirrored_column))
-  row = jnp.where(second, -row, row)
-  column = jnp.where(second, -column, column)
-  # Whole turns are dropped in integers: a large angle would cost float32 its digits.
-  down = row * jnp.arange(height) % height / height
-  right = column * jnp.arange(width) % width / width
-  angle = 2 * jnp.pi * (down[:, None] + right)
-  wave = jnp.sqrt(2.0) * jnp.cos(angle + jnp.pi / 4)
-  return jnp.where(own_mirror, jnp.cos(angle), wave) / jnp.sqrt(height * width)
-
-
-def _centred(frequency: int | jax.Array, size: int) -> int | jax.Array:
-  """The frequency modulo `size`, from -(size // 2) to (size - 1) // 2."""
-  return (frequency + size // 2) % size - size // 2
 
 
 def _axes_in_chw(axes: Sequence[int]) -> tuple[int, ...]:
@@ -191,6 +166,11 @@ def _check_axes(axes: Sequence[int]) -> tuple[int, ...]:
   return axes
 
 
-def _check_images(images: jax.Array) -> None:
+def check_images(images: jax.Array) -> None:
+  """Checks that images are float `[..., H, W, C]`.
+
+  Raises:
+    UserError: they are not.
+  """
   if images.ndim < 3 or not jnp.issubdtype(images.dtype, jnp.floating):
     raise UserError(f"images must be float [..., H, W, C], got {images.dtype} {list(images.shape)}")
