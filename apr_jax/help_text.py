@@ -18,7 +18,7 @@ _TAKES = {
   "comma separated list of strings": "A,B",
   "config object": "FILE.py",
 }
-_FOLDERS = ("workdir", "data_dir", "out")
+_PATHS = {"workdir": "DIR", "data_dir": "DIR", "out": "PATH"}
 
 
 def help_text(about: str, values: flags.FlagValues, groups: Groups) -> str:
@@ -53,10 +53,9 @@ def _paragraph(flag: flags.Flag) -> str:
   """A flag with what it takes, its meaning and its default."""
   if flag.boolean:
     name = f"--[no]{flag.name}"
-  elif flag.name in _FOLDERS:
-    name = f"--{flag.name} DIR"
   else:
-    name = f"--{flag.name} {_TAKES.get(flag.flag_type(), 'TEXT')}"
+    takes = _PATHS.get(flag.name) or _TAKES.get(flag.flag_type(), "TEXT")
+    name = f"--{flag.name} {takes}"
   meaning = flag.help.split(";\n")[0].strip()
   if flag.default not in (None, "", []) and not flag.boolean and "default" not in meaning:
     shown = ",".join(flag.default) if isinstance(flag.default, list) else flag.default

@@ -132,7 +132,7 @@ def train(
         f"{jax.default_backend()} device(s)"
       )
       logs.say(
-        f"for {config.epochs} epochs of {steps_per_epoch} steps, {total_steps} in all; "
+        f"for {config.epochs} epoch(s) of {steps_per_epoch} steps, {total_steps} in all; "
         f"{f'continues at step {done}' if done else 'starts'} into {workdir}"
       )
       if primary and not done:

@@ -389,7 +389,7 @@ def test_the_start_says_what_is_trained(digits, tmp_path, capsys):
     " parameters, without a method of augmentation"
   )
   assert said[1] == "on 128 images of digits, 32 a step: 8 on each of 4 cpu device(s)"
-  assert said[2] == f"for 1 epochs of 4 steps, 4 in all; starts into {tmp_path}"
+  assert said[2] == f"for 1 epoch(s) of 4 steps, 4 in all; starts into {tmp_path}"
   assert re.match(
     r"step 2/4, epoch 0.5: loss \d\.\d{3}, accuracy \d+\.\d %, \d+ images/s, \d+ s left", said[3]
   )
