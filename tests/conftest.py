@@ -33,6 +33,13 @@ from sklearn import datasets
 ROOT = pathlib.Path(__file__).parents[1]
 
 
+def pytest_collection_finish() -> None:
+  """What is imported by now is no garbage: the collector need not look at it again and again."""
+  gc.collect()
+  gc.freeze()
+  gc.set_threshold(50_000, 20, 10)
+
+
 def _of_all_workers(tmp_path_factory) -> pathlib.Path:
   base = tmp_path_factory.getbasetemp()
   return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
