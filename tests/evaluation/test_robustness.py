@@ -247,11 +247,13 @@ def small():
 
 @pytest.mark.slow
 def test_the_command_killed_and_restarted_gives_the_same_on_any_number_of_devices(tmp_path):
-  np.save(tmp_path / "weights.npy", fitted(8))
+  weights = fitted(8)
+  np.save(tmp_path / "weights.npy", weights)
   (tmp_path / "small.py").write_text(SMALL)
-  blocks = 6
+  attacks, epsilon, blocks, out = ("apgd-ce", "square"), 0.8 * EPSILON, 4, tmp_path / "killed"
 
-  def start(out, devices):
+  def start(devices):
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
       [
         sys.executable,
@@ -259,45 +261,49 @@ def test_the_command_killed_and_restarted_gives_the_same_on_any_number_of_device
         f"--classifier={tmp_path / 'small.py'}:small",
         "--data=digits",
         "--suites=autoattack",
-        f"--option=autoattack.images={4 * blocks}",
-        "--option=autoattack.block=4",
-        f"--option=autoattack.epsilon={0.8 * EPSILON}",
+        f"--option=autoattack.attacks={attacks}",
+        f"--option=autoattack.epsilon={epsilon}",
+        f"--option=autoattack.images={6 * blocks}",
+        "--option=autoattack.block=6",
         "--save_adversarial",
         "--noreport",
-        f"--out={tmp_path / out}",
+        f"--out={out}",
       ],
       cwd=ROOT,
-      env=os.environ
-      | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"},
+      env=os.environ | {"XLA_FLAGS": flags},
       stdout=subprocess.DEVNULL,
       stderr=subprocess.PIPE,
       text=True,
     )
 
   def finished():
-    stores = (tmp_path / "killed").glob("parts-*.jsonl")
-    return sum(len(path.read_text().splitlines()) - 1 for path in stores)
+    return sum(len(path.read_text().splitlines()) - 1 for path in out.glob("parts-*.jsonl"))
 
-  def completed(process):
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-
-  def content(out):
-    found = json.loads((tmp_path / out / "results.json").read_text())["autoattack"]
-    return {key: value for key, value in found.items() if key != "seconds"}
-
-  killed = start("killed", 2)
+  killed = start(devices=2)
   while killed.poll() is None and finished() < 1:
     time.sleep(0.05)
   killed.send_signal(signal.SIGKILL)
-  assert killed.wait() == -signal.SIGKILL
-  assert 1 <= finished() < blocks and not (tmp_path / "killed" / IMAGES).exists()
-  completed(start("killed", 4))
+  assert killed.communicate() and killed.returncode == -signal.SIGKILL
+  assert 1 <= finished() < blocks and not (out / IMAGES).exists()
+  restarted = start(devices=1)
+  _, errors = restarted.communicate(timeout=300)
+  assert restarted.returncode == 0, errors
   assert finished() == blocks
-  completed(start("whole", 1))
-  assert content("killed") == content("whole")
-  assert 10 < content("whole")["robust_accuracy"] < 90
-  images = [np.load(tmp_path / out / IMAGES) for out in ("killed", "whole")]
-  assert images[0].files == images[1].files
-  for name in images[0].files:
-    np.testing.assert_array_equal(images[0][name], images[1][name])
+
+  # in one piece, in this process, on its four devices
+  small = apr_jax.FromFunction(
+    None, 10, 8, name="small", jax_logits=lambda images: images.reshape(len(images), -1) @ weights
+  )
+  attack = Robustness(
+    attacks=attacks, epsilon=epsilon, images=6 * blocks, block=6 * blocks, save_adversarial=True
+  )
+  whole = evaluate(small, attack, tmp_path / "whole")
+  found = json.loads((out / "results.json").read_text())["autoattack"]
+  of_blocks = ("seconds", "files", "examples")
+  assert {key: value for key, value in found.items() if key not in of_blocks} == {
+    key: value for key, value in whole.items() if key not in of_blocks
+  }
+  assert 10 < found["robust_accuracy"] < 90
+  expected = np.load(tmp_path / "whole" / IMAGES)
+  for name, values in np.load(out / IMAGES).items():
+    np.testing.assert_array_equal(values, expected[name])
