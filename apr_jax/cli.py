@@ -153,11 +153,14 @@ def use_compilation_cache() -> None:
   """Keeps compiled programs on disk: the second start of a configuration compiles nothing.
 
   The folder is that of the environment variable JAX_COMPILATION_CACHE_DIR, else ~/.cache/apr_jax.
+  What compiles in less than 0.2 seconds is not kept, or in less than
+  JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS says.
   """
   default = pathlib.Path.home() / ".cache" / "apr_jax"
   folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(default)
   jax.config.update("jax_compilation_cache_dir", folder)
-  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+  if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:  # which JAX has read
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def _exit(error: Exception, code: int) -> None:

@@ -7,7 +7,10 @@ import fcntl
 import gc
 import os
 import pathlib
+import runpy
 import shutil
+import sys
+from collections.abc import Callable
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # A test compiles a program and runs it once, so the compiler's optimisations cost what they never
@@ -27,6 +30,15 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def pytest_collection_finish() -> None:
+  """What is imported by now is no garbage: the collector need not look at it again and again."""
+  gc.collect()
+  gc.freeze()
+  gc.set_threshold(50_000, 20, 10)
+
 
 def _of_all_workers(tmp_path_factory) -> pathlib.Path:
   base = tmp_path_factory.getbasetemp()
@@ -44,23 +56,64 @@ def compiled_programs(tmp_path_factory) -> str:
     ("jax_persistent_cache_min_compile_time_secs", 0.1),
   ):
     jax.config.update(name, value)
-  os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)  # for the commands that tests start
+    os.environ[name.upper()] = str(value)  # for the commands that tests start
   return str(folder)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def bounded_memory():
-  """Lets go of what a module has compiled: the programs of a whole suite take gigabytes.
+def _resident_bytes() -> int:
+  """The memory of this process; 0 where there is no /proc."""
+  try:
+    pages = pathlib.Path("/proc/self/statm").read_text().split()[1]
+  except FileNotFoundError:
+    return 0
+  return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
-  What a later module needs again it reads from the folder of compiled programs.
+
+class _Memory:
+  """Lets go of what was compiled once it takes too much: the programs of a whole suite take
+  gigabytes.
+
+  What a later test needs again it reads from the folder of compiled programs.
   """
+
+  def __init__(self, limit: int, room: int):
+    self._limit, self._room = limit, room
+
+  def bound(self) -> None:
+    if _resident_bytes() < self._limit:
+      return
+    jax.clear_caches()
+    gc.collect()
+    # glibc keeps what is freed unless asked.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+      trim(0)
+    # Where libraries alone take nearly as much, not after every test.
+    self._limit = max(self._limit, _resident_bytes() + self._room)
+
+
+@pytest.fixture(scope="session")
+def memory() -> _Memory:
+  return _Memory(limit=1_000_000_000, room=150_000_000)
+
+
+@pytest.fixture(autouse=True)
+def bounded_memory(memory):
   yield
-  jax.clear_caches()
-  gc.collect()
-  # glibc keeps what is freed unless asked.
-  trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-  if trim is not None:
-    trim(0)
+  memory.bound()
+
+
+@pytest.fixture
+def script(monkeypatch) -> Callable[..., None]:
+  """Runs a script of the repository with arguments in this process, where no process is the
+  point.
+  """
+
+  def run(name: str, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    runpy.run_path(str(ROOT / name), run_name="__main__")
+
+  return run
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +149,7 @@ def real_data() -> pathlib.Path:
   """A TFDS folder with slices of real data sets: $APR_JAX_TEST_DATA, else shared/tfds beside the
   checkout.
   """
-  beside = pathlib.Path(__file__).parents[2] / "shared" / "tfds"
+  beside = ROOT.parent / "shared" / "tfds"
   folder = pathlib.Path(os.environ.get("APR_JAX_TEST_DATA", beside))
   if not folder.is_dir():
     pytest.skip("the slices of real data sets are not here; APR_JAX_TEST_DATA names their folder")

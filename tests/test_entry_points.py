@@ -59,12 +59,10 @@ for number, (script, *arguments) in enumerate(commands):
 """
 
 
-def environment(folder, devices=None):
-  values = {"JAX_PLATFORMS": "cpu", "HOME": str(folder)}
-  virtual = (
-    {} if devices is None else {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
-  )
-  return {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"} | values | virtual
+def environment(folder, devices=1):
+  """That of the suite, which compiles quickly, with another number of devices."""
+  flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
+  return os.environ | {"JAX_PLATFORMS": "cpu", "HOME": str(folder), "XLA_FLAGS": flags}
 
 
 def train(*arguments, config="configs/digits_standard.py"):
@@ -315,6 +313,21 @@ def test_flags_that_cannot_be_used_are_one_line(monkeypatch, capsys, arguments, 
     cli.run(lambda: pytest.fail("the command was run"), own_flags())
   (line,) = capsys.readouterr().err.splitlines()
   assert exit_.value.code == 2 and line.startswith("error: ") and words in line
+
+
+def test_the_environment_says_which_compiled_programs_are_kept(monkeypatch):
+  name = "jax_persistent_cache_min_compile_time_secs"
+  before = getattr(jax.config, name)
+  try:
+    jax.config.update(name, 3.0)  # as JAX reads it
+    monkeypatch.setenv(name.upper(), "3")
+    cli.use_compilation_cache()
+    assert getattr(jax.config, name) == 3
+    monkeypatch.delenv(name.upper())
+    cli.use_compilation_cache()
+    assert getattr(jax.config, name) == 0.2
+  finally:
+    jax.config.update(name, before)
 
 
 COMMANDS = """

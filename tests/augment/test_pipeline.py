@@ -1,5 +1,6 @@
 """From uint8 batches to views: what is off changes nothing, and devices do not matter."""
 
+import functools
 import itertools
 
 import jax
@@ -31,11 +32,16 @@ def settings(*, padding=0, fill=128, flip=False, apr_p=0.0, per_image=False, apr
   return changed
 
 
+@functools.cache
+def compiled(**keywords):
+  return jax.jit(make_augmentation(settings(**keywords), CLASSES))
+
+
 def augmenter(devices=1, **keywords):
   """seed, images → views `[V, B, H, W, 3]` of the whole batch, made in `devices` shares and joined
   again.
   """
-  augment = jax.jit(make_augmentation(settings(**keywords), CLASSES))
+  augment = compiled(**keywords)
 
   def whole(seed, images=IMAGES):
     size = len(images) // devices

@@ -517,7 +517,7 @@ runpy.run_path("evaluate.py", run_name="__main__")
 
 
 @pytest.mark.slow
-def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_path):
+def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_path, script):
   """SIGKILL among the 75 sets and again in the suites after them, then the same command to its
   end.
   """
@@ -537,9 +537,9 @@ def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_
     f"--data_dir={tmp_path / 'digits-c'}",
   ]
 
-  def start(out, *command):
+  def start_and_kill(out, after):
     return subprocess.run(
-      [sys.executable, *command, *arguments, f"--out={tmp_path / out}"],
+      [sys.executable, "-c", KILLED, str(after), *arguments, f"--out={tmp_path / out}"],
       cwd=ROOT,
       stdout=subprocess.DEVNULL,
       timeout=300,
@@ -554,15 +554,18 @@ def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_
     ]
     return [json.loads(line)[0] for line in lines]
 
-  assert start("whole", "evaluate.py") == 0
+  def start(out):
+    script("evaluate.py", *arguments, f"--out={tmp_path / out}")
+
+  start("whole")
   parts = finished("whole")
   assert len(parts) == 1 + 75 + 76 + 2 + 3 + 18
   later = [key.partition("-")[0] for key in parts].index("Ood")
   stops = [0, int(random.integers(1, later)), int(random.integers(later, len(parts)))]
   for before, stop in itertools.pairwise(stops):
-    assert start("killed", "-c", KILLED, str(stop - before)) == -signal.SIGKILL
+    assert start_and_kill("killed", stop - before) == -signal.SIGKILL
     assert finished("killed") == parts[:stop], stops
-  assert start("killed", "evaluate.py") == 0
+  start("killed")
   assert finished("killed") == parts, stops  # in order, and none of them twice
   assert (tmp_path / "killed" / "results.json").read_text() == (
     tmp_path / "whole" / "results.json"

@@ -1,5 +1,7 @@
 """Dropout in training only, and images of one size."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,12 +30,15 @@ def variables(images):
 def trained(images, variables):
   """(key, probability) → logits in training."""
 
-  def apply(key, dropout):
+  def apply(variables, images, key, dropout):
     return AllConv(10, dropout=dropout).apply(
       variables, images, True, mutable=["batch_stats"], rngs={"dropout": jax.random.key(key)}
     )[0]
 
-  return jax.jit(apply, static_argnums=1, compiler_options=QUICKLY)
+  # The weights are no constants of the program: those take long to compile.
+  return functools.partial(
+    jax.jit(apply, static_argnums=3, compiler_options=QUICKLY), variables, images
+  )
 
 
 def test_dropout_is_drawn_from_the_key_in_training(trained):

@@ -31,6 +31,18 @@ def make_ours(name, twin, size):
   return model, torch_names.to_variables(name, arrays(twin.state_dict()), template, "the twin")
 
 
+@pytest.fixture(scope="module", params=TWINS)
+def pair(request):
+  """The name, the twin, our network and the twin's variables, of each network in turn."""
+  name = request.param
+  twin = make_twin(name, CLASSES)
+  return name, twin, *make_ours(name, twin, size_of(name))
+
+
+def size_of(name):
+  return 64 if name.startswith("resnet50") else 32
+
+
 def make_images(number, size):
   """Images [B, H, W, 3] for ours, and the same [B, 3, H, W] for PyTorch."""
   images = np.random.default_rng(3).normal(size=(number, size, size, 3)).astype(np.float32)
@@ -48,12 +60,9 @@ def test_a_network_without_a_counterpart_in_pytorch_is_refused_in_one_line():
     torch_names.to_state_dict("of_ours", {})
 
 
-@pytest.mark.parametrize("name", TWINS)
-def test_logits_are_pytorchs(name):
-  size, number = (64, 1) if name.startswith("resnet50") else (32, 2)
-  twin = make_twin(name, CLASSES)
-  model, variables = make_ours(name, twin, size)
-  ours, theirs = make_images(number, size)
+def test_logits_are_pytorchs(pair):
+  name, twin, model, variables = pair
+  ours, theirs = make_images(1 if name.startswith("resnet50") else 2, size_of(name))
   with torch.no_grad():
     expected = twin(theirs).numpy()
   assert expected.std() > 1e-3 * np.abs(expected).max() > 0
@@ -63,10 +72,8 @@ def test_logits_are_pytorchs(name):
   assert sum(x.size for x in jax.tree.leaves(variables["params"])) == parameters
 
 
-@pytest.mark.parametrize("name", TWINS)
-def test_there_and_back_is_the_identity_and_pytorch_loads_it(name):
-  twin = make_twin(name, CLASSES)
-  _, variables = make_ours(name, twin, 32)
+def test_there_and_back_is_the_identity_and_pytorch_loads_it(pair):
+  name, twin, _, variables = pair
   state = torch_names.to_state_dict(name, variables)
   expected = {
     key: value

@@ -1,11 +1,9 @@
 """A whole report of a small run, in a browser where there is one."""
 
 import json
-import pathlib
 import re
 import shutil
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -24,7 +22,6 @@ from apr_jax.report.write import REPORT, write_report
 CHROMIUM = next(
   filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-ROOT = pathlib.Path(__file__).parents[2]
 # One of each kind, for each takes seconds to compile; the report looks closer at three of them.
 CORRUPTIONS = ("gaussian_noise", "defocus_blur", "fog", "pixelate")
 EVALUATORS = {
@@ -154,26 +151,14 @@ def test_a_comparison_shows_each_run(reported, compared):
 
 
 @pytest.mark.slow
-def test_without_a_report_the_earlier_one_stays_and_the_command_says_so(run, tmp_path):
+def test_without_a_report_the_earlier_one_stays_and_the_command_says_so(
+  run, tmp_path, script, capsys
+):
   (tmp_path / REPORT).write_text("earlier")
   (tmp_path / fourier.MAP).write_text("earlier")
-  done = subprocess.run(
-    [
-      sys.executable,
-      str(ROOT / "evaluate.py"),
-      f"--workdir={run}",
-      "--suites=clean",
-      "--limit=4",
-      "--noreport",
-      f"--out={tmp_path}",
-    ],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=True,
-    timeout=120,
-  )
-  last = done.stdout.splitlines()[-1]
+  arguments = ("--suites=clean", "--limit=4", "--noreport")
+  script("evaluate.py", f"--workdir={run}", *arguments, f"--out={tmp_path}")
+  last = capsys.readouterr().out.splitlines()[-1]
   assert last.split(None, 1) == ["report", f"{tmp_path / REPORT} is that of an earlier evaluation"]
   assert (tmp_path / REPORT).read_text() == "earlier" and not (tmp_path / fourier.MAP).exists()
 

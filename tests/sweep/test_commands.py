@@ -27,9 +27,10 @@ def command(*arguments):
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
   """Starts a command in the repository."""
-  variables = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"} | {
+  variables = os.environ | {
     "JAX_PLATFORMS": "cpu",
     "HOME": str(tmp_path_factory.mktemp("home")),
+    "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=1",
   }
   return lambda arguments, **keywords: subprocess.Popen(
     arguments,

@@ -1,7 +1,7 @@
 """A network that compiles in a moment, and short runs on the digits with it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -31,14 +31,15 @@ class TinyNetwork(nn.Module):
     return nn.Dense(self.num_classes, name="fc")(features) if self.num_classes else features
 
 
-@pytest.fixture
-def tiny_network(monkeypatch) -> type[nn.Module]:
+@pytest.fixture(scope="module")
+def tiny_network() -> Iterator[type[nn.Module]]:
   """`model.name = "tiny"` names it."""
-  monkeypatch.setitem(models.NETWORKS, "tiny", TinyNetwork)
-  return TinyNetwork
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setitem(models.NETWORKS, "tiny", TinyNetwork)
+    yield TinyNetwork
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def digits(tiny_network, compiled_programs) -> Callable[..., Any]:
   """Makes the configuration of a run of four steps per epoch; keywords with __ for dots override
   it.

@@ -77,11 +77,18 @@ def events(workdir):
   return scalars
 
 
+@pytest.fixture(scope="module")
+def trained(digits, tmp_path_factory):
+  """A run of two epochs, four steps each, which no test changes."""
+  workdir = tmp_path_factory.mktemp("trained") / "whole"
+  loop.train(digits(), workdir, quiet=True)
+  return workdir
+
+
 @pytest.fixture
-def uninterrupted(digits, tmp_path):
-  """A run of two epochs, four steps each."""
-  loop.train(digits(), tmp_path / "whole", quiet=True)
-  return tmp_path / "whole"
+def uninterrupted(trained, tmp_path):
+  """A copy of it."""
+  return shutil.copytree(trained, tmp_path / "whole")
 
 
 def test_metrics_jsonl(digits, tmp_path):

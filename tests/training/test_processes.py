@@ -19,12 +19,19 @@ COMMAND = [
   "--config",
   "configs/digits_standard.py",
   "--config.data.limit=128",
+  "--config.data.image_size=8",
   "--config.batch_size=32",
   "--config.schedule.name=constant",
   "--config.schedule.warmup_epochs=0",
   "--config.model.sync_batch_norm=True",
   "--config.eval_every_epochs=0",
 ]
+
+
+def with_devices(devices):
+  """The environment of the suite, with another number of devices."""
+  flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
+  return os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
 
 
 def run(workdir, epochs, processes, devices):
@@ -34,10 +41,7 @@ def run(workdir, epochs, processes, devices):
   with socket.socket() as free:
     free.bind(("localhost", 0))
     port = free.getsockname()[1]
-  environment = os.environ | {
-    "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
-    "JAX_PLATFORMS": "cpu",
-  }
+  environment = with_devices(devices)
 
   def cluster(i):
     return (
@@ -72,7 +76,7 @@ def test_two_processes_train_as_two_devices_of_one_do(tmp_path):
   outputs = run(tmp_path / "two", 2, processes=2, devices=1)
   assert "continues at step 4" in outputs[0] and "step" not in outputs[1]
   assert len((tmp_path / "two" / "metrics.jsonl").read_text().splitlines()) == 4
-  images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3)).astype(np.uint8)
+  images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3)).astype(np.uint8)
   one, two = (LoadedClassifier(tmp_path / name).logits(images) for name in ("one", "two"))
   np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-3)
 
@@ -118,7 +122,7 @@ def test_each_process_feeds_its_devices_with_its_share_of_a_stream():
   with socket.socket() as free:
     free.bind(("localhost", 0))
     address = f"localhost:{free.getsockname()[1]}"
-  environment = os.environ | {"XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
+  environment = with_devices(1)
   running = [
     subprocess.Popen(
       [sys.executable, "-c", SHARES, address, str(i)],

@@ -306,7 +306,7 @@ RIVALS = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def real_images(photographs, request):
   """Eight airplanes, then eight frogs of CIFAR-10, or where they are not here parts of two
   photographs; 16 pixels.

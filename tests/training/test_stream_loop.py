@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
   return root
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def config(digits, folder):
   """A run of two epochs on the stream, four steps each."""
   return lambda **overrides: digits(
@@ -55,10 +55,12 @@ def config(digits, folder):
   )
 
 
-@pytest.fixture
-def uninterrupted(config, tmp_path):
-  loop.train(config(), tmp_path / "whole", quiet=True)
-  return tmp_path / "whole"
+@pytest.fixture(scope="module")
+def uninterrupted(config, tmp_path_factory):
+  """A whole run, which no test changes."""
+  workdir = tmp_path_factory.mktemp("trained") / "whole"
+  loop.train(config(), workdir, quiet=True)
+  return workdir
 
 
 def test_a_run_on_class_folders_logs_what_it_waits_for(uninterrupted):
