@@ -3,10 +3,13 @@
 Images are uint8 `[B, H, W, C]`.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 
-from apr_jax import keys
+from apr_jax import forms, keys
+from apr_jax.augment import shifts
 
 
 def random_crop(
@@ -37,12 +40,44 @@ def random_crop(
   )
 
 
-def crop(image: jax.Array, top: jax.Array, left: jax.Array, padding: int, fill: int) -> jax.Array:
+def crop(
+  image: jax.Array,
+  top: jax.Array,
+  left: jax.Array,
+  padding: int,
+  fill: int,
+  form: str | None = None,
+) -> jax.Array:
   """The window at (top, left) of the padded image; image `[H, W, C]`, offsets int `[]` in
-  0..2·padding.
+  0..2·padding; `form` as in `forms.by_platform`.
   """
   padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)), constant_values=fill)
-  return jax.lax.dynamic_slice(padded, (top, left, 0), image.shape)
+
+  def by_index(padded: jax.Array, top: jax.Array, left: jax.Array) -> jax.Array:
+    return jax.lax.dynamic_slice(padded, (top, left, 0), image.shape)
+
+  def by_selection(padded: jax.Array, top: jax.Array, left: jax.Array) -> jax.Array:
+    rows = _window(padded, top, image.shape[0], 0, 2 * padding)
+    return _window(rows, left, image.shape[1], 1, 2 * padding)
+
+  return forms.by_platform(by_index, by_selection, padded, top, left, form=form)
+
+
+def _window(image: jax.Array, start: jax.Array, size: int, axis: int, last: int) -> jax.Array:
+  """`size` places of an axis from `start` on, which is in 0..`last`: long steps, then single ones,
+  each a choice among shifted copies.
+  """
+  step = math.isqrt(last) + 1
+  for part, unit, most in ((start // step, step, last // step), (start % step, 1, step - 1)):
+    length = size if unit == 1 else size + step - 1
+    beyond = most * unit + length - image.shape[axis]
+    image = jnp.pad(image, [(0, max(0, beyond) if a == axis else 0) for a in range(image.ndim)])
+    copies = [
+      jax.lax.slice_in_dim(image, number * unit, number * unit + length, axis=axis)
+      for number in range(most + 1)
+    ]
+    image = shifts.select(part, copies)
+  return image
 
 
 def random_flip(

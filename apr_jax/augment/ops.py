@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from apr_jax import settings
-from apr_jax.augment import tables
+from apr_jax.augment import shifts, tables
 from apr_jax.augment.warp import IDENTITY, rotation, warp, with_entry
 
 NUM_OPS = 9
@@ -82,7 +82,9 @@ def translate_y(image: jax.Array, pixels: float | jax.Array) -> jax.Array:
   return warp(checked(image), with_entry(5, pixels))
 
 
-def random_op(key: jax.Array, image: jax.Array, severity: float = 3) -> jax.Array:
+def random_op(
+  key: jax.Array, image: jax.Array, severity: float = 3, form: str | None = None
+) -> jax.Array:
   """Applies one of the nine operations, drawn uniformly, at a random level.
 
   The level is u ~ U(0.1, severity) tenths of the operation's largest: 30 degrees, a shear of 0.3, a
@@ -93,6 +95,7 @@ def random_op(key: jax.Array, image: jax.Array, severity: float = 3) -> jax.Arra
     key: PRNG key.
     image: uint8 `[H, W, 3]`.
     severity: upper end of the level, above 0.1 and at most 10.
+    form: as in `forms.by_platform`.
 
   Returns:
     uint8 `[H, W, 3]`.
@@ -103,28 +106,32 @@ def random_op(key: jax.Array, image: jax.Array, severity: float = 3) -> jax.Arra
   level = jax.random.uniform(level_key, minval=0.1, maxval=severity) / 10
   sign = jnp.where(jax.random.bernoulli(sign_key), 1.0, -1.0)
 
-  counts = tables.histogram(image)
+  counts = tables.histogram(image, form)
   table = tables.choose(
     jnp.minimum(op, 4),
     [
-      tables.autocontrast(counts),
-      tables.equalize(counts),
+      tables.autocontrast(counts, form),
+      tables.equalize(counts, form),
       tables.posterize(4 - (level * 4).astype(jnp.int32)),
       tables.solarize(256 - (level * 256).astype(jnp.int32)),
       tables.identity(),
     ],
+    form,
   )
-  matrix = jnp.stack(
+  matrix = shifts.select(
+    op - 4,
     [
-      jnp.asarray(IDENTITY),
       rotation(sign * jnp.trunc(level * 30), height, width),
       with_entry(1, sign * level * 0.3),
       with_entry(3, sign * level * 0.3),
       with_entry(2, sign * jnp.trunc(level * (width / 3))),
       with_entry(5, sign * jnp.trunc(level * (height / 3))),
-    ]
-  )[jnp.maximum(op - 3, 0)]
-  return warp(tables.apply(image, table), matrix)
+      jnp.asarray(IDENTITY),
+    ],
+  )
+  largest = severity / 10
+  reach = shifts.Reach.of(height, width, 30 * largest, 0.3 * largest, largest / 3)
+  return warp(tables.apply(image, table, form), matrix, reach, form)
 
 
 def checked(image: jax.Array) -> jax.Array:

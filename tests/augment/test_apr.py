@@ -226,3 +226,37 @@ def test_crop_and_flip_against_numpy(photographs):
   assert (mirrored | (flips == photographs).all(axis=(1, 2, 3))).all() and 0 < mirrored.sum() < len(
     flips
   )
+
+
+@pytest.mark.parametrize("axes", [(-3, -2, -1), (-3, -2)])
+def test_the_products_of_a_tpu_recombine_as_the_transforms_do(images, axes):
+  permutation = np.random.default_rng(0).permutation(len(images))
+  result = apr.swap_amplitudes(images, permutation, np.array(True), axes, "product")
+  np.testing.assert_allclose(
+    result, recombine_float64(images[permutation], images, axes), atol=1e-4
+  )
+
+
+@pytest.mark.parametrize("overflow", ["clip", "wrap"])
+def test_apr_s_is_the_same_in_the_form_of_a_tpu(photographs, overflow):
+  keys = jax.random.split(jax.random.key(3), len(photographs))
+  by_index, by_products = (
+    np.asarray(
+      apr.recombine_views(keys, photographs, 3, overflow, (-3, -2, -1), 1.0, form), np.int32
+    )
+    for form in ("index", "product")
+  )
+  # On the circle of 256 values, as above: the operations are equal, the transforms round.
+  difference = np.abs((by_index - by_products + 128) % 256 - 128)
+  assert (difference <= 1).all() and (difference == 0).mean() > 0.99
+
+
+@pytest.mark.parametrize("size, padding", [((32, 32), 4), ((7, 9), 1), ((5, 4), 3)])
+def test_a_crop_by_selections_is_the_slice(size, padding):
+  image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+  for top in range(2 * padding + 1):
+    for left in (0, padding, 2 * padding, top):
+      by_index, by_selection = (
+        augment.crop_flip.crop(image, top, left, padding, 7, form) for form in ("index", "product")
+      )
+      np.testing.assert_array_equal(by_index, by_selection)
