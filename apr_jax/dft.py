@@ -14,8 +14,7 @@ import numpy as np
 LARGEST = 64
 """Length of an axis up to which products take a TPU less time than its fast transform."""
 
-_FEW = 4
-"""Length up to which a product is written out as sums."""
+CHANNELS = -3
 
 
 def small(shape: Sequence[int], axes: Sequence[int]) -> bool:
@@ -36,8 +35,11 @@ def half_spectrum(images: jax.Array, axes: Sequence[int]) -> jax.Array:
   *others, last = axes
   size = images.shape[last]
   wave = _wave(size)[:, : size // 2 + 1]
-  real, imaginary = _product(images, wave.real, last), _product(images, wave.imag, last)
-  for axis in others:
+  rest, together = _with_channels(others, last)
+  if len(together) == 2:
+    wave = _joint(_wave(images.shape[CHANNELS]), wave)
+  real, imaginary = (_product(images, part, together) for part in (wave.real, wave.imag))
+  for axis in rest:
     real, imaginary = _complex_product(real, imaginary, _wave(images.shape[axis]), axis)
   return jax.lax.complex(real, imaginary)
 
@@ -46,7 +48,7 @@ def from_half_spectrum(half: jax.Array, axes: Sequence[int], size: int) -> jax.A
   """`jnp.fft.irfftn(half, axes=axes)` with `size` places along the last axis.
 
   Args:
-    half: complex64 `[..., C, H, W']`.
+    half: complex64 `[..., C, H, W']`, of a real image.
     axes: as in `half_spectrum`.
     size: of the axis that is halved.
 
@@ -54,15 +56,26 @@ def from_half_spectrum(half: jax.Array, axes: Sequence[int], size: int) -> jax.A
     float32.
   """
   *others, last = axes
+  rest, together = _with_channels(others, last)
   real, imaginary = half.real, half.imag
-  for axis in others:
-    length = half.shape[axis]
-    real, imaginary = _complex_product(real, imaginary, _wave(length).conj() / length, axis)
+  for axis in rest:
+    real, imaginary = _complex_product(real, imaginary, _inverse(half.shape[axis]), axis)
   # A bin that is not its own mirror stands for that too.
   bins = np.arange(size // 2 + 1)
-  weight = np.where((bins == 0) | (2 * bins == size), 1, 2) / size
-  wave = weight[:, None] * _wave(size)[: len(bins)].conj()
-  return _product(real, wave.real, last) - _product(imaginary, wave.imag, last)
+  weight = np.where((bins == 0) | (2 * bins == size), 1, 2)
+  wave = weight[:, None] * _inverse(size)[: len(bins)]
+  if len(together) == 2:
+    wave = _joint(_inverse(half.shape[CHANNELS]), wave)
+  return _product(real, wave.real, together) - _product(imaginary, wave.imag, together)
+
+
+def _with_channels(others: Sequence[int], last: int) -> tuple[list[int], tuple[int, ...]]:
+  """The axes that are transformed one by one, and those that share a product with the last: the
+  channels, too few for one of their own.
+  """
+  if CHANNELS in others:
+    return [axis for axis in others if axis != CHANNELS], (CHANNELS, last)
+  return list(others), (last,)
 
 
 def _wave(size: int) -> np.ndarray:
@@ -71,21 +84,31 @@ def _wave(size: int) -> np.ndarray:
   return np.exp(-2j * np.pi * (np.outer(places, places) % size) / size)
 
 
+def _inverse(size: int) -> np.ndarray:
+  return _wave(size).conj() / size
+
+
+def _joint(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+  """The matrix of two transforms at once, `[n, m, n', m']`."""
+  return np.einsum("nk,ml->nmkl", first, second)
+
+
 def _complex_product(
   real: jax.Array, imaginary: jax.Array, matrix: np.ndarray, axis: int
 ) -> tuple[jax.Array, jax.Array]:
   return (
-    _product(real, matrix.real, axis) - _product(imaginary, matrix.imag, axis),
-    _product(imaginary, matrix.real, axis) + _product(real, matrix.imag, axis),
+    _product(real, matrix.real, (axis,)) - _product(imaginary, matrix.imag, (axis,)),
+    _product(imaginary, matrix.real, (axis,)) + _product(real, matrix.imag, (axis,)),
   )
 
 
-def _product(values: jax.Array, matrix: np.ndarray, axis: int) -> jax.Array:
-  """Σ_n values[..., n, ...] · matrix[n, k] along an axis."""
-  matrix = matrix.astype(np.float32)
-  if len(matrix) <= _FEW:
-    parts = [jax.lax.index_in_dim(values, n, axis % values.ndim) for n in range(len(matrix))]
-    column = [-1 if a == axis % values.ndim else 1 for a in range(values.ndim)]
-    return sum(part * row.reshape(column) for part, row in zip(parts, matrix))
-  product = jnp.tensordot(values, matrix, (axis, 0), precision=jax.lax.Precision.HIGHEST)
-  return jnp.moveaxis(product, -1, axis)
+def _product(values: jax.Array, matrix: np.ndarray, axes: tuple[int, ...]) -> jax.Array:
+  """The sum of `values` times `matrix` over axes, in whose place those of the result come."""
+  count = len(axes)
+  product = jnp.tensordot(
+    values,
+    matrix.astype(np.float32),
+    (axes, tuple(range(count))),
+    precision=jax.lax.Precision.HIGHEST,
+  )
+  return jnp.moveaxis(product, tuple(range(-count, 0)), axes)

@@ -1,10 +1,10 @@
 """How a TPU reads the pixels around affine positions: by shifts of whole images and selections.
 
-A warp that moves no pixel far is two passes. The first moves along the rows of the source: for each
-of its rows and each output column it fetches the few neighbouring pixels that outputs of that
-column may need. The second moves along the columns, and each output picks its own. Both choose
-among shifted copies of a whole image, as many as the reach is wide, so that everything is read in
-order. Which pixels are fetched is decided in integers: both passes then agree on it.
+A warp that moves no pixel far is two passes. The first moves along the columns of the source: for
+each of its columns and each output row it fetches the few neighbouring pixels that outputs of that
+row may need. The second moves along the rows, and each output picks its own. Both choose among
+shifted copies of a whole image, as many as the reach is wide, so that everything is read in order.
+Which pixels are fetched is decided in integers: both passes then agree on it.
 """
 
 import dataclasses
@@ -27,8 +27,8 @@ class Reach:
 
   Attributes:
     columns, rows: whole pixels between an output and the left, or upper, of the pixels it reads.
-    slope: |b / e| of the warp's matrix: how many columns the reads of an output column move from
-      one row of the source to the next.
+    slope: |d / a| of the warp's matrix: how many rows the reads of an output row move from one
+      column of the source to the next.
   """
 
   columns: int
@@ -54,9 +54,9 @@ class Reach:
 
   @property
   def fetched(self) -> int:
-    """Neighbouring pixels of one row of the source that the outputs of one column may need."""
-    # A row r serves positions between r − 1 and r + 1. Along a column these span twice the slope:
-    # one whole number more than that, and each needs the pixel to its right as well.
+    """Neighbouring pixels of one column of the source that the outputs of one row may need."""
+    # A column q serves positions between q − 1 and q + 1. Along a row these span twice the slope:
+    # one whole number more than that, and each needs the pixel below as well.
     return math.floor(2 * self.slope + 2 * _MARGIN) + 3
 
 
@@ -79,27 +79,25 @@ def neighbours(
   first = _first_fetched(matrix)
   row, column = jnp.arange(height)[:, None], jnp.arange(width)[None]
 
-  # ---- Along the rows of the source; there is one more on either side ----
-  before = reach.columns + fetched - 2
-  wide = jnp.pad(words, ((1, 1), (before, reach.columns + fetched - 1)), mode="edge")
-  moved = first(jnp.arange(-1, height + 1)[:, None], column) - column
+  # ---- Along the columns of the source; there is one more on either side ----
+  before = reach.rows + fetched - 2
+  tall = jnp.pad(words, ((before, reach.rows + fetched - 1), (1, 1)), mode="edge")
+  moved = first(row, jnp.arange(-1, width + 1)[None]) - row
   fetch = _selected(
-    moved, range(-before, reach.columns + 1), 1, [(wide, before + k) for k in range(fetched)]
+    moved, range(-before, reach.rows + 1), 0, [(tall, before + k) for k in range(fetched)]
   )
 
-  # ---- Along the columns ----
-  tall = [jnp.pad(x, ((reach.rows, reach.rows), (0, 0))) for x in fetch]
-  found = []
-  for below in (0, 1):
-    candidates = _selected(
-      top - row,
-      range(-reach.rows, reach.rows + 1),
-      0,
-      [(x, reach.rows + 1 + below) for x in tall],
-    )
-    place = left - first(top + below, column)
-    found += [select(place, candidates[:-1]), select(place, candidates[1:])]
-  return found
+  # ---- Along the rows ----
+  wide = [jnp.pad(x, ((0, 0), (reach.columns, reach.columns))) for x in fetch]
+  distances = range(-reach.columns, reach.columns + 1)
+  sides = []
+  for right in (0, 1):
+    sources = [(x, reach.columns + 1 + right) for x in wide]
+    candidates = _selected(left - column, distances, 1, sources)
+    place = top - first(row, left + right)
+    sides.append((select(place, candidates[:-1]), select(place, candidates[1:])))
+  (upper_left, lower_left), (upper_right, lower_right) = sides
+  return [upper_left, upper_right, lower_left, lower_right]
 
 
 def select(index: jax.Array, choices: Sequence[jax.Array]) -> jax.Array:
@@ -111,16 +109,16 @@ def select(index: jax.Array, choices: Sequence[jax.Array]) -> jax.Array:
 
 
 def _first_fetched(matrix: jax.Array) -> Callable[[jax.Array, jax.Array], jax.Array]:
-  """The function of a row of the source and a column of the output that gives the first of the
-  columns that are fetched for them.
+  """The function of a row of the output and a column of the source that gives the first of the rows
+  that are fetched for them.
   """
   a, b, c, d, e, f = matrix
-  # In the output column at x, the position at height y in the source lies at
-  # slope·(y − d·x − f) + a·x + c; half a pixel further left is the pixel to its left.
-  slope = b / e
-  per_row, per_column, start = (
+  # In the output row at y, the position at x in the source lies at slope·(x − b·y − c) + e·y + f;
+  # half a pixel further up is the pixel above it.
+  slope = d / a
+  per_column, per_row, start = (
     jnp.round(value * 2**_BITS).astype(jnp.int32)
-    for value in (slope, a - slope * d, c - slope * f - 0.5 - jnp.abs(slope) - _MARGIN)
+    for value in (slope, e - slope * b, f - slope * c - 0.5 - jnp.abs(slope) - _MARGIN)
   )
   # in halves of pixels, at whose odd numbers the pixels have their centres
   return lambda row, column: (

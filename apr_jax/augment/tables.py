@@ -127,8 +127,10 @@ def _apply_by_selection(image: jax.Array, table: jax.Array) -> jax.Array:
   # Four values to a word, so that 63 selections find the word and a shift the value in it.
   quarters = table.astype(jnp.int32).reshape(3, 4, 64)
   words = quarters[:, 0] | quarters[:, 1] << 8 | quarters[:, 2] << 16 | quarters[:, 3] << 24
+  # As wide as a row of the image already: XLA would else copy each of the words by itself.
+  rows = jnp.broadcast_to(words.T[:, :, None, None], (64, 3, 1, image.shape[1]))
+  found = list(jax.lax.optimization_barrier(rows))
   planes = jnp.moveaxis(image, -1, 0).astype(jnp.int32)
-  found = [words[:, place, None, None] for place in range(64)]
   for bit in range(6):
     odd = planes >> bit & 1 == 1
     found = [jnp.where(odd, second, first) for first, second in zip(found[::2], found[1::2])]
@@ -136,11 +138,12 @@ def _apply_by_selection(image: jax.Array, table: jax.Array) -> jax.Array:
 
 
 def _histogram_by_products(image: jax.Array) -> jax.Array:
-  # A value is 16 · high + low: a product of one-hot vectors counts the pairs.
-  values = jnp.moveaxis(image, -1, 0).reshape(3, -1)
-  high, low = (jax.nn.one_hot(part, 16, dtype=jnp.bfloat16) for part in (values >> 4, values & 15))
+  # A value is 32 · high + low: a product of one-hot vectors counts the pairs.
+  values = jnp.moveaxis(image.astype(jnp.int32), -1, 0).reshape(3, -1)
+  high = jax.nn.one_hot(values >> 5, 8, dtype=jnp.bfloat16)
+  low = jax.nn.one_hot(values & 31, 32, dtype=jnp.bfloat16)
   counts = jnp.einsum("cph,cpl->chl", high, low, preferred_element_type=jnp.float32)
-  return counts.reshape(3, 256).astype(jnp.int32)
+  return jax.lax.optimization_barrier(counts.reshape(3, 256).astype(jnp.int32))
 
 
 def _below(counts: jax.Array) -> jax.Array:
