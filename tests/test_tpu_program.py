@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the text is as XLA prints it
 """What benchmarks.tpu_program reads in a compiled program, on a short one written by hand."""
 
 import importlib
@@ -136,3 +137,15 @@ def test_a_step_is_lowered_for_devices_as_it_runs_on_them():
   mapped = parallel.ParallelStep(step, num_inputs=1, split_inputs=True)
   new, _ = mapped(parallel.replicate(state), parallel.split(x.reshape(8, 3)))
   np.testing.assert_array_equal(new, 1 + x[0] + 2 * x[1] + 3 * x[2] + 4 * x[3])
+
+
+def test_collectives_of_a_lowered_program(load):
+  def step(state, x, shard):
+    return jax.lax.pmean((state, x.sum(0)), parallel.AXIS), {
+      "n": jax.lax.psum(1.0 * shard, "devices")
+    }
+
+  arguments = np.ones((2, 5), np.float32), (np.ones((4, 8, 3), np.float32),)
+  lowered = parallel.lower_step(step, jax.devices(), *arguments, split_inputs=True)
+  found = load("collectives").collectives(lowered.as_text())
+  assert found.keys() == {"all_reduce"} and sum(found["all_reduce"]) == 4 * (2 * 5 + 3 + 1)

@@ -29,7 +29,7 @@ from apr_jax import keys, settings
 from apr_jax.augment import enhance, shifts, tables
 from apr_jax.augment.method import Batch, Method
 from apr_jax.augment.policies import POLICIES
-from apr_jax.augment.warp import IDENTITY, rotation, warp, with_entry
+from apr_jax.augment.warp import IDENTITY, rotation, select, warp, with_entry
 from apr_jax.errors import lookup
 
 # Lookups, then warps, then the blends, which overlap with the corruption benchmarks.
@@ -219,7 +219,7 @@ def apply_disjoint(
     ],
     form,
   )
-  matrix = shifts.select(
+  matrix = select(
     op - _FIRST_WARP,
     [
       rotation(sign * (magnitude * 30 // 10), height, width),
@@ -227,7 +227,7 @@ def apply_disjoint(
       with_entry(3, sign * magnitude * 0.03),
       with_entry(2, sign * (magnitude * width // 32)),
       with_entry(5, sign * (magnitude * height // 32)),
-      jnp.asarray(IDENTITY),
+      IDENTITY,
     ],
   )
   reach = shifts.Reach.of(height, width, 27, 0.27, 9 / 32)  # of magnitude 9

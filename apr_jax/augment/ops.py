@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from apr_jax import settings
 from apr_jax.augment import shifts, tables
-from apr_jax.augment.warp import IDENTITY, rotation, warp, with_entry
+from apr_jax.augment.warp import IDENTITY, Matrix, rotation, select, warp, with_entry
 
 NUM_OPS = 9
 _FIRST_WARP = 4  # behind the lookups
@@ -91,12 +91,12 @@ class Drawn(NamedTuple):
   Attributes:
     op: int `[]`, 0 to 8; the lookups come first.
     level: float32 `[]`, in 0..1 of the operation's largest.
-    matrix: float32 `[6]`, of its warp; the identity's for a lookup.
+    matrix: of its warp; the identity's for a lookup.
   """
 
   op: jax.Array
   level: jax.Array
-  matrix: jax.Array
+  matrix: Matrix
 
 
 def random_op(
@@ -127,7 +127,7 @@ def draw(key: jax.Array, height: int, width: int, severity: float) -> Drawn:
   op = jax.random.randint(op_key, (), 0, NUM_OPS)
   level = jax.random.uniform(level_key, minval=0.1, maxval=severity) / 10
   sign = jnp.where(jax.random.bernoulli(sign_key), 1.0, -1.0)
-  matrix = shifts.select(
+  matrix = select(
     op - _FIRST_WARP,
     [
       rotation(sign * jnp.trunc(level * 30), height, width),
@@ -135,7 +135,7 @@ def draw(key: jax.Array, height: int, width: int, severity: float) -> Drawn:
       with_entry(3, sign * level * 0.3),
       with_entry(2, sign * jnp.trunc(level * (width / 3))),
       with_entry(5, sign * jnp.trunc(level * (height / 3))),
-      jnp.asarray(IDENTITY),
+      IDENTITY,
     ],
   )
   return Drawn(op, level, matrix)

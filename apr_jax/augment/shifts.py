@@ -61,14 +61,18 @@ class Reach:
 
 
 def neighbours(
-  words: jax.Array, left: jax.Array, top: jax.Array, matrix: jax.Array, reach: Reach
+  words: jax.Array,
+  left: jax.Array,
+  top: jax.Array,
+  matrix: Sequence[float | jax.Array],
+  reach: Reach,
 ) -> list[jax.Array]:
   """The four pixels around each position that a warp reads.
 
   Args:
     words: int32 `[H, W]`, a pixel in each.
     left, top: int32 `[H, W]`, column and row of the pixel to the left of and above the position.
-    matrix: float `[6]`, of the warp, as in `warp`.
+    matrix: of the warp, as in `warp`.
     reach: which the warp keeps.
 
   Returns:
@@ -100,15 +104,18 @@ def neighbours(
   return [upper_left, upper_right, lower_left, lower_right]
 
 
-def select(index: jax.Array, choices: Sequence[jax.Array]) -> jax.Array:
+def select(index: jax.Array, choices: Sequence[float | jax.Array]) -> jax.Array:
   """`choices[index]` by comparisons, place by place; an index beyond them takes the last."""
-  *others, chosen = choices
+  *others, last = choices
+  chosen = jnp.asarray(last)
   for number, choice in enumerate(others):
     chosen = jnp.where(index == number, choice, chosen)
   return chosen
 
 
-def _first_fetched(matrix: jax.Array) -> Callable[[jax.Array, jax.Array], jax.Array]:
+def _first_fetched(
+  matrix: Sequence[float | jax.Array],
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
   """The function of a row of the output and a column of the source that gives the first of the rows
   that are fetched for them.
   """

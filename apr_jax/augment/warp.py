@@ -7,6 +7,7 @@ Positions outside the image are black; neighbours outside it repeat the edge.
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -16,6 +17,9 @@ import numpy as np
 from apr_jax import forms
 from apr_jax.augment import shifts
 from apr_jax.augment.shifts import Reach
+
+Matrix = Sequence[float | jax.Array]
+"""The six numbers, each by itself: a TPU takes as long to join them as to compute them."""
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _SHIFTS = np.arange(0, 24, 8)[:, None, None]  # of the channels in a word
@@ -38,13 +42,13 @@ class Places(NamedTuple):
 
 
 def warp(
-  image: jax.Array, matrix: jax.Array, reach: Reach | None = None, form: str | None = None
+  image: jax.Array, matrix: Matrix, reach: Reach | None = None, form: str | None = None
 ) -> jax.Array:
   """Bilinear affine warp with black fill.
 
   Args:
     image: uint8 `[H, W, 3]`.
-    matrix: float `[6]`, (a, b, c, d, e, f) from output to input positions.
+    matrix: (a, b, c, d, e, f), from output to input positions.
     reach: that the matrix keeps to; with it a TPU need not read pixel by pixel.
     form: as in `forms.by_platform`; without a reach there is one form alone.
 
@@ -54,10 +58,10 @@ def warp(
   if reach is None:
     return _by_index(image, matrix)
   by_shifts = functools.partial(_by_shifts, reach=reach)
-  return forms.by_platform(_by_index, by_shifts, image, matrix, form=form)
+  return forms.by_platform(_by_index, by_shifts, image, tuple(matrix), form=form)
 
 
-def places(matrix: jax.Array, height: int, width: int) -> Places:
+def places(matrix: Matrix, height: int, width: int) -> Places:
   """The places that a warp reads."""
   a, b, c, d, e, f = matrix
   y, x = jnp.meshgrid(jnp.arange(height) + 0.5, jnp.arange(width) + 0.5, indexing="ij")
@@ -69,17 +73,22 @@ def places(matrix: jax.Array, height: int, width: int) -> Places:
   return Places(inside, left, top, right_weight, bottom_weight)
 
 
-def rotation(degrees: float | jax.Array, height: int, width: int) -> jax.Array:
+def rotation(degrees: float | jax.Array, height: int, width: int) -> Matrix:
   """Warp matrix of a counter-clockwise rotation about the centre."""
   angle = -jnp.asarray(degrees, jnp.float32) * (math.pi / 180)
   cos, sin = _without_residue(jnp.cos(angle)), _without_residue(jnp.sin(angle))
   x, y = width / 2, height / 2
-  return jnp.stack([cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y])
+  return cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y
 
 
-def with_entry(index: int, value: float | jax.Array) -> jax.Array:
+def with_entry(index: int, value: float | jax.Array) -> Matrix:
   """The identity but for one of the six numbers."""
-  return jnp.asarray(IDENTITY).at[index].set(value)
+  return *IDENTITY[:index], value, *IDENTITY[index + 1 :]
+
+
+def select(index: jax.Array, matrices: Sequence[Matrix]) -> Matrix:
+  """`matrices[index]`, or the last where there are no more."""
+  return tuple(shifts.select(index, numbers) for numbers in zip(*matrices))
 
 
 def _without_residue(value: jax.Array) -> jax.Array:
@@ -89,7 +98,7 @@ def _without_residue(value: jax.Array) -> jax.Array:
   return jnp.where(jnp.abs(value) < 1e-6, 0, value)
 
 
-def _by_index(image: jax.Array, matrix: jax.Array) -> jax.Array:
+def _by_index(image: jax.Array, matrix: Matrix) -> jax.Array:
   height, width, _ = image.shape
   at = places(matrix, height, width)
   # One gather fetches all three channels: a pixel is one word.
@@ -105,7 +114,7 @@ def _by_index(image: jax.Array, matrix: jax.Array) -> jax.Array:
   return _unpack(jnp.sum(_interpolated(corners, at) << _SHIFTS, axis=0))
 
 
-def _by_shifts(image: jax.Array, matrix: jax.Array, reach: Reach) -> jax.Array:
+def _by_shifts(image: jax.Array, matrix: Matrix, reach: Reach) -> jax.Array:
   at = places(matrix, *image.shape[:2])
   red, green, blue = jnp.moveaxis(image, -1, 0).astype(jnp.int32)
   corners = shifts.neighbours(red | green << 8 | blue << 16, at.left, at.top, matrix, reach)
