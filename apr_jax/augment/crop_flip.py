@@ -3,8 +3,6 @@
 Images are uint8 `[B, H, W, C]`.
 """
 
-import math
-
 import jax
 import jax.numpy as jnp
 
@@ -57,27 +55,10 @@ def crop(
     return jax.lax.dynamic_slice(padded, (top, left, 0), image.shape)
 
   def by_selection(padded: jax.Array, top: jax.Array, left: jax.Array) -> jax.Array:
-    rows = _window(padded, top, image.shape[0], 0, 2 * padding)
-    return _window(rows, left, image.shape[1], 1, 2 * padding)
+    rows = shifts.window(padded, top, image.shape[0], 0, 2 * padding)
+    return shifts.window(rows, left, image.shape[1], 1, 2 * padding)
 
   return forms.by_platform(by_index, by_selection, padded, top, left, form=form)
-
-
-def _window(image: jax.Array, start: jax.Array, size: int, axis: int, last: int) -> jax.Array:
-  """`size` places of an axis from `start` on, which is in 0..`last`: long steps, then single ones,
-  each a choice among shifted copies.
-  """
-  step = math.isqrt(last) + 1
-  for part, unit, most in ((start // step, step, last // step), (start % step, 1, step - 1)):
-    length = size if unit == 1 else size + step - 1
-    beyond = most * unit + length - image.shape[axis]
-    image = jnp.pad(image, [(0, max(0, beyond) if a == axis else 0) for a in range(image.ndim)])
-    copies = [
-      jax.lax.slice_in_dim(image, number * unit, number * unit + length, axis=axis)
-      for number in range(most + 1)
-    ]
-    image = shifts.select(part, copies)
-  return image
 
 
 def random_flip(

@@ -29,11 +29,14 @@ class Reach:
     columns, rows: whole pixels between an output and the left, or upper, of the pixels it reads.
     slope: |d / a| of the warp's matrix: how many rows the reads of an output row move from one
       column of the source to the next.
+    stretch: how much more, or less, than one row the reads move from one output row to the next
+      within a column of the source, and likewise along the rows.
   """
 
   columns: int
   rows: int
   slope: float
+  stretch: float = 0.0
 
   @classmethod
   def of(cls, height: int, width: int, degrees: float, shear: float, translation: float) -> "Reach":
@@ -50,7 +53,7 @@ class Reach:
       turned = (1 - cos) * own / 2 + sin * other / 2
       return math.ceil(max(turned, shear * other, translation * own) + _MARGIN)
 
-    return cls(along(width, height), along(height, width), max(sin / cos, shear))
+    return cls(along(width, height), along(height, width), max(sin / cos, shear), 1 / cos - 1)
 
   @property
   def fetched(self) -> int:
@@ -84,20 +87,17 @@ def neighbours(
   row, column = jnp.arange(height)[:, None], jnp.arange(width)[None]
 
   # ---- Along the columns of the source; there is one more on either side ----
-  before = reach.rows + fetched - 2
-  tall = jnp.pad(words, ((before, reach.rows + fetched - 1), (1, 1)), mode="edge")
   moved = first(row, jnp.arange(-1, width + 1)[None]) - row
-  fetch = _selected(
-    moved, range(-before, reach.rows + 1), 0, [(tall, before + k) for k in range(fetched)]
-  )
+  within = (-reach.rows - fetched + 2, reach.rows)
+  tall = jnp.pad(words, ((0, 0), (1, 1)), mode="edge")
+  (fetch,) = _moved([tall], moved, within, reach.stretch, 0, range(fetched))
 
   # ---- Along the rows ----
-  wide = [jnp.pad(x, ((0, 0), (reach.columns, reach.columns))) for x in fetch]
-  distances = range(-reach.columns, reach.columns + 1)
+  within = (-reach.columns, reach.columns)
+  both = _moved(fetch, left - column, within, reach.stretch, 1, (1, 2))
   sides = []
   for right in (0, 1):
-    sources = [(x, reach.columns + 1 + right) for x in wide]
-    candidates = _selected(left - column, distances, 1, sources)
+    candidates = [x[right] for x in both]
     place = top - first(row, left + right)
     sides.append((select(place, candidates[:-1]), select(place, candidates[1:])))
   (upper_left, lower_left), (upper_right, lower_right) = sides
@@ -133,17 +133,65 @@ def _first_fetched(
   )
 
 
-def _selected(
-  moved: jax.Array, distances: range, axis: int, sources: Sequence[tuple[jax.Array, int]]
-) -> list[jax.Array]:
-  """Of each source (array, place): what stands `moved` behind the place along the axis."""
-  size = moved.shape[axis]
-  found = [jnp.zeros(moved.shape, jnp.int32)] * len(sources)
-  for distance in distances:
-    here = moved == distance
-    shifted = [
-      jax.lax.slice_in_dim(x, place + distance, place + distance + size, axis=axis)
-      for x, place in sources
+def window(image: jax.Array, start: jax.Array, size: int, axis: int, last: int) -> jax.Array:
+  """`size` places of an axis from `start` on, by long steps and single ones, each a choice among
+  shifted copies.
+
+  Args:
+    image: any array.
+    start: int, in 0..`last`; the same along the axis, and may differ along others.
+    size, axis, last: of the window. What lies beyond the image is 0.
+  """
+  step = math.isqrt(last) + 1
+  for part, unit, most in ((start // step, step, last // step), (start % step, 1, step - 1)):
+    length = size if unit == 1 else size + step - 1
+    beyond = most * unit + length - image.shape[axis]
+    image = jnp.pad(image, [(0, max(0, beyond) if a == axis else 0) for a in range(image.ndim)])
+    copies = [
+      jax.lax.slice_in_dim(image, number * unit, number * unit + length, axis=axis)
+      for number in range(most + 1)
     ]
-    found = [jnp.where(here, new, old) for new, old in zip(shifted, found)]
+    image = select(part, copies)
+  return image
+
+
+def _moved(
+  sources: Sequence[jax.Array],
+  moved: jax.Array,
+  within: tuple[int, int],
+  stretch: float,
+  axis: int,
+  offsets: Sequence[int],
+) -> list[list[jax.Array]]:
+  """Of each source and offset, what stands `moved` + offset further along the axis.
+
+  Args:
+    sources: int32 `[h, w]`; their edges repeat.
+    moved: int32 `[H, W]`.
+    within: the smallest and the largest that it is.
+    stretch: how much it changes at most from place to place along the axis.
+    axis, offsets: of the move.
+  """
+  (least, most), size = within, moved.shape[axis]
+  near = math.floor(stretch * size / 2 + _MARGIN) + 1
+  in_two_steps = 2 * math.isqrt(most - least + 1) + 2 * near < most - least
+  margins = (-least, most + max(offsets))
+  if in_two_steps:
+    margins = (near - least, near + most + max(offsets))
+  pads = [margins if a == axis else (0, 0) for a in range(2)]
+  sources = [jnp.pad(x, pads, mode="edge") for x in sources]
+  if in_two_steps:  # first what a whole line has in common
+    middle = jax.lax.slice_in_dim(moved, size // 2, size // 2 + 1, axis=axis)
+    common = jnp.clip(middle, least, most)
+    length = size + 2 * near + max(offsets)
+    sources = [window(x, common - least, length, axis, most - least) for x in sources]
+    moved, least, most = moved - common, -near, near
+  found = [[jnp.zeros(moved.shape, jnp.int32)] * len(offsets) for _ in sources]
+  for distance in range(least, most + 1):
+    here = moved == distance
+    for x, of_source in zip(sources, found):
+      for place, offset in enumerate(offsets):
+        start = distance - least + offset
+        shifted = jax.lax.slice_in_dim(x, start, start + size, axis=axis)
+        of_source[place] = jnp.where(here, shifted, of_source[place])
   return found

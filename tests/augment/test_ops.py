@@ -195,32 +195,37 @@ def test_lookups_by_selection_and_histograms_by_products_are_exact(images):
       np.testing.assert_array_equal(table_of(counts, "product"), table_of(counts, "index"))
 
 
-@pytest.mark.parametrize("shape", [(32, 32), (20, 50)])
-@pytest.mark.parametrize("severity", [3, 10])
-def test_a_random_op_is_the_same_in_the_form_of_a_tpu(photograph, shape, severity):
-  image = photograph[: shape[0], : shape[1]]
+def test_a_random_op_is_the_same_in_the_form_of_a_tpu(photograph):
+  image = photograph[:20, :24]
   keys = jax.random.split(jax.random.key(0), 64)  # every operation, several times
   by_index, by_products = (
     np.asarray(
-      jax.jit(jax.vmap(lambda key, form=form: ops.random_op(key, image, severity, form)))(keys),
-      np.int32,
+      jax.jit(jax.vmap(lambda key, form=form: ops.random_op(key, image, 3, form)))(keys), np.int32
     )
     for form in ("index", "product")
   )
   assert np.abs(by_index - by_products).max() <= 1 and (by_index == by_products).mean() > 0.999
 
 
-def test_warps_at_the_end_of_their_reach_are_the_same_in_the_form_of_a_tpu(photograph):
-  image = photograph[:40, :30]
-  reach = Reach.of(40, 30, 9, 0.09, 0.1)
-  matrices = [rotation(degrees, 40, 30) for degrees in (9, -9, 3.3)]
-  matrices += [with_entry(index, sign * 0.09) for index in (1, 3) for sign in (1, -1)]
-  matrices += [with_entry(index, sign * 3.0) for index in (2, 5) for sign in (1, -1)]
+@pytest.mark.parametrize("degrees, shear", [(9, 0.09), (30, 0.3)])
+def test_warps_at_the_end_of_their_reach_are_the_same_in_the_form_of_a_tpu(
+  photograph, degrees, shear
+):
+  image = photograph[:14, :18]
+  reach = Reach.of(14, 18, degrees, shear, 0.2)
+  matrices = [rotation(angle, 14, 18) for angle in (degrees, -degrees, degrees / 3)]
+  matrices += [with_entry(index, sign * shear) for index in (1, 3) for sign in (1, -1)]
+  matrices += [
+    with_entry(index, sign * most) for index, most in ((2, 3), (5, 2)) for sign in (1, -1)
+  ]
+  by_index, by_shifts = (
+    jax.jit(lambda matrix, form=form: warp(image, matrix, reach, form))
+    for form in ("index", "product")
+  )
   for matrix in matrices:
-    by_index, by_shifts = (
-      np.asarray(warp(image, matrix, reach, form), np.int32) for form in ("index", "product")
-    )
-    assert np.abs(by_index - by_shifts).max() <= 1 and (by_index == by_shifts).mean() > 0.999
+    matrix = tuple(np.float32(number) for number in matrix)
+    expected, found = (np.asarray(form(matrix), np.int32) for form in (by_index, by_shifts))
+    assert np.abs(expected - found).max() <= 1 and (expected == found).mean() > 0.99
 
 
 def test_reach_by_hand():
