@@ -16,9 +16,9 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from apr_jax import keys, losses, settings, spectrum
+from apr_jax import forms, keys, losses, settings, spectrum
 from apr_jax.augment import ops
-from apr_jax.augment.method import Batch, Method
+from apr_jax.augment.method import Batch, Method, stacked
 from apr_jax.errors import UserError
 
 OVERFLOW = settings.one_of(("clip", "wrap"))
@@ -73,7 +73,7 @@ class AprP(Method):
 
   def __call__(self, batch: Batch) -> Batch:
     if self.prob == 0:
-      return batch.change(views=jnp.stack([batch.images, batch.images]))
+      return batch.change(views=stacked([batch.images, batch.images]))
     images = batch.images
     if self.normalised:
       images = (images - batch.mean) / batch.std
@@ -87,7 +87,7 @@ class AprP(Method):
     )
     if self.normalised:  # back again: the network normalises its input itself
       view = view * batch.std + batch.mean
-    return batch.change(views=jnp.stack([batch.images, view]))
+    return batch.change(views=stacked([batch.images, view]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,7 +159,11 @@ def apr_p(
 
 
 def swap_amplitudes(
-  images: jax.Array, permutation: jax.Array, chosen: jax.Array, axes: Sequence[int] = spectrum.HWC
+  images: jax.Array,
+  permutation: jax.Array,
+  chosen: jax.Array,
+  axes: Sequence[int] = spectrum.HWC,
+  form: str | None = None,
 ) -> jax.Array:
   """Recombines the amplitude of `images[permutation]` with the phase of `images` where `chosen`.
 
@@ -168,14 +172,19 @@ def swap_amplitudes(
     permutation: int `[B]`.
     chosen: bool, `[]` or `[B]`; where false the image is returned as it is.
     axes: axes of the Fourier transform.
+    form: as in `forms.by_platform`.
 
   Returns:
     float32 `[B, H, W, C]`, not clipped.
   """
   images = images.astype(jnp.float32)
-  half = spectrum.half_spectrum(images, axes)
+  half = spectrum.half_spectrum(images, axes, form)
   mixed = spectrum.from_half_spectrum(
-    jnp.abs(half)[permutation], spectrum.phase_factor(half), images.shape, axes
+    permuted(jnp.abs(half), permutation, form),
+    spectrum.phase_factor(half),
+    images.shape,
+    axes,
+    form,
   )
   return jnp.where(chosen.reshape(-1, 1, 1, 1), mixed, images)
 
@@ -254,13 +263,23 @@ class Views(NamedTuple):
     return jnp.where(self.chosen, jnp.where(self.stop, self.first, combined), images)
 
 
-def two_views(image_keys: jax.Array, images: jax.Array, severity: float, prob: float) -> Views:
-  """Draws the views of uint8 `[B, H, W, 3]` images from one key per image."""
+def two_views(
+  image_keys: jax.Array, images: jax.Array, severity: float, prob: float, form: str | None = None
+) -> Views:
+  """Draws the views of uint8 `[B, H, W, 3]` images from one key per image; `form` as in
+  `forms.by_platform`.
+  """
 
   def draw(key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]:
     chosen_key, first_key, stop_key, second_key, reverse_key = jax.random.split(key, 5)
-    first = ops.random_op(first_key, image, severity)
-    second = ops.random_op(second_key, first, severity)
+    # drawn together: a TPU takes as long for one small computation as for two
+    height, width, _ = image.shape
+    drawn = jax.vmap(lambda key: ops.draw(key, height, width, severity))(
+      jnp.stack([first_key, second_key])
+    )
+    operations = [jax.tree.map(lambda x, place=place: x[place], drawn) for place in (0, 1)]
+    first = ops.apply_drawn(operations[0], image, severity, form)
+    second = ops.apply_drawn(operations[1], first, severity, form)
     coins = (
       jax.random.bernoulli(chosen_key, prob),
       jax.random.bernoulli(stop_key),
@@ -279,10 +298,25 @@ def recombine_views(
   overflow: str,
   axes: Sequence[int],
   prob: float,
+  form: str | None = None,
 ) -> jax.Array:
-  """`apr_s` from one key per image."""
-  views = two_views(image_keys, images, severity, prob)
-  return views.result(images, to_uint8(_recombine_views(views, axes), overflow))
+  """`apr_s` from one key per image; `form` as in `forms.by_platform`."""
+  views = two_views(image_keys, images, severity, prob, form)
+  return views.result(images, to_uint8(_recombine_views(views, axes, form), overflow))
+
+
+def permuted(values: jax.Array, permutation: jax.Array, form: str | None = None) -> jax.Array:
+  """`values[permutation]` of float32 `[B, ...]`; `form` as in `forms.by_platform`."""
+
+  def by_index(values: jax.Array, permutation: jax.Array) -> jax.Array:
+    return values[permutation]
+
+  def by_product(values: jax.Array, permutation: jax.Array) -> jax.Array:
+    # A TPU keeps the images of a batch side by side, not one after the other.
+    one_hot = jax.nn.one_hot(permutation, len(values))
+    return jnp.tensordot(one_hot, values, 1, precision=jax.lax.Precision.HIGHEST)
+
+  return forms.by_platform(by_index, by_product, values, permutation, form=form)
 
 
 def random_partners(
@@ -355,19 +389,20 @@ def _apr_s(
   )
 
 
-def _recombine_views(views: Views, axes: Sequence[int]) -> jax.Array:
+def _recombine_views(views: Views, axes: Sequence[int], form: str | None) -> jax.Array:
   """Amplitude of the first view with phase of the second, or the reverse.
 
   Returns:
     float32 `[B, H, W, 3]`.
   """
   first, second = (
-    spectrum.half_spectrum(view.astype(jnp.float32), axes) for view in (views.first, views.second)
+    spectrum.half_spectrum(view.astype(jnp.float32), axes, form)
+    for view in (views.first, views.second)
   )
   amplitude_of = jnp.where(views.reverse, second, first)
   phase_of = jnp.where(views.reverse, first, second)
   return spectrum.from_half_spectrum(
-    jnp.abs(amplitude_of), spectrum.phase_factor(phase_of), views.first.shape, axes
+    jnp.abs(amplitude_of), spectrum.phase_factor(phase_of), views.first.shape, axes, form
   )
 
 

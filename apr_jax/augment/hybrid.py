@@ -22,7 +22,7 @@ import numpy as np
 
 from apr_jax import keys, settings, spectrum
 from apr_jax.augment import apr, ops
-from apr_jax.augment.method import Batch, Method
+from apr_jax.augment.method import Batch, Method, stacked
 
 SIGMA = 0.5  # pixels; the released 3x3 kernel. A wider blur trades clean accuracy for robustness.
 
@@ -61,7 +61,7 @@ class HybridP(Method):
       positions=batch.positions,
       shard=batch.shard,
     )
-    return batch.change(views=jnp.stack([batch.images, view]))
+    return batch.change(views=stacked([batch.images, view]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +169,7 @@ def swap_high(
   """
   images = images.astype(jnp.float32)
   low = low_pass(images)
-  high = (images - low)[permutation]
+  high = apr.permuted(images - low, permutation)
   if low_partners is not None:
     low = apr.swap_amplitudes(low, *low_partners)
   return jnp.where(chosen.reshape(-1, 1, 1, 1), low + high, images)

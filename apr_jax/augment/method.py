@@ -22,9 +22,11 @@ Its settings are then the section `augment.noise` of every configuration, held t
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from apr_jax import keys, losses
@@ -69,6 +71,15 @@ class Batch:
   def change(self, **changes: Any) -> "Batch":
     """The batch with other images, targets or views."""
     return dataclasses.replace(self, **changes)
+
+
+def stacked(views: Sequence[jax.Array]) -> jax.Array:
+  """Views `[B, ...]` as `[V, B, ...]`.
+
+  They are joined along the batch, as the network takes them: `jnp.stack` would have a TPU lay them
+  out twice.
+  """
+  return jnp.concatenate(views).reshape(len(views), *views[0].shape)
 
 
 @dataclasses.dataclass(frozen=True)
