@@ -35,6 +35,7 @@ LEVELS = (
     "export_torch",
     "import_torch",
     "make_corruptions",
+    "studies",
     "sweep",
     "train",
     "evaluate",

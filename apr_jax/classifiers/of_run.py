@@ -16,7 +16,7 @@ from apr_jax import parallel
 from apr_jax.classifiers.grad_cam import enlarge, grad_cam
 from apr_jax.classifiers.predictor import Predictor, check_images
 from apr_jax.errors import UserError, one_line
-from apr_jax.models import NetworkSpec, NormalisedNetwork
+from apr_jax.models import NetworkSpec, NormalisedNetwork, two_labels
 from apr_jax.models.contrastive import has_projection
 from apr_jax.run import checkpoint, configuration, network
 
@@ -33,7 +33,7 @@ class LoadedClassifier:
     num_classes: number of logits, K.
     image_size: (H, W) in pixels of the images it takes.
     kind: "run" or "import".
-    spec: which network it is.
+    spec: which network it is; of one with two heads, the one with one head and the same logits.
     defaults: what an evaluation of it begins with, by the names of its settings.
     config: the resolved configuration of the training; None for an import.
     workdir: the folder of the training; None for an import.
@@ -44,16 +44,21 @@ class LoadedClassifier:
     workdir: folder of the run, or of the import.
     devices: where to compute; default: all devices of this process.
     batch_size: images per call; default: the run's `evaluation.batch_size`. It changes no result.
+    label_share: of the phase's head in the logits of a network with two heads; default: that of the
+      training. Of other networks it changes nothing.
 
   Raises:
     UserError: the workdir holds neither, or no readable checkpoint, or JAX has no device.
   """
+
+  spec: NetworkSpec
 
   def __init__(
     self,
     workdir: str | pathlib.Path,
     devices: Sequence[jax.Device] | None = None,
     batch_size: int | None = None,
+    label_share: float | None = None,
   ):
     parallel.check_devices()
     workdir = pathlib.Path(workdir)
@@ -62,15 +67,17 @@ class LoadedClassifier:
     else:
       self._describe_run(workdir)
     self.num_classes, self.image_size = self.spec.num_classes, self.spec.image_size
-    model = self.spec.build()
-    self._apply: Callable[..., Any] = model.apply
+    variables = parallel.to_host(_restore(workdir, self.spec.build(), self.image_size))
+    if self.spec.label_share is not None:
+      share = self.spec.label_share if label_share is None else label_share
+      variables = dict(two_labels.fold(variables, share))
+      self.spec = dataclasses.replace(self.spec, label_share=None)
+    self._apply: Callable[..., Any] = self.spec.build().apply
     if batch_size is None:
       batch_size = self.defaults.get("batch_size", _BATCH_SIZE)
     self._predictor = Predictor(self._apply, batch_size, devices)
     self._maps = jax.jit(functools.partial(grad_cam, self._apply))
-    self._variables = self._predictor.place(
-      parallel.to_host(_restore(workdir, model, self.image_size))
-    )
+    self._variables = self._predictor.place(variables)
 
   def _describe_run(self, workdir: pathlib.Path) -> None:
     config = configuration.read_config(workdir)
@@ -80,7 +87,7 @@ class LoadedClassifier:
     with checkpoint.Checkpoints(workdir) as checkpoints:
       contrastive = has_projection(checkpoints.describe_variables())
     try:
-      self.spec: NetworkSpec = network.spec_of_run(config, contrastive)
+      self.spec = network.spec_of_run(config, contrastive)
       self.defaults: Mapping[str, Any] = {
         "data": config.data.name,
         "data_dir": config.data.data_dir,

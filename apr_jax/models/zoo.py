@@ -17,12 +17,14 @@ from flax import linen as nn
 from apr_jax.errors import lookup
 from apr_jax.losses import Outputs
 from apr_jax.models.allconv import AllConv
+from apr_jax.models.band_input import BandInput
 from apr_jax.models.contrastive import Contrastive
 from apr_jax.models.densenet import DenseNet
 from apr_jax.models.preact_resnet import PreActResNet
 from apr_jax.models.resnet import ResNet
 from apr_jax.models.resnet_imagenet import ImageNetResNet
 from apr_jax.models.resnext import ResNeXt
+from apr_jax.models.two_labels import TwoLabels
 from apr_jax.models.wide_resnet import WideResNet
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
@@ -52,12 +54,15 @@ class NormalisedNetwork(nn.Module):
     mean, std: per channel, in units of [0, 1].
     precision: of its products, as `jax.default_matmul_precision` names it; None leaves it to JAX,
       which on GPU and TPU multiplies float32 numbers with the mantissas of shorter ones.
+    bands: what is left of the images before all else; not in training, where the augmentation has
+      done it. None: the images as they are.
   """
 
   network: nn.Module
   mean: Sequence[float]
   std: Sequence[float]
   precision: str | None = None
+  bands: BandInput | None = None
 
   def __call__(self, images: jax.Array, train: bool = False) -> jax.Array | Outputs:
     """Float images `[B, H, W, 3]`, in [0, 1] up to what an augmentation adds → logits.
@@ -66,6 +71,8 @@ class NormalisedNetwork(nn.Module):
       logits float32 `[B, num_classes]`; in training `Outputs`, where a contrastive network's
       projection stands beside them.
     """
+    if self.bands is not None and not train:
+      images = self.bands(images)
     with (
       jax.default_matmul_precision(self.precision) if self.precision else contextlib.nullcontext()
     ):
@@ -82,6 +89,8 @@ def make(
   dtype: Any = jnp.float32,
   axis_name: str | None = None,
   contrastive: bool = False,
+  bands: BandInput | None = None,
+  label_share: float | None = None,
 ) -> NormalisedNetwork:
   """The named network with its input normalisation.
 
@@ -96,17 +105,24 @@ def make(
       device.
     contrastive: give the network a projection beside the logits in training; see
       `contrastive.Contrastive`.
+    bands: what is left of the images outside of training.
+    label_share: give the network two heads, of which the phase's has this share of the logits; see
+      `two_labels.TwoLabels`. None: one head.
 
   Raises:
     UserError: the name is unknown.
   """
   network = lookup(NETWORKS, name, "model.name")(
-    num_classes=0 if contrastive else num_classes, dtype=dtype, axis_name=axis_name
+    num_classes=num_classes if label_share is None and not contrastive else 0,
+    dtype=dtype,
+    axis_name=axis_name,
   )
   if contrastive:
     network = Contrastive(network, num_classes)
+  if label_share is not None:
+    network = TwoLabels(network, num_classes, label_share)
   return NormalisedNetwork(
-    network, tuple(mean), tuple(std), "highest" if dtype == jnp.float32 else None
+    network, tuple(mean), tuple(std), "highest" if dtype == jnp.float32 else None, bands=bands
   )
 
 
@@ -121,6 +137,9 @@ class NetworkSpec:
     mean, std: of the input normalisation per channel, in units of [0, 1].
     dtype: of the convolutions, a key of `DTYPES`.
     contrastive: whether it has a projection; see `contrastive.Contrastive`.
+    bands: what is left of the images outside of training; None: all.
+    label_share: share of the phase's head in the logits of a network with two heads; None: it has
+      one.
   """
 
   name: str
@@ -130,6 +149,8 @@ class NetworkSpec:
   std: tuple[float, float, float]
   dtype: str = "auto"
   contrastive: bool = False
+  bands: BandInput | None = None
+  label_share: float | None = None
 
   def build(self, axis_name: str | None = None) -> NormalisedNetwork:
     """The network.
@@ -149,6 +170,8 @@ class NetworkSpec:
       dtype=dtype_of(self.dtype),
       axis_name=axis_name,
       contrastive=self.contrastive,
+      bands=self.bands,
+      label_share=self.label_share,
     )
 
 

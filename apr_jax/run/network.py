@@ -18,9 +18,13 @@ from typing import Any
 
 import ml_collections
 
+from apr_jax.augment.bands import Bands
+from apr_jax.augment.methods import switched_on
+from apr_jax.augment.two_labels import TwoLabels
 from apr_jax.errors import UserError, one_line, unknown
 from apr_jax.files import write_json
 from apr_jax.models import DTYPES, NETWORKS, NetworkSpec
+from apr_jax.models.band_input import BandInput
 from apr_jax.run.configuration import IMPORT
 
 
@@ -33,6 +37,8 @@ def spec_of_run(config: ml_collections.ConfigDict, contrastive: bool) -> Network
       one or not; who reads a checkpoint asks that, see `models.contrastive.has_projection`.
   """
   settings = config.model
+  on = switched_on(config.augment)
+  bands, two_labels = on.get("bands"), on.get("two_labels")
   return NetworkSpec(
     name=settings.name,
     num_classes=settings.num_classes,
@@ -41,6 +47,8 @@ def spec_of_run(config: ml_collections.ConfigDict, contrastive: bool) -> Network
     std=tuple(settings.std),
     dtype=settings.dtype,
     contrastive=contrastive,
+    bands=BandInput(**dataclasses.asdict(bands)) if isinstance(bands, Bands) else None,
+    label_share=two_labels.share if isinstance(two_labels, TwoLabels) else None,
   )
 
 
@@ -76,7 +84,9 @@ def write_import(workdir: str | pathlib.Path, imported: Import) -> None:
   workdir = pathlib.Path(workdir)
   try:
     workdir.mkdir(parents=True, exist_ok=True)
-    write_json(workdir / IMPORT, {"kind": "import", **dataclasses.asdict(imported)})
+    values = dataclasses.asdict(imported)
+    values["network"] = {key: values["network"][key] for key in _NETWORK}
+    write_json(workdir / IMPORT, {"kind": "import", **values})
   except OSError as error:
     raise UserError(
       f"the workdir {workdir} cannot be written: {one_line(error)}; use another --workdir"
