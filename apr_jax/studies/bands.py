@@ -191,7 +191,7 @@ class TrainedOnBands(Study):
 
   def _network(self, base: Any, request: Request, amplitude: str, phase: str) -> dict[str, Any]:
     name = f"{amplitude}/{phase}"
-    train = experiment.load_train(base.data)
+    train = experiment.load_data(base.data, "train").take(base.data.limit)
     left = Bands(amplitude, phase, self.radii, self.shape, self.fill)
     mean, deviation = input_statistics(train.images, left)
     config = trained.changed(
@@ -248,9 +248,10 @@ def published_accuracy() -> dict[str, float]:
 
 def _spreads(accuracy: Mapping[str, float]) -> dict[str, float] | None:
   along = {
-    "amplitude": [accuracy.get(f"{band}/all") for band in BANDS],
-    "phase": [accuracy.get(f"all/{band}") for band in BANDS],
+    "amplitude": [f"{band}/all" for band in BANDS],
+    "phase": [f"all/{band}" for band in BANDS],
   }
-  if any(value is None for values in along.values() for value in values):
+  if not {name for names in along.values() for name in names} <= accuracy.keys():
     return None
-  return {part: round(max(values) - min(values), 6) for part, values in along.items()}
+  values = {part: [accuracy[name] for name in names] for part, names in along.items()}
+  return {part: round(max(found) - min(found), 6) for part, found in values.items()}

@@ -125,7 +125,7 @@ class Grid(Study):
   def figure(self, summary: Mapping[str, Any]) -> Any:
     """Bars: the errors of every variant, with the spread over the seeds."""
     networks = summary["networks"]
-    shown = [score for score in ("clean", "corrupted", *trained.CATEGORIES)]
+    shown = ["clean", "corrupted", *trained.CATEGORIES]
     figure, frames = plots.frames(1, 1, 7.2, 0.9 + 0.16 * len(networks) * len(shown))
     axes, height = frames[0][0], 0.8 / len(networks)
     for index, (name, scores) in enumerate(networks.items()):

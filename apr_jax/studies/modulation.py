@@ -78,8 +78,8 @@ class Modulation(Grid):
 
   def summarise(self, results: Mapping[str, Any]) -> dict[str, Any]:
     """ "networks" {variant: scores, and the learnt mean gains "gain_low" and so on}; "gains", by
-    how many points the mean corruption error is below that of the plain network; "agrees":
-    modulation with one of the perturbations is below plain, by more than B alone is.
+    how many points the mean corruption error is below that of the plain network; "from_layer":
+    whether modulation with both perturbations gains more than B alone; "agrees": whether it gains.
     """
     networks = self.averaged(results)
     plain = networks["plain"]["corrupted"]["mean"]
@@ -88,11 +88,12 @@ class Modulation(Grid):
       for name, found in networks.items()
       if name != "plain"
     }
-    best = max(gains["modulation_a"], gains["modulation_b"], gains["modulation_ab"])
+    whole = gains["modulation_ab"]
     return {
       "networks": networks,
       "gains": gains,
-      "agrees": best > 0 and best > gains["b"],
+      "from_layer": whole > gains["b"],
+      "agrees": whole > 0,
     }
 
   def lines(self, summary: Mapping[str, Any]) -> list[str]:

@@ -26,8 +26,7 @@ from apr_jax.report import html, plots
 from apr_jax.settings import at_least, one_of, setting
 from apr_jax.studies.study import Part, Request, Study
 
-NAMES = ("cos⁺", "cos⁻", "sin⁺", "sin⁻")
-"""Of the four templates, in their order."""
+_TITLES = ("cos⁺", "cos⁻", "sin⁺", "sin⁻")  # of spectrum.TEMPLATES, in their order
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Templates(Study):
 
   data: str = setting("photo_patches", "name of the data set of the image")
   split: str = setting("test", "train or test", one_of(SPLITS))
-  image: int = setting(0, "its place in the split", at_least(0))
+  image: int = setting(150, "its place in the split", at_least(0))
   row: int = setting(2, "the frequency, in cycles per image height")
   column: int = setting(1, "the frequency, in cycles per image width")
 
@@ -88,8 +87,8 @@ class Templates(Study):
     found = summary["frequency"]
     image = np.array(found["image"])
     figure, frames = plots.frames(1, 6, 10.5, 2.2)
-    pictures = [image, *templates(*summary["at"], *image.shape)]
-    titles = ["image x", *(f"⟨x, {name}⟩ = {found['responses'][name]:.1f}" for name in NAMES)]
+    pictures = [image, *spectrum.templates(*summary["at"], *image.shape)]
+    titles = ["image x", *(f"⟨x, {name}⟩ = {found['responses'][name]:.1f}" for name in _TITLES)]
     for axes, picture, title in zip(frames[0], pictures, titles):
       axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
       axes.set(xticks=[], yticks=[])
@@ -134,12 +133,14 @@ class Templates(Study):
 
   def _frequency(self, request: Request) -> dict[str, Any]:
     image = self._image(request)
-    responses = np.tensordot(templates(self.row, self.column, *image.shape), image, axes=2)
+    responses = np.tensordot(
+      np.asarray(spectrum.templates(self.row, self.column, *image.shape), np.float64), image, axes=2
+    )
     real, imaginary = map(float, spectrum.template_contrasts(image, self.row, self.column))
     exact = np.fft.fft2(image)[self.row % image.shape[0], self.column % image.shape[1]]
     return {
       "image": np.round(image, 4).tolist(),
-      "responses": dict(zip(NAMES, responses.tolist())),
+      "responses": dict(zip(_TITLES, responses.tolist())),
       "contrasts": [real, imaginary],
       "phase": float(np.arctan2(imaginary, real)),
       "dft": {"real": exact.real, "imaginary": exact.imag, "phase": float(np.angle(exact))},
@@ -157,12 +158,3 @@ class Templates(Study):
       "difference": float(np.abs(found - exact).max() / np.abs(exact).max()),
       "phase_difference": float(np.abs(np.angle(found[clear] / exact[clear])).max()),
     }
-
-
-def templates(row: int, column: int, height: int, width: int) -> np.ndarray:
-  """The four templates of a frequency, float64 `[4, H, W]` in [0, 1]: cos⁺, cos⁻, sin⁺, sin⁻."""
-  down = row * np.arange(height) % height / height
-  right = column * np.arange(width) % width / width
-  angle = -2 * np.pi * (down[:, None] + right)
-  cosine, sine = np.cos(angle), np.sin(angle)
-  return np.stack([np.maximum(wave, 0) for wave in (cosine, -cosine, sine, -sine)])

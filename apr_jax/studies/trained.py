@@ -150,30 +150,32 @@ def headline(results: Mapping[str, Any]) -> dict[str, float]:
   if "clean" in results:
     found["clean"] = results["clean"]["error"]
   if "corruptions" in results:
-    errors = results["corruptions"]["by_corruption"]
+    by_name = results["corruptions"]["by_corruption"]
     found["corrupted"] = results["corruptions"]["mean_error"]
     for category, names in CATEGORIES.items():
-      found[category] = float(np.mean([errors[name] for name in names]))
+      found[category] = float(np.mean([by_name[name] for name in names]))
   if "ood" in results:
     sets = [of for of in results["ood"].values() if isinstance(of, dict)]
     found["ood"] = float(np.mean([of["max_logit"]["auroc"] for of in sets]))
   if "fourier" in results:
-    found |= {f"fourier_{band}": error for band, error in by_band(results["fourier"]).items()}
+    size = results["meta"]["classifier"]["image_size"]
+    errors = by_band(results["fourier"], size)
+    found |= {f"fourier_{band}": error for band, error in errors.items()}
   return found
 
 
-def by_band(fourier: Mapping[str, Any]) -> dict[str, float]:
+def by_band(fourier: Mapping[str, Any], image_size: Sequence[int]) -> dict[str, float]:
   """The mean of a Fourier heat map in each of the three bands of `filters`, in percent; a band
   without frequencies is left out.
 
   Args:
     fourier: the summary of the suite. A map of the lowest frequencies alone is taken as it is.
+    image_size: (H, W) in pixels.
   """
   errors = np.array(fourier["map"])
-  size = fourier["image_size"]
   rows, columns = (
     (first + np.arange(count)) / (side / 2)
-    for first, count, side in zip(fourier["first_frequency"], errors.shape, size)
+    for first, count, side in zip(fourier["first_frequency"], errors.shape, image_size)
   )
   radius = np.hypot(rows[:, None], columns)
   edges = (-1.0, *EDGES, np.inf)

@@ -83,13 +83,14 @@ class HighAmplitude(Study):
   def summarise(self, results: Mapping[str, Any]) -> dict[str, Any]:
     """By comparison: "accuracy" and its "deviation" over the folds, as fractions, "images" of each
     side, "points" `[2 · images][2]` of t-SNE, those of the data set first. "agrees": noise at every
-    severity can be told apart better than the other set.
+    severity is told apart in more than three quarters of the images, the other set in less: each
+    nearer to what was published than to its opposite.
     """
     noisy = [result["accuracy"] for name, result in results.items() if name != "other"]
     return {
       "comparisons": dict(results),
       "names": {"data": self.data, "other": self.other},
-      "agrees": min(noisy) > results["other"]["accuracy"] if noisy else None,
+      "agrees": min(noisy) > 0.75 > results["other"]["accuracy"] if noisy else None,
     }
 
   def lines(self, summary: Mapping[str, Any]) -> list[str]:
@@ -163,10 +164,14 @@ class HighAmplitude(Study):
     return self._compare(images, other[: len(images)])
 
   def _compare(self, first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
+    import threadpoolctl  # comes with scikit-learn
+
     both = features(np.concatenate([first, second]), self.radius)
     sides = np.repeat([0, 1], [len(first), len(second)])
-    accuracies = separability(both, sides, self.components, self.seed)
-    points = embedding(both, self.components, self.perplexity, self.seed)
+    # One thread: these are small problems, and the same numbers come out on any machine.
+    with threadpoolctl.threadpool_limits(1):
+      accuracies = separability(both, sides, self.components, self.seed)
+      points = embedding(both, self.components, self.perplexity, self.seed)
     return {
       "accuracy": float(accuracies.mean()),
       "deviation": float(accuracies.std(ddof=1)),
