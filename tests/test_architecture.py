@@ -9,7 +9,18 @@ ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = ROOT / "apr_jax"
 LEVELS = (
   # Mathematics, tables and what everything needs; a room imports nothing beside it but the errors.
-  ("errors", "version", "files", "settings", "keys", "spectrum", "losses", "metrics", "published"),
+  (
+    "errors",
+    "version",
+    "files",
+    "settings",
+    "keys",
+    "spectrum",
+    "filters",
+    "losses",
+    "metrics",
+    "published",
+  ),
   # The parts: each can be used without the others.
   (
     "augment",

@@ -4,5 +4,15 @@ from apr_jax.augment import ops
 from apr_jax.augment.apr import apr_p, apr_s
 from apr_jax.augment.crop_flip import random_crop, random_flip
 from apr_jax.augment.hybrid import ha_p, ha_s
+from apr_jax.augment.power import power_perturbation
 
-__all__ = ["apr_p", "apr_s", "ha_p", "ha_s", "ops", "random_crop", "random_flip"]
+__all__ = [
+  "apr_p",
+  "apr_s",
+  "ha_p",
+  "ha_s",
+  "ops",
+  "power_perturbation",
+  "random_crop",
+  "random_flip",
+]

@@ -16,6 +16,7 @@ from apr_jax.augment.hybrid import HybridP, HybridS
 from apr_jax.augment.method import STAGES, Method
 from apr_jax.augment.mix import CutMix, Mixup
 from apr_jax.augment.patch_uniform import PatchUniform
+from apr_jax.augment.power import PowerPerturbation
 from apr_jax.augment.simclr import SimCLR
 from apr_jax.augment.two_labels import TwoLabels
 from apr_jax.errors import UserError
@@ -27,6 +28,7 @@ METHODS: dict[str, type[Method]] = {
   "hybrid_p": HybridP,
   "cutout": Cutout,
   "patch_uniform": PatchUniform,
+  "power_perturbation": PowerPerturbation,
   "mixup": Mixup,
   "cutmix": CutMix,
   "autoaugment": AutoAugment,

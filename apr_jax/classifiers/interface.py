@@ -23,6 +23,14 @@ ABILITIES: Mapping[str, str] = {
     "a function, uint8 images [N, H, W, 3] → features float [N, D]; "
     "give apr_jax.FromFunction one as features="
   ),
+  "first_kernel": (
+    "the kernel of the first convolution, float [k, k, C, O]; "
+    "give apr_jax.FromFunction one as first_kernel="
+  ),
+  "first_gain": (
+    "the gain on power of the batch normalisation behind the first convolution, "
+    "scale² / (variance + ε), float [O]; give apr_jax.FromFunction one as first_gain="
+  ),
   "grad_cam": "a function, uint8 images [N, H, W, 3] → maps float [N, H, W] in [0, 1]",
   "config": "the configuration of its training",
   "workdir": "the folder of its training",

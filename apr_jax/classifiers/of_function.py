@@ -28,6 +28,8 @@ class FromFunction:
     kind: "function".
     jax_logits: as given, or None.
     features: None, or a function, uint8 images `[N, H, W, 3]` → float32 `[N, D]` for any N.
+    first_kernel: None, or the kernel of the first convolution, float32 `[k, k, C, O]`.
+    first_gain: None, or the gain on power behind each of its filters, float32 `[O]`.
     defaults: what an evaluation of it begins with, by the names of its settings: nothing.
 
   Args:
@@ -42,6 +44,10 @@ class FromFunction:
     jax_logits: a differentiable JAX function, float images `[B, H, W, 3]` in [0, 1] → logits
       `[B, K]`, of the same network; suites that attack it need it.
     features: uint8 images `[n, H, W, 3]` → float `[n, D]`, as `logits` is called.
+    first_kernel: of the first convolution, float `[k, k, C, O]`: of PyTorch's weight
+      `weight.permute(2, 3, 1, 0)`. The suite `filters` needs it.
+    first_gain: of the batch normalisation behind it, scale² / (variance + ε), float `[O]`. Without
+      it filters are weighted by their energy alone.
     fingerprint: names the weights: results are kept under it, and those of another network are
       never taken for its own. Default: a digest of the answers to eight fixed images of noise, of
       grains from one pixel to eight, which `np.random.RandomState(0)` draws. It is computed when it
@@ -64,6 +70,8 @@ class FromFunction:
     name: str,
     jax_logits: Callable[[jax.Array], jax.Array] | None = None,
     features: Callable[[np.ndarray], Any] | None = None,
+    first_kernel: Any = None,
+    first_gain: Any = None,
     fingerprint: str | None = None,
     batch_size: int = 500,
   ):
@@ -86,6 +94,7 @@ class FromFunction:
     self.features: Callable[[np.ndarray], np.ndarray] | None = (
       None if features is None else functools.partial(self._features, features)
     )
+    self.first_kernel, self.first_gain = _first_layer(first_kernel, first_gain)
     self.defaults: dict[str, Any] = {}
     self._batch_size = _count("batch_size", batch_size)
     self._given_logits, self._given_fingerprint = logits, fingerprint
@@ -219,6 +228,40 @@ def _image_size(value: Any) -> tuple[int, int]:
       f"got {value!r}"
     ) from error
   return height, width
+
+
+def _first_layer(kernel: Any, gain: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
+  """The kernel of the first convolution and the gain behind it as float32, if they are given."""
+  found = _numbers("first_kernel", kernel)
+  if found is not None and (found.ndim != 4 or found.shape[0] != found.shape[1] or not found.size):
+    raise UserError(
+      f"FromFunction: first_kernel must be float [k, k, C, O], got {list(found.shape)}; of "
+      f"PyTorch's weight give weight.permute(2, 3, 1, 0)"
+    )
+  gains = _numbers("first_gain", gain)
+  if gains is not None and (found is None or gains.shape != found.shape[3:] or gains.min() < 0):
+    count = "O" if found is None else found.shape[3]
+    raise UserError(
+      f"FromFunction: first_gain must be float [{count}], one number of 0 or more for each filter "
+      f"of first_kernel, got {list(gains.shape)}"
+    )
+  return found, gains
+
+
+def _numbers(argument: str, value: Any) -> np.ndarray | None:
+  """Finite numbers as float32; None where nothing is given."""
+  if value is None:
+    return None
+  try:
+    array = np.asarray(value).astype(np.float32)
+  except Exception as error:  # as in `_checked`: libraries raise exceptions of any kind
+    raise UserError(
+      f"FromFunction: NumPy cannot take {argument}, a {type(value).__name__} "
+      f"({one_line(error)}); give a NumPy array, of a tensor of PyTorch its .detach().cpu().numpy()"
+    ) from error
+  if not np.isfinite(array).all():
+    raise UserError(f"FromFunction: {argument} must be finite numbers")
+  return array
 
 
 def _probes(image_size: tuple[int, int]) -> np.ndarray:

@@ -16,8 +16,9 @@ from apr_jax import parallel
 from apr_jax.classifiers.grad_cam import enlarge, grad_cam
 from apr_jax.classifiers.predictor import Predictor, check_images
 from apr_jax.errors import UserError, one_line
-from apr_jax.models import NetworkSpec, NormalisedNetwork, two_labels
+from apr_jax.models import NetworkSpec, NormalisedNetwork, first_convolution, two_labels
 from apr_jax.models.contrastive import has_projection
+from apr_jax.models.first_convolution import FirstConvolution
 from apr_jax.run import checkpoint, configuration, network
 
 _BATCH_SIZE = 500  # images per call of an import, which has no configuration to say so
@@ -169,6 +170,26 @@ class LoadedClassifier:
       return jnp.asarray(exact.apply(variables, images))
 
     return jax.tree_util.Partial(logits, jax.device_put(self.variables))
+
+  @functools.cached_property
+  def _first_convolution(self) -> FirstConvolution | None:
+    return first_convolution.find(self.spec.build(), self.image_size)
+
+  @property
+  def first_kernel(self) -> np.ndarray | None:
+    """The kernel of the first convolution, float32 `[k, k, C, O]`; None where the network has none
+    of square filters.
+    """
+    found = self._first_convolution
+    return None if found is None else found.kernel(self.variables)
+
+  @property
+  def first_gain(self) -> np.ndarray | None:
+    """By how much the batch normalisation that reads the first convolution multiplies the power of
+    each filter's output, float32 `[O]`; None where there is none.
+    """
+    found = self._first_convolution
+    return None if found is None else found.gain(self.variables)
 
   def grad_cam(self, images: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
     """Where the network sees a class: Grad-CAM at the size of the images; see

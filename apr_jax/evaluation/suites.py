@@ -10,6 +10,7 @@ from apr_jax.evaluation.calibration import Calibration
 from apr_jax.evaluation.clean import Clean
 from apr_jax.evaluation.corruptions import Corruptions
 from apr_jax.evaluation.evaluator import Evaluator, options
+from apr_jax.evaluation.filters import Filters
 from apr_jax.evaluation.fourier import Fourier
 from apr_jax.evaluation.ood import Ood
 from apr_jax.evaluation.robustness import Robustness
@@ -23,6 +24,7 @@ SUITES: Mapping[str, Evaluator] = {
   "ood": Ood(),
   "fourier": Fourier(),
   "swap": Swap(),
+  "filters": Filters(),
   "pgd": Robustness(attacks=("pgd",), title="PGD accuracy", score="pgd_accuracy"),
   "autoattack": Robustness(),
 }

@@ -17,7 +17,7 @@ from apr_jax.errors import UserError
 from apr_jax.evaluation import swap as swap_suite, thumbnails
 from apr_jax.evaluation.ood import max_softmax
 from apr_jax.evaluation.runner import Evaluation
-from apr_jax.report import html
+from apr_jax.report import filters, html
 
 _SEVERITIES = (1, 3, 5)
 _LOOKED_AT = ("gaussian_noise", "fog", "pixelate")  # a noise, a weather and a digital corruption
@@ -133,6 +133,7 @@ PANELS: Mapping[str, Panel] = {
   "Corruptions by eye": corrupted,
   "Amplitude and phase by eye": swapped,
   "Where the network looks": grad_cam,
+  "Filters of the first layer": filters.by_eye,
 }
 """{title: what stands below it; nothing is a panel that is not shown}."""
 

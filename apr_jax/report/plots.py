@@ -31,6 +31,7 @@ def lines(
   diagonal: bool = False,
   markers: bool = False,
   square: bool = False,
+  spread: Mapping[str, Sequence[float]] | None = None,
 ) -> bytes:
   """Lines in one frame.
 
@@ -41,6 +42,7 @@ def lines(
     diagonal: draw the line y = x from 0 to 1, of perfect calibration or of chance.
     markers: mark the points.
     square: as high as wide.
+    spread: {legend: how far around each point the line is shaded}, of those that are.
   """
   figure, axes = _figure(4.6, 4.4 if square else 3.2)
   if diagonal:
@@ -56,6 +58,10 @@ def lines(
       marker=_of(MARKERS, index) if markers else None,
       markersize=4.5,
     )
+    if spread and name in spread:
+      around = np.array(spread[name])
+      colour = _of(_COLOURS, index)
+      axes.fill_between(x, np.array(y) - around, np.array(y) + around, color=colour, alpha=0.15)
   axes.set(xlabel=x_label, ylabel=y_label)
   if x_limits:
     axes.set_xlim(x_limits)

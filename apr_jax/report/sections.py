@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from apr_jax.evaluation.fourier import fourier_map
 from apr_jax.evaluation.ood import scored_sets
-from apr_jax.report import html, plots, robustness
+from apr_jax.report import filters, html, plots, robustness
 from apr_jax.report.runs import Runs, prefix, sections_of
 
 _OOD_COLUMNS = {
@@ -288,6 +288,7 @@ SECTIONS: tuple[Callable[[Runs], str], ...] = (
   calibration,
   fourier,
   swap,
+  filters.first_layer,
   robustness.autoattack,
   robustness.pgd,
 )

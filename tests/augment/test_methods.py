@@ -75,6 +75,10 @@ CASES = {
     {"size": 9, "scale": 0.5},
     lambda key: patch_uniform(key, FLOATS, 9, 0.5, **BY_POSITION)[None],
   ),
+  "power_perturbation": (
+    {"prob": 0.8, "tau": 1.5},
+    lambda key: augment.power_perturbation(key, FLOATS, 1.5, 0.8, **BY_POSITION)[None],
+  ),
   "mixup": ({"alpha": 0.8}, lambda key: mixup(key, FLOATS, TARGETS, 0.8, shard=SHARD)),
   "cutmix": (
     {"alpha": 0.8, "prob": 1.0},

@@ -262,3 +262,32 @@ def test_a_given_fingerprint_wins_and_nothing_is_computed_before_it_is_asked_for
   given, digest = of(counted, fingerprint="epoch 200"), of(counted)
   assert given.fingerprint == "epoch 200" and not calls
   assert digest.fingerprint == digest.fingerprint and calls == [8]
+
+
+KERNEL = np.random.default_rng(2).normal(size=(3, 3, 3, 4))
+
+
+def test_the_first_layer_is_as_given():
+  plain = of(linear)
+  assert plain.first_kernel is None and plain.first_gain is None
+  able = of(linear, first_kernel=jnp.asarray(KERNEL), first_gain=[1, 2, 3, 4])
+  np.testing.assert_array_equal(able.first_kernel, KERNEL.astype(np.float32))
+  np.testing.assert_array_equal(able.first_gain, np.float32([1, 2, 3, 4]))
+  assert able.first_kernel.dtype == able.first_gain.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+  "given, words",
+  [
+    ({"first_kernel": np.zeros((4, 3, 3, 5))}, "must be float [k, k, C, O], got [4, 3, 3, 5]"),
+    ({"first_kernel": np.zeros((3, 3, 3))}, "weight.permute(2, 3, 1, 0)"),
+    ({"first_kernel": KERNEL * np.inf}, "first_kernel must be finite"),
+    ({"first_kernel": [[1], [1, 2]]}, "NumPy cannot take first_kernel, a list"),
+    ({"first_gain": np.ones(4)}, "first_gain must be float [O]"),
+    ({"first_kernel": KERNEL, "first_gain": np.ones(3)}, "first_gain must be float [4]"),
+    ({"first_kernel": KERNEL, "first_gain": -np.ones(4)}, "one number of 0 or more"),
+  ],
+)
+def test_what_is_no_first_layer_is_one_line(given, words):
+  with pytest.raises(UserError, match=re.escape(words)):
+    of(linear, **given)

@@ -229,3 +229,11 @@ def test_grad_cam_is_that_of_the_network_at_the_size_of_the_images(run, loaded):
 def test_grad_cam_refuses_classes_that_do_not_fit(loaded, classes):
   with pytest.raises(UserError, match="classes must be 2 integers in 0..9, one per image"):
     loaded.grad_cam(IMAGES[:2], classes)
+
+
+def test_the_first_layer_is_that_of_the_checkpoint(loaded):
+  params, stats = loaded.variables["params"]["network"], loaded.variables["batch_stats"]["network"]
+  np.testing.assert_array_equal(loaded.first_kernel, params["conv1"]["kernel"])
+  scale = params["stage1_block1"]["bn1"]["scale"].astype(np.float64)
+  variance = stats["stage1_block1"]["bn1"]["var"].astype(np.float64)
+  np.testing.assert_allclose(loaded.first_gain, scale**2 / (variance + 1e-5), rtol=1e-5)

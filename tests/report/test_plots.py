@@ -92,3 +92,11 @@ def test_the_centre_of_a_map_is_the_zero_frequency(size, first, last, monkeypatc
   plots.square_map(np.zeros((size, size)), "error", "frequency")
   assert drawn["extent"] == (first - 0.5, last + 0.5, last + 0.5, first - 0.5)
   assert (drawn["vmin"], drawn["vmax"]) == (0, 1)
+
+
+def test_the_spread_is_shaded_around_its_line():
+  plain, shaded = (
+    plots.lines({"a": ([0, 1], [2, 3]), "b": ([0, 1], [1, 1])}, "x", "y", spread=spread)
+    for spread in (None, {"a": [0.5, 1]})
+  )
+  assert b"FillBetween" not in plain and shaded.count(b'id="FillBetween') == 1

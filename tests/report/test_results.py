@@ -150,6 +150,7 @@ def test_metrics_are_the_headlines_of_the_suites_in_their_order():
     ("mce", "mCE %"),
     ("ece", "clean ECE %"),
     ("ood_auroc", "OOD AUROC %"),
+    ("first_layer_low", "first layer low %"),
     ("pgd_accuracy", "PGD accuracy %"),
     ("robust_accuracy", "AutoAttack accuracy %"),
   ]

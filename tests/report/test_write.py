@@ -33,6 +33,7 @@ EVALUATORS = {
   "ood": SUITES["ood"],
   "fourier": Fourier(largest_map=7),
   "swap": SUITES["swap"],
+  "filters": SUITES["filters"],
 }
 
 
@@ -83,10 +84,12 @@ def test_every_suite_has_its_section(reported):
     "Calibration",
     "Sensitivity to each frequency",
     "Amplitude and phase",
+    "Frequencies of the first layer",
     "Training augmentation",
     "Corruptions by eye",
     "Amplitude and phase by eye",
     "Where the network looks",
+    "Filters of the first layer",
     "Training",
     "Configuration and versions",
   ]
@@ -125,6 +128,7 @@ def test_a_comparison_has_the_sections_of_the_scores(compared):
     "Calibration",
     "Sensitivity to each frequency",
     "Amplitude and phase",
+    "Frequencies of the first layer",
     "Configuration and versions",
   ]
 

@@ -128,44 +128,6 @@ def test_gradients_are_finite_and_stopped():
   np.testing.assert_array_equal(gradient, 1)
 
 
-def basis_float64(row, column, height, width):
-  """Half of 1 + i and its conjugate at the frequency and its mirror, transformed back: the released
-  code's basis.
-  """
-  grid = np.zeros((height, width), complex)
-  grid[row, column] = (1 + 1j) / 2
-  grid[-row % height, -column % width] = (
-    (1 - 1j) / 2 if grid[-row % height, -column % width] == 0 else 1
-  )
-  return np.fft.ifft2(grid).real * np.sqrt(height * width)
-
-
-@pytest.mark.parametrize("height, width", [(8, 8), (5, 7), (6, 5), (1, 4)])
-def test_fourier_basis_equals_the_inverse_transform(height, width):
-  basis = jax.jit(spectrum.fourier_basis, static_argnums=(2, 3))
-  for row in range(-(height // 2), (height + 1) // 2):
-    for column in range(-(width // 2), (width + 1) // 2):
-      image = basis(row, column, height, width)
-      mirror = (
-        (-row + height // 2) % height - height // 2,
-        (-column + width // 2) % width - width // 2,
-      )
-      np.testing.assert_allclose(
-        image, basis_float64(*min((row, column), mirror), height, width), atol=2e-6
-      )
-      assert np.linalg.norm(image) == pytest.approx(1, abs=1e-5) and image.dtype == jnp.float32
-      np.testing.assert_array_equal(image, basis(-row, -column, height, width))
-      np.testing.assert_array_equal(image, basis(row + height, column - 2 * width, height, width))
-      support = {(row % height, column % width), (-row % height, -column % width)}
-      assert {tuple(index) for index in np.argwhere(np.abs(np.fft.fft2(image)) > 1e-3)} == support
-
-
-def test_fourier_basis_is_exact_at_high_frequencies():
-  np.testing.assert_allclose(
-    spectrum.fourier_basis(-111, 110, 224, 224), basis_float64(-111, 110, 224, 224), atol=1e-7
-  )
-
-
 @pytest.mark.parametrize("axes", [(), (0, 1), (-2, -2), (-4,), (1, 2, 3)])
 def test_wrong_axes_are_refused(axes):
   with pytest.raises(UserError, match="axes must be distinct"):

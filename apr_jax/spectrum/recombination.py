@@ -1,5 +1,4 @@
-"""Amplitude and phase of images, their recombination (APR, Section 3), and the images of single
-frequencies.
+"""Amplitude and phase of images, and their recombination (APR, Section 3).
 
 For a real image x with discrete Fourier transform F, the amplitude is A = |F| and the phase P =
 angle(F), so that F = A exp(iP). Recombination takes A from one image and P from another and
@@ -45,7 +44,7 @@ def amplitude_phase(images: jax.Array, axes: Sequence[int] = HWC) -> tuple[jax.A
   Raises:
     UserError: the images are not float `[..., H, W, C]`, or an axis is none of them.
   """
-  _check_images(images)
+  check_images(images)
   spectrum = jnp.fft.fftn(images.astype(jnp.float32), axes=_check_axes(axes))
   return jnp.abs(spectrum), jnp.angle(spectrum)
 
@@ -76,8 +75,8 @@ def recombine(amplitude_of: jax.Array, phase_of: jax.Array, axes: Sequence[int] 
     >>> bool(jnp.allclose(recombine(x, x), x, atol=1e-5))
     True
   """
-  _check_images(amplitude_of)
-  _check_images(phase_of)
+  check_images(amplitude_of)
+  check_images(phase_of)
   return from_half_spectrum(
     jnp.abs(half_spectrum(amplitude_of, axes)),
     phase_factor(half_spectrum(phase_of, axes)),
@@ -133,45 +132,6 @@ def from_half_spectrum(
   return jnp.moveaxis(image, -3, -1)
 
 
-def fourier_basis(
-  row: int | jax.Array, column: int | jax.Array, height: int, width: int
-) -> jax.Array:
-  """The real image of unit norm whose transform over height and width is zero but at one frequency
-  and its mirror.
-
-  √(2/HW) · cos(2π(row·y/H + column·x/W) + π/4), and cos(...)/√(HW) without π/4 where a frequency is
-  its own mirror. A frequency and its mirror share one image, that of the one that comes first, row
-  by row, in a map with the zero frequency in the centre. This is the basis of the released code of
-  Yin et al. 2019 (https://arxiv.org/abs/1906.08988).
-
-  Args:
-    row, column: whole numbers, in cycles per image height and width; modulo H and W.
-    height, width: H and W in pixels.
-
-  Returns:
-    float32 `[H, W]`.
-  """
-  row = _centred(row, height)
-  mirrored_row = _centred(-row, height)
-  column = _centred(column, width)
-  mirrored_column = _centred(-column, width)
-  own_mirror = (row == mirrored_row) & (column == mirrored_column)
-  second = (row > mirrored_row) | ((row == mirrored_row) & (column > mirrored_column))
-  row = jnp.where(second, -row, row)
-  column = jnp.where(second, -column, column)
-  # Whole turns are dropped in integers: a large angle would cost float32 its digits.
-  down = row * jnp.arange(height) % height / height
-  right = column * jnp.arange(width) % width / width
-  angle = 2 * jnp.pi * (down[:, None] + right)
-  wave = jnp.sqrt(2.0) * jnp.cos(angle + jnp.pi / 4)
-  return jnp.where(own_mirror, jnp.cos(angle), wave) / jnp.sqrt(height * width)
-
-
-def _centred(frequency: int | jax.Array, size: int) -> int | jax.Array:
-  """The frequency modulo `size`, from -(size // 2) to (size - 1) // 2."""
-  return (frequency + size // 2) % size - size // 2
-
-
 def _axes_in_chw(axes: Sequence[int]) -> tuple[int, ...]:
   """The axes of the moved layout, ascending, so that the halved axis is the width wherever it is
   transformed.
@@ -186,6 +146,11 @@ def _check_axes(axes: Sequence[int]) -> tuple[int, ...]:
   return axes
 
 
-def _check_images(images: jax.Array) -> None:
+def check_images(images: jax.Array) -> None:
+  """Checks that images are float `[..., H, W, C]`.
+
+  Raises:
+    UserError: they are not.
+  """
   if images.ndim < 3 or not jnp.issubdtype(images.dtype, jnp.floating):
     raise UserError(f"images must be float [..., H, W, C], got {images.dtype} {list(images.shape)}")
