@@ -5,6 +5,7 @@ augmentation beyond crop and flip, "Standard" in the paper's tables. A configura
 few of them. The keys are locked: one that is not here is an error.
 
 The keys of a method of augmentation stand in the method: `apr_jax/augment/methods.py` names them.
+Those of the first layer stand in `apr_jax/models/first_layer.py`.
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ import ml_collections
 
 from apr_jax.attacks.pgd import OUTSIDE
 from apr_jax.augment.methods import METHODS
+from apr_jax.models.first_layer import FirstLayer
 from apr_jax.settings import (
   above,
   at_least,
@@ -123,7 +125,9 @@ class Optimizer:
   momentum: float = setting(0.9, "0 = none", from_to_below(0, 1))
   nesterov: bool = setting(True, "Nesterov's momentum")
   weight_decay: float = setting(
-    5e-4, "on all parameters, added to the gradient before the momentum", at_least(0)
+    5e-4,
+    "on all parameters but the logits of gains, added to the gradient before the momentum",
+    at_least(0),
   )
 
 
@@ -223,6 +227,7 @@ def sections() -> dict[str, type]:
     "": Run,
     "data": Data,
     "model": Model,
+    "model.first_layer": FirstLayer,
     "optimizer": Optimizer,
     "schedule": Schedule,
     "augment": Augment,

@@ -125,4 +125,5 @@ def check(config: ml_collections.ConfigDict) -> None:
   lookup(schedules.SCHEDULES, config.schedule.name, "schedule.name")
   for place, section in defaults.sections().items():
     settings.check(section, defaults.section_at(config, place), place)
+  settings.read(models.FirstLayer, config.model.first_layer).check()
   switched_on(config.augment)  # refuses those that exclude each other

@@ -5,7 +5,9 @@
 The names are those of `apr_jax/models/torch_names.py`, so that the released networks, and
 torchvision's ResNet-50, load the file with `load_state_dict(torch.load("F.pth"))`. They take
 normalised images: mean and std are printed. Of a network trained by contrast the projection stays
-behind; the logits are the same without it.
+behind; the logits are the same without it. A first layer with a proportion or gains of its own is
+written as the plain kernel that it is; where that has another size than the released network's, the
+network must be given such a convolution, which is printed too.
 """
 
 import os
@@ -66,6 +68,12 @@ def _main() -> None:
     f"{spec.name} with {spec.num_classes} classes is in {_CHECKPOINT.value}; it takes images "
     f"normalised with mean {spec.mean}, std {spec.std}"
   )
+  size = spec.first_layer.kernel_size
+  if size:
+    print(
+      f"its first convolution has kernel_size={size}, padding={size // 2}: give PyTorch's network "
+      f"such a one before load_state_dict"
+    )
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from absl import flags
 from apr_jax import cli, defaults, models, parallel
 from apr_jax.errors import UserError, lookup, one_line
 from apr_jax.models import torch_names
+from apr_jax.models.first_layer import KERNEL_SIZES
 from apr_jax.run import checkpoint, configuration
 from apr_jax.run.network import Import, write_import
 
@@ -56,6 +57,14 @@ _STD = flags.DEFINE_list(
   flag_values=FLAGS,
 )
 
+_FIRST_KERNEL = flags.DEFINE_integer(
+  "first_kernel",
+  0,
+  "Side of the first convolution's filters in pixels, where it is not the network's own; it is "
+  "padded by half of it.",
+  flag_values=FLAGS,
+)
+
 _NESTED = ("state_dict", "net", "model")  # where training scripts put the state dict
 _PREFIX = "module."  # what DataParallel puts before its names
 _CIFAR = {10: "cifar10", 100: "cifar100"}  # data set by number of classes
@@ -74,6 +83,7 @@ def import_checkpoint(
   data: str | None = None,
   mean: Sequence[float] | None = None,
   std: Sequence[float] | None = None,
+  first_kernel: int = 0,
 ) -> Import:
   """Writes a workdir that holds the network of a PyTorch checkpoint.
 
@@ -87,6 +97,8 @@ def import_checkpoint(
       another number.
     mean, std: of the input normalisation, in units of [0, 1]; default: those of
       `apr_jax/defaults.py`, which are CIFAR's, or ImageNet's.
+    first_kernel: side of the first convolution's filters in pixels, padded by half of it; 0 = the
+      network's own.
 
   Returns:
     what is written beside the parameters. No training takes the workdir for one of its own.
@@ -95,7 +107,7 @@ def import_checkpoint(
     UserError: something the user gave cannot be used; nothing is written then.
   """
   lookup(models.NETWORKS, model, "model")
-  spec = _network(model, num_classes, mean, std)
+  spec = _network(model, num_classes, mean, std, first_kernel)
   if (pathlib.Path(workdir) / configuration.CONFIG).exists() or checkpoint.exists(workdir):
     raise UserError(
       f"{workdir} holds a run already, which is not overwritten; use another --workdir"
@@ -171,11 +183,17 @@ def import_library() -> Any:
 
 
 def _network(
-  model: str, num_classes: int, mean: Sequence[float] | None, std: Sequence[float] | None
+  model: str,
+  num_classes: int,
+  mean: Sequence[float] | None,
+  std: Sequence[float] | None,
+  first_kernel: int,
 ) -> models.NetworkSpec:
   """The network, with the size of images and the normalisation that it is usually trained with."""
   if num_classes < 1:
     raise UserError(f"num_classes must be above 0, got {num_classes}")
+  if not KERNEL_SIZES(first_kernel):
+    raise UserError(f"first_kernel must be {KERNEL_SIZES.text}, got {first_kernel}")
   imagenet = model in _IMAGENET_NETWORKS
   usual = defaults.get_config().model
   if mean is None:
@@ -189,7 +207,13 @@ def _network(
     )
   size = _IMAGENET_SIZE if imagenet else _CIFAR_SIZE
   return models.NetworkSpec(
-    model, num_classes, (size, size), tuple(mean), tuple(std), dtype="float32"
+    model,
+    num_classes,
+    (size, size),
+    tuple(mean),
+    tuple(std),
+    dtype="float32",
+    first_layer=models.FirstLayer(kernel_size=first_kernel),
   )
 
 
@@ -221,6 +245,7 @@ def _main() -> None:
     data=_DATA.value,
     mean=_numbers("mean", _MEAN.value),
     std=_numbers("std", _STD.value),
+    first_kernel=_FIRST_KERNEL.value,
   )
   network = imported.network
   data = (

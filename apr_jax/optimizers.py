@@ -3,8 +3,9 @@
 To add one: write a function and add a line to `OPTIMIZERS`.
 """
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import jax
 import ml_collections
 import optax
 
@@ -13,15 +14,19 @@ from apr_jax.errors import lookup
 Momentum: TypeAlias = float | optax.Schedule
 """A number, or a function of the step."""
 
+UNDECAYED = ("gain_logits",)
+"""Names of parameters without weight decay: those of the first layer's gains, which would be drawn
+back to 1."""
+
 
 def sgd(
   settings: ml_collections.ConfigDict, schedule: optax.Schedule, momentum: Momentum
 ) -> optax.GradientTransformation:
-  """SGD the PyTorch way: weight decay on all parameters, added to the gradient before the
-  momentum.
+  """SGD the PyTorch way: weight decay on all parameters but `UNDECAYED`, added to the gradient
+  before the momentum.
   """
   return optax.chain(
-    optax.add_decayed_weights(settings.weight_decay),
+    _decay(settings.weight_decay),
     _sgd(schedule, momentum, settings.nesterov),
   )
 
@@ -33,11 +38,11 @@ def lars(
 
   Of each array, the gradient with its weight decay is brought to a thousandth of the array's length
   before the momentum; where either is zero it is left as it is. SimCLR and CSI train with it; as in
-  CSI's released code no parameter is left out. That code adds the lengths of gradient and weight
-  decay, here it is the length of the sum.
+  CSI's released code no parameter is left out, though those of `UNDECAYED` do not decay. That code
+  adds the lengths of gradient and weight decay, here it is the length of the sum.
   """
   return optax.chain(
-    optax.add_decayed_weights(settings.weight_decay),
+    _decay(settings.weight_decay),
     optax.scale_by_trust_ratio(trust_coefficient=1e-3),
     _sgd(schedule, momentum, settings.nesterov),
   )
@@ -61,6 +66,21 @@ def make_optimizer(
   """
   make = lookup(OPTIMIZERS, settings.name, "optimizer.name")
   return make(settings, schedule, settings.momentum if momentum is None else momentum)
+
+
+def _decay(weight: float) -> optax.GradientTransformation:
+  """`optax.add_decayed_weights` but for `UNDECAYED`; it has no state either, where optax's masks
+  have one.
+  """
+
+  def add(path: tuple[Any, ...], gradient: jax.Array, value: jax.Array) -> jax.Array:
+    name = getattr(path[-1], "key", None) if path else None
+    return gradient if name in UNDECAYED else gradient + weight * value
+
+  def update(updates: Any, params: Any) -> Any:
+    return jax.tree.map_with_path(add, updates, params) if weight else updates
+
+  return optax.stateless(update)
 
 
 def _sgd(

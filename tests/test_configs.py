@@ -38,6 +38,20 @@ STANDS_FOR = {
   "fgsm_apr_s": ("apr_s", "apr_p"),  # of which the latter doubles the batch, and no more
   "fgsm_apr_sp": ("apr_s", "apr_p"),
 }
+# Kind, proportion and perturbation of the first layer, and the other augmentations than APR-SP's.
+FIRST_LAYER = {
+  "filter_low": ("proportion", (1, 0, 0), 0, ()),
+  "filter_middle": ("proportion", (0, 1, 0), 0, ()),
+  "filter_high": ("proportion", (0, 0, 1), 0, ()),
+  "filter_balanced": ("proportion", (1 / 3, 1 / 3, 1 / 3), 0, ()),
+  "modulation": ("modulation", (1 / 3, 1 / 3, 1 / 3), 0, ()),
+  "modulation_a": ("modulation", (1 / 3, 1 / 3, 1 / 3), 0.5, ()),
+  "modulation_b": ("modulation", (1 / 3, 1 / 3, 1 / 3), 0, ("power_perturbation",)),
+  "modulation_ab": ("modulation", (1 / 3, 1 / 3, 1 / 3), 0.5, ("power_perturbation",)),
+}
+for method_name, (*_, also) in FIRST_LAYER.items():
+  STANDS_FOR[method_name] = also
+  STANDS_FOR[f"{method_name}_apr_sp"] = ("apr_s", "apr_p", *also)
 # Epochs, peak rate, probabilities of APR-P and APR-S: APR's autoattacks/README.md; without them the
 # defaults of Wong et al.
 FGSM = {
@@ -93,6 +107,11 @@ def test_the_docstring_gives_the_commands_of_its_own_file(name):
   assert f"python evaluate.py --workdir runs/{name}{suites}" in lines
 
 
+def first_layer_of(name):
+  """What `FIRST_LAYER` says of a configuration; None for those of other experiments."""
+  return FIRST_LAYER.get(name.partition("_")[2].removesuffix("_apr_sp"))
+
+
 def published_by_source(name, metric):
   """ "(APR, Table 1): AllConvNet 30.8, ...; (...): ..." as `published` has them; "" for none."""
   groups = {}
@@ -129,7 +148,11 @@ def test_the_docstring_gives_every_published_number_and_a_place_for_ours(name):
       f"Accuracy in percent, published (APR, Table 3), PreActResNet-18: clean "
       f"{100 - error.value:.1f}, under AutoAttack {accuracy.value}." in text
     )
-  assert found or name.startswith("digits") or name == "cifar100_supclr" or name in FGSM
+  ours = first_layer_of(name) is not None
+  assert found or name.startswith("digits") or name == "cifar100_supclr" or name in FGSM or ours
+  if ours:
+    published_text = "Published: none." if "filter" in name else "ResNet-18 gains 10.97 points"
+    assert published_text in text and "https://arxiv.org/abs/1911.12044" in text
   for title, figures in found:
     assert f"{title} in percent, published {figures}" in text
   assert name.startswith("digits") or re.search(r"Measured here, [a-zA-Z, ]+: not run\.", text)
@@ -179,6 +202,7 @@ def test_the_methods_of_the_papers_have_their_published_settings(name):
     "random_autoaugment": {"prob": 1},
     "patch_uniform": {"size": 250, "scale": 1},
     "simclr": {"views": 2, "min_area": 0.08, "temperature": 0.07},
+    "power_perturbation": {"prob": 0.5, "tau": 1},
   }
   for name_of, method in switched_on(load(name).augment).items():
     expected = published_settings.get(name_of, {})
@@ -220,7 +244,8 @@ def test_the_fgsm_recipe_is_that_of_the_released_codes(name):
 )
 def test_the_cifar_recipe_is_the_published_one(name):
   config = load(name)
-  assert (config.epochs, config.batch_size, config.model.name) == (200, 128, "wide_resnet_40_2")
+  network = "wide_resnet_40_2" if first_layer_of(name) is None else "resnet18_cifar"
+  assert (config.epochs, config.batch_size, config.model.name) == (200, 128, network)
   assert config.optimizer.to_dict() == {
     "name": "sgd",
     "learning_rate": 0.1,
@@ -249,6 +274,20 @@ def test_the_cifar_recipe_is_the_published_one(name):
   assert config.evaluation.ood_sets == (
     ("cifar100",) if config.data.name == "cifar10" else ("cifar10",)
   )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_layer_is_the_one_that_the_name_says(name):
+  kind, proportion, sigma, _ = first_layer_of(name) or ("plain", (1 / 3, 1 / 3, 1 / 3), 0, ())
+  assert load(name).model.first_layer.to_dict() == {
+    "kind": kind,
+    "kernel_size": 0,
+    "proportion": proportion,
+    "soft": False,
+    "beta": 1,
+    "modulation": "per_filter",
+    "sigma": sigma,
+  }
 
 
 @pytest.mark.parametrize("name", ["cifar10_supclr", "cifar100_supclr"])

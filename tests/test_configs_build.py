@@ -45,6 +45,8 @@ def of_the_step(name):
     "mean": (),
     "std": (),
   }
+  # Of a first layer, the shapes are those of its kind, and whether anything is drawn.
+  model["first_layer"] |= {"proportion": (), "sigma": config.model.first_layer.sigma > 0}
   return repr(
     (
       DATA[name.partition("_")[0]][0],

@@ -2,6 +2,7 @@
 line.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ import pytest
 torch = pytest.importorskip("torch")  # before what imports it
 
 import apr_jax
-from apr_jax import data, experiment, parallel
+from apr_jax import data, experiment, models, parallel
 from apr_jax.classifiers.interface import ability, check_classifier
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
@@ -25,6 +26,7 @@ from apr_jax.evaluation import runner
 from apr_jax.evaluation.settings import Settings
 from apr_jax.export_torch import export_checkpoint
 from apr_jax.import_torch import import_checkpoint, read_state_dict
+from apr_jax.models import torch_names
 from apr_jax.run import checkpoint
 from apr_jax.run.configuration import adopt_config, write_config
 from apr_jax.run.network import read_import
@@ -148,6 +150,68 @@ def test_a_contrastive_network_is_exported_without_its_projection(tmp_path):
 
 
 @pytest.mark.parametrize(
+  "name, settings",
+  [
+    (SMALL, {"kind": "modulation", "kernel_size": 7}),
+    (SMALL, {"kind": "proportion", "proportion": (0.5, 0.25, 0.25)}),
+    ("resnet18_cifar", {"kind": "modulation", "kernel_size": 5, "modulation": "shared"}),
+  ],
+)
+def test_a_first_layer_is_exported_as_its_kernel_and_comes_back(tmp_path, name, settings):
+  config = base.get_config()
+  config.model.name = name
+  config.model.first_layer.update(settings)
+  train = ArrayData(np.zeros((1, 32, 32, 3), np.uint8), np.zeros(1, np.int32), 10, "zeros")
+  config = experiment.resolve(config, train)
+  layer = experiment.build(config).model.first_layer
+  twin, size = make_twin(name, 10), layer.kernel_size or 3
+  filters = twin.conv1.out_channels
+  twin.conv1 = torch.nn.Conv2d(3, filters, size, padding=size // 2, bias=False)
+  plain = dataclasses.replace(experiment.network_spec(config), first_layer=layer.folded()).build()
+  template = jax.eval_shape(lambda: plain.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3))))
+  variables = torch_names.to_variables(name, arrays(twin.state_dict()), template, "the twin")
+  # The run: the twin's network, with coefficients and gains in place of the kernel.
+  conv = variables["params"]["network"]["conv1"]
+  random = np.random.default_rng(0)
+  coefficients = np.asarray(layer.start(conv.pop("kernel")))
+  conv["coefficients"] = coefficients
+  logits_shape = layer.logits_shape(coefficients.shape)
+  if logits_shape:
+    conv["gain_logits"] = random.normal(size=logits_shape).astype(np.float32)
+  adopt_config(tmp_path / "run", config)
+  with checkpoint.Checkpoints(tmp_path / "run") as writer:
+    writer.save_variables(3, parallel.replicate(variables))
+
+  classifier = apr_jax.load_classifier(tmp_path / "run")
+  kernel = np.asarray(layer.kernel(coefficients, conv.get("gain_logits")))
+  found = classifier.variables["params"]["network"]["conv1"]
+  assert found.keys() == {"kernel"}
+  np.testing.assert_array_equal(found["kernel"], kernel)
+  assert classifier.spec.first_layer == models.FirstLayer(kernel_size=layer.kernel_size)
+  gains = classifier.first_layer_gains
+  assert gains is None if layer.kind == "proportion" else gains.mean() == pytest.approx(1)
+
+  export_checkpoint(str(tmp_path / "run"), str(tmp_path / "out.pth"))
+  twin.load_state_dict(torch.load(tmp_path / "out.pth", weights_only=True), strict=True)
+  np.testing.assert_array_equal(twin.conv1.weight.detach(), kernel.transpose(3, 2, 0, 1))
+  images = random.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+  with torch.no_grad():
+    floats = images.astype(np.float32) / 255
+    expected = twin(normalised(floats, config.model.mean, config.model.std)).numpy()
+  tolerance = {"rtol": 0, "atol": 1e-4 * np.abs(expected).max()}
+  np.testing.assert_allclose(classifier.logits(images), expected, **tolerance)
+
+  given = {"first_kernel": layer.kernel_size} if layer.kernel_size else {}
+  import_checkpoint(name, 10, str(tmp_path / "out.pth"), str(tmp_path / "again"), **given)
+  again = apr_jax.load_classifier(tmp_path / "again")
+  jax.tree.map(np.testing.assert_array_equal, again.variables, classifier.variables)
+  assert again.spec.first_layer == classifier.spec.first_layer
+  if given:
+    with pytest.raises(UserError, match="misshapen: conv1.weight .* instead of .*3, 3, 3"):
+      import_checkpoint(name, 10, str(tmp_path / "out.pth"), str(tmp_path / "other"))
+
+
+@pytest.mark.parametrize(
   "wrap",
   [
     lambda state: {"state_dict": state},
@@ -244,6 +308,7 @@ def test_a_file_that_is_no_checkpoint_is_one_line(tmp_path, content):
     ((SMALL, 0), {}, "num_classes must be above 0, got 0"),
     ((SMALL, 10), {"mean": (0.5, 0.5)}, "three numbers"),
     ((SMALL, 10), {"std": (0.5, 0.5, 0.0)}, "above 0"),
+    ((SMALL, 10), {"first_kernel": 4}, "first_kernel must be 0, or an odd number .*, got 4"),
   ],
 )
 def test_bad_arguments_are_one_line(file, tmp_path, arguments, keywords, words):

@@ -16,7 +16,7 @@ from apr_jax import parallel
 from apr_jax.classifiers.grad_cam import enlarge, grad_cam
 from apr_jax.classifiers.predictor import Predictor, check_images
 from apr_jax.errors import UserError, one_line
-from apr_jax.models import NetworkSpec, NormalisedNetwork, first_convolution, two_labels
+from apr_jax.models import NetworkSpec, NormalisedNetwork, first_convolution
 from apr_jax.models.contrastive import has_projection
 from apr_jax.models.first_convolution import FirstConvolution
 from apr_jax.run import checkpoint, configuration, network
@@ -34,7 +34,10 @@ class LoadedClassifier:
     num_classes: number of logits, K.
     image_size: (H, W) in pixels of the images it takes.
     kind: "run" or "import".
-    spec: which network it is; of one with two heads, the one with one head and the same logits.
+    spec: which network it is: of a training with two heads, or with a first layer of its own kind,
+      the plain one with the same outputs.
+    first_layer_gains: float32 `[O, n]`, the gains that a modulated first layer has learnt (see
+      `models.FirstLayer.gains`); None where there are none.
     defaults: what an evaluation of it begins with, by the names of its settings.
     config: the resolved configuration of the training; None for an import.
     workdir: the folder of the training; None for an import.
@@ -68,11 +71,12 @@ class LoadedClassifier:
     else:
       self._describe_run(workdir)
     self.num_classes, self.image_size = self.spec.num_classes, self.spec.image_size
-    variables = parallel.to_host(_restore(workdir, self.spec.build(), self.image_size))
-    if self.spec.label_share is not None:
-      share = self.spec.label_share if label_share is None else label_share
-      variables = dict(two_labels.fold(variables, share))
-      self.spec = dataclasses.replace(self.spec, label_share=None)
+    if label_share is not None and self.spec.label_share is not None:
+      self.spec = dataclasses.replace(self.spec, label_share=label_share)
+    trained = parallel.to_host(_restore(workdir, self.spec.build(), self.image_size))
+    self.first_layer_gains = self.spec.first_layer.gains(trained["params"])
+    variables = jax.tree.map(np.asarray, self.spec.fold(trained))
+    self.spec = self.spec.folded()
     self._apply: Callable[..., Any] = self.spec.build().apply
     if batch_size is None:
       batch_size = self.defaults.get("batch_size", _BATCH_SIZE)
@@ -117,7 +121,7 @@ class LoadedClassifier:
 
   @property
   def variables(self) -> dict[str, Any]:
-    """The network's "params" and "batch_stats", float32 NumPy arrays."""
+    """The network's "params" and "batch_stats", as `spec` has them; float32 NumPy arrays."""
     return parallel.to_host(self._variables)
 
   @functools.cached_property

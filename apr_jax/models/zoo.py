@@ -7,7 +7,7 @@ To add a network: write its module in a file of its own, taking `num_classes`, `
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,11 +20,13 @@ from apr_jax.models.allconv import AllConv
 from apr_jax.models.band_input import BandInput
 from apr_jax.models.contrastive import Contrastive
 from apr_jax.models.densenet import DenseNet
+from apr_jax.models.first_layer import PLAIN, FirstLayer
 from apr_jax.models.preact_resnet import PreActResNet
 from apr_jax.models.resnet import ResNet
 from apr_jax.models.resnet_imagenet import ImageNetResNet
 from apr_jax.models.resnext import ResNeXt
-from apr_jax.models.two_labels import TwoLabels
+from apr_jax.models.stand_in import stand_in
+from apr_jax.models.two_labels import TwoLabels, fold as fold_heads
 from apr_jax.models.wide_resnet import WideResNet
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
@@ -56,6 +58,7 @@ class NormalisedNetwork(nn.Module):
       which on GPU and TPU multiplies float32 numbers with the mantissas of shorter ones.
     bands: what is left of the images before all else; not in training, where the augmentation has
       done it. None: the images as they are.
+    first_layer: stands in for the network's first convolution.
   """
 
   network: nn.Module
@@ -63,6 +66,7 @@ class NormalisedNetwork(nn.Module):
   std: Sequence[float]
   precision: str | None = None
   bands: BandInput | None = None
+  first_layer: FirstLayer = PLAIN
 
   def __call__(self, images: jax.Array, train: bool = False) -> jax.Array | Outputs:
     """Float images `[B, H, W, 3]`, in [0, 1] up to what an augmentation adds → logits.
@@ -74,7 +78,8 @@ class NormalisedNetwork(nn.Module):
     if self.bands is not None and not train:
       images = self.bands(images)
     with (
-      jax.default_matmul_precision(self.precision) if self.precision else contextlib.nullcontext()
+      jax.default_matmul_precision(self.precision) if self.precision else contextlib.nullcontext(),
+      stand_in(self.first_layer, train),
     ):
       out = self.network((images - jnp.asarray(self.mean)) / jnp.asarray(self.std), train)
     return Outputs(out) if train and not isinstance(out, Outputs) else out
@@ -91,6 +96,7 @@ def make(
   contrastive: bool = False,
   bands: BandInput | None = None,
   label_share: float | None = None,
+  first_layer: FirstLayer = PLAIN,
 ) -> NormalisedNetwork:
   """The named network with its input normalisation.
 
@@ -105,9 +111,10 @@ def make(
       device.
     contrastive: give the network a projection beside the logits in training; see
       `contrastive.Contrastive`.
-    bands: what is left of the images outside of training.
-    label_share: give the network two heads, of which the phase's has this share of the logits; see
-      `two_labels.TwoLabels`. None: one head.
+  if label_share is not None:
+    network = TwoLabels(network, num_classes, label_share)
+  precision = "highest" if dtype == jnp.float32 else None
+  return NormalisedNetwork(network, tuple(mean), tuple(std), precision, bands, first_layer)
 
   Raises:
     UserError: the name is unknown.
@@ -124,6 +131,8 @@ def make(
   return NormalisedNetwork(
     network, tuple(mean), tuple(std), "highest" if dtype == jnp.float32 else None, bands=bands
   )
+  precision = "highest" if dtype == jnp.float32 else None
+  return NormalisedNetwork(network, tuple(mean), tuple(std), precision, first_layer)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,6 +149,7 @@ class NetworkSpec:
     bands: what is left of the images outside of training; None: all.
     label_share: share of the phase's head in the logits of a network with two heads; None: it has
       one.
+    first_layer: stands in for its first convolution.
   """
 
   name: str
@@ -151,6 +161,7 @@ class NetworkSpec:
   contrastive: bool = False
   bands: BandInput | None = None
   label_share: float | None = None
+  first_layer: FirstLayer = PLAIN
 
   def build(self, axis_name: str | None = None) -> NormalisedNetwork:
     """The network.
@@ -172,7 +183,21 @@ class NetworkSpec:
       contrastive=self.contrastive,
       bands=self.bands,
       label_share=self.label_share,
+      first_layer=self.first_layer,
     )
+
+  def fold(self, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The variables of the plain network with the same outputs: one first kernel, one head.
+
+    Args:
+      variables: "params" and "batch_stats" of the network of `build`.
+    """
+    plain = self.first_layer.fold(variables)
+    return plain if self.label_share is None else fold_heads(plain, self.label_share)
+
+  def folded(self) -> "NetworkSpec":
+    """The network whose variables `fold` gives."""
+    return dataclasses.replace(self, first_layer=self.first_layer.folded(), label_share=None)
 
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "auto": None}

@@ -60,7 +60,7 @@ def lines(
     )
     if spread and name in spread:
       around = np.array(spread[name])
-      colour = _of(_COLOURS, index)
+      colour = _of(COLOURS, index)
       axes.fill_between(x, np.array(y) - around, np.array(y) + around, color=colour, alpha=0.15)
   axes.set(xlabel=x_label, ylabel=y_label)
   if x_limits:

@@ -1,13 +1,15 @@
 """Which network a folder holds: `config.json` of a training says so, `network.json` of an import.
 
     {"kind": "import",
-     "network": {"name", "num_classes", "image_size", "mean", "std", "dtype", "contrastive"},
+     "network": {"name", "num_classes", "image_size", "mean", "std", "dtype", "contrastive",
+                 "first_kernel"},
      "data": {"data", "resize", "ood_sets"},
      "source": "F.pth", "sha256": "9f86…"}
 
-"network" is a `models.NetworkSpec`; "data" is what an evaluation begins with, by the names of its
-settings; "source" and "sha256" are of the file that was imported. The parameters are in
-`checkpoints/`, as those of a training are.
+"network" is a `models.NetworkSpec`, whose first layer is plain: "first_kernel" is the side of its
+filters in pixels, and 0, or no such key, is the network's own. "data" is what an evaluation begins
+with, by the names of its settings; "source" and "sha256" are of the file that was imported. The
+parameters are in `checkpoints/`, as those of a training are.
 """
 
 import dataclasses
@@ -18,13 +20,15 @@ from typing import Any
 
 import ml_collections
 
+from apr_jax import settings
 from apr_jax.augment.bands import Bands
 from apr_jax.augment.methods import switched_on
 from apr_jax.augment.two_labels import TwoLabels
 from apr_jax.errors import UserError, one_line, unknown
 from apr_jax.files import write_json
-from apr_jax.models import DTYPES, NETWORKS, NetworkSpec
+from apr_jax.models import DTYPES, NETWORKS, FirstLayer, NetworkSpec
 from apr_jax.models.band_input import BandInput
+from apr_jax.models.first_layer import KERNEL_SIZES
 from apr_jax.run.configuration import IMPORT
 
 
@@ -36,19 +40,20 @@ def spec_of_run(config: ml_collections.ConfigDict, contrastive: bool) -> Network
     contrastive: whether the network has a projection. Training asks its augmentation, which needs
       one or not; who reads a checkpoint asks that, see `models.contrastive.has_projection`.
   """
-  settings = config.model
+  of = config.model
   on = switched_on(config.augment)
   bands, two_labels = on.get("bands"), on.get("two_labels")
   return NetworkSpec(
-    name=settings.name,
-    num_classes=settings.num_classes,
-    image_size=tuple(settings.image_size),
-    mean=tuple(settings.mean),
-    std=tuple(settings.std),
-    dtype=settings.dtype,
+    name=of.name,
+    num_classes=of.num_classes,
+    image_size=tuple(of.image_size),
+    mean=tuple(of.mean),
+    std=tuple(of.std),
+    dtype=of.dtype,
     contrastive=contrastive,
     bands=BandInput(**dataclasses.asdict(bands)) if isinstance(bands, Bands) else None,
     label_share=two_labels.share if isinstance(two_labels, TwoLabels) else None,
+    first_layer=settings.read(FirstLayer, of.first_layer),
   )
 
 
@@ -85,6 +90,9 @@ def write_import(workdir: str | pathlib.Path, imported: Import) -> None:
   try:
     workdir.mkdir(parents=True, exist_ok=True)
     values = dataclasses.asdict(imported)
+    first_kernel = values["network"]["first_layer"]["kernel_size"]
+    values["network"] |= {"first_kernel": first_kernel}
+    # An import is a plain network: what else a specification may say is off.
     values["network"] = {key: values["network"][key] for key in _NETWORK}
     write_json(workdir / IMPORT, {"kind": "import", **values})
   except OSError as error:
@@ -103,10 +111,16 @@ def read_import(workdir: str | pathlib.Path) -> Import:
   try:
     values = json.loads(path.read_text(encoding="utf-8"))
     _check(values, _FILE, "")
-    _check(values["network"], _NETWORK, "network.")
-    _check(values["data"], _DATA, "data.", complete=False)
-    network = NetworkSpec(**_with_tuples(values["network"]))
-    return Import(network, _with_tuples(values["data"]), values["source"], values["sha256"])
+    _check(values["network"], _NETWORK, "network.", optional=("first_kernel",))
+    _check(values["data"], _DATA, "data.", optional=tuple(_DATA))
+    network = _with_tuples(values["network"])
+    first_layer = FirstLayer(kernel_size=network.pop("first_kernel", 0))
+    return Import(
+      NetworkSpec(**network, first_layer=first_layer),
+      _with_tuples(values["data"]),
+      values["source"],
+      values["sha256"],
+    )
   except (OSError, ValueError) as error:  # of which a UserError is one
     raise UserError(
       f"{path} cannot be read: {one_line(error)}; import the network again into another folder"
@@ -162,6 +176,7 @@ _NETWORK: _Rules = {
   ),
   "dtype": (lambda value: value in list(DTYPES), f"one of {', '.join(DTYPES)}"),
   "contrastive": _SWITCH,
+  "first_kernel": (lambda value: _is_count(value) and KERNEL_SIZES(value), KERNEL_SIZES.text),
 }
 _DATA: _Rules = {
   "data": _TEXT,
@@ -173,8 +188,8 @@ _DATA: _Rules = {
 }
 
 
-def _check(values: Any, rules: _Rules, prefix: str, complete: bool = True) -> None:
-  """Refuses values that break a rule or have none, and, if `complete`, keys that are missing."""
+def _check(values: Any, rules: _Rules, prefix: str, optional: tuple[str, ...] = ()) -> None:
+  """Refuses values that break a rule or have none, and keys that are missing and not `optional`."""
   if not isinstance(values, dict):
     raise UserError(f"it must be a section with keys, got {values!r}")
   for key, value in values.items():
@@ -183,6 +198,6 @@ def _check(values: Any, rules: _Rules, prefix: str, complete: bool = True) -> No
     valid, rule = rules[key]
     if not valid(value):
       raise UserError(f"{prefix}{key} must be {rule}, got {value!r}")
-  missing = [prefix + key for key in rules if key not in values]
-  if complete and missing:
+  missing = [prefix + key for key in rules if key not in values and key not in optional]
+  if missing:
     raise UserError(f"it lacks {', '.join(missing)}")

@@ -29,9 +29,12 @@ TITLES: Mapping[str, str] = {
   "fourier_low": "error at low frequencies %",
   "fourier_middle": "at middle %",
   "fourier_high": "at high %",
-  "share_low": "filters' share low",
-  "share_middle": "middle",
-  "share_high": "high",
+  "share_low": "filters' power low %",
+  "share_middle": "middle %",
+  "share_high": "high %",
+  "gain_low": "learnt gain low",
+  "gain_middle": "gain middle",
+  "gain_high": "gain high",
 }
 """{score: title of its column}; see `trained.headline`."""
 
@@ -97,7 +100,7 @@ class Grid(Study):
         yield part, functools.partial(self.train_and_score, config, request, part)
 
   def train_and_score(self, config: Any, request: Request, part: str) -> dict[str, Any]:
-    """The scores of one network, in percent; the filters' shares are fractions."""
+    """The scores of one network, in percent."""
     folder = trained.train(config, request, part)
     classifier = LoadedClassifier(folder)
     results = trained.score(classifier, self.suites(), folder / "eval", self.limit)
@@ -154,9 +157,10 @@ class Grid(Study):
   def blocks(self, summary: Mapping[str, Any]) -> list[str]:
     """All scores of all variants."""
     networks = summary["networks"]
-    scores = [score for score in TITLES if score in next(iter(networks.values()))]
+    scores = [score for score in TITLES if any(score in found for found in networks.values())]
     rows: list[list[str | float | None]] = [
-      [name, *(found[score]["mean"] for score in scores)] for name, found in networks.items()
+      [name, *(found[score]["mean"] if score in found else None for score in scores)]
+      for name, found in networks.items()
     ]
     seeds = len(next(iter(networks.values()))[scores[0]]["values"])
     caption = f"Means over {seeds} seed{'s' if seeds > 1 else ''}; errors in percent."

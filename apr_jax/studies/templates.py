@@ -136,7 +136,9 @@ class Templates(Study):
     responses = np.tensordot(
       np.asarray(spectrum.templates(self.row, self.column, *image.shape), np.float64), image, axes=2
     )
-    real, imaginary = map(float, spectrum.template_contrasts(image, self.row, self.column))
+    real, imaginary = map(
+      float, spectrum.template_contrasts(jnp.asarray(image), self.row, self.column)
+    )
     exact = np.fft.fft2(image)[self.row % image.shape[0], self.column % image.shape[1]]
     return {
       "image": np.round(image, 4).tolist(),
@@ -150,7 +152,9 @@ class Templates(Study):
     image = self._image(request)
     rows, columns = (axis.ravel() for axis in np.indices(image.shape))
     contrasts = jax.vmap(functools.partial(spectrum.template_contrasts, jnp.asarray(image)))
-    real, imaginary = (np.asarray(part, np.float64) for part in contrasts(rows, columns))
+    real, imaginary = (
+      np.asarray(part, np.float64) for part in contrasts(jnp.asarray(rows), jnp.asarray(columns))
+    )
     found, exact = real + 1j * imaginary, np.fft.fft2(image).ravel()
     clear = np.abs(exact) > 1e-3 * np.abs(exact).max()
     return {

@@ -23,6 +23,7 @@ from apr_jax import keys, parallel
 from apr_jax.attacks.pgd import pgd
 from apr_jax.augment.pipeline import Augmentation
 from apr_jax.models import NormalisedNetwork
+from apr_jax.models.stand_in import STREAM
 from apr_jax.parallel import AXIS
 from apr_jax.run.metrics import METRICS, read_metrics
 from apr_jax.run.state import TrainState
@@ -157,7 +158,9 @@ def attacked_batch(
 
   def outputs_of(views):
     groups = augmentation.batch_norm_groups
-    return apply_to_views(model, state.variables, views, groups, dropout_key)[0]
+    return apply_to_views(
+      model, state.variables, views, groups, dropout_key, keys.stream(key, STREAM)
+    )[0]
 
   attacked = attack(
     keys.stream(key, "pgd_accuracy"),

@@ -16,6 +16,7 @@ from apr_jax.attacks.pgd import Adversary
 from apr_jax.augment.pipeline import Augmentation
 from apr_jax.losses import Outputs
 from apr_jax.models import NormalisedNetwork
+from apr_jax.models.stand_in import STREAM
 from apr_jax.parallel import AXIS
 from apr_jax.run.state import TrainState
 
@@ -57,12 +58,16 @@ def train_step(
   positions = shard * len(images) + jnp.arange(len(images))
   views, targets = augmentation(keys.stream(key, "augment"), images, labels, positions, shard)
   dropout_key = jax.random.fold_in(keys.stream(key, "dropout"), shard)
+  first_layer_key = keys.stream(key, STREAM)
   groups = augmentation.batch_norm_groups
 
   def loss_and_aux(params, views):
     variables = {"params": params, "batch_stats": state.batch_stats}
-    outputs, batch_stats = apply_to_views(model, variables, views, groups, dropout_key)
-    return augmentation.loss(outputs, targets, AXIS), (outputs.logits[0], batch_stats)
+    outputs, batch_stats = apply_to_views(
+      model, variables, views, groups, dropout_key, first_layer_key
+    )
+    loss = augmentation.loss(outputs, targets, AXIS) + model.first_layer.penalty(params)
+    return loss, (outputs.logits[0], batch_stats)
 
   if adversary is not None:
     # In training mode, as in the released codes; but the running statistics of its passes are not
@@ -100,6 +105,7 @@ def apply_to_views(
   views: jax.Array,
   groups: tuple[tuple[int, ...], ...] | None,
   dropout_key: jax.Array,
+  first_layer_key: jax.Array,
 ) -> tuple[Outputs, Any]:
   """The network in training mode on all views.
 
@@ -109,6 +115,8 @@ def apply_to_views(
     views: float32 `[V, b, H, W, 3]`.
     groups: the views that pass together, so that batch normalisation sees them together; None: all.
     dropout_key: PRNG key.
+    first_layer_key: PRNG key, the same on all devices, of what the first layer draws; all views see
+      the same draw.
 
   Returns:
     `Outputs` of all views, `[V, b, ...]`, and the running statistics after the first group.
@@ -128,7 +136,7 @@ def apply_to_views(
       together.reshape(-1, *views.shape[2:]),
       train=True,
       mutable=["batch_stats"],
-      rngs={"dropout": jax.random.fold_in(dropout_key, number)},
+      rngs={"dropout": jax.random.fold_in(dropout_key, number), STREAM: first_layer_key},
     )
     parts.append(jax.tree.map(lambda x, g=group: x.reshape(len(g), views.shape[1], -1), outputs))
     statistics.append(updates.get("batch_stats", {}))

@@ -150,6 +150,7 @@ def test_a_run_older_than_a_key_continues_with_the_value_that_changes_nothing(tm
   [
     ("augment.patch_uniform", {"augment__patch_uniform__scale": 0.3}),
     ("augment.augmix.severity", {"augment__augmix__severity": 5.0}),
+    ("model.first_layer", {"model__first_layer__beta": 2.0}),
     ("adversary", {"adversary__epsilon": 4.0}),
     ("checkpoint.keep", {"checkpoint__keep": 7}),
     ("evaluation.ood_sets", {"evaluation__ood_sets": ("svhn_cropped",)}),
@@ -170,7 +171,10 @@ def test_keys_of_what_is_off_in_both_may_differ(tmp_path):
 
 
 def test_a_key_that_the_run_is_older_than_and_that_changes_something_is_named(tmp_path):
-  older(tmp_path, "augment.flip", "augment.patch_uniform")
+  older(tmp_path, "augment.flip", "augment.patch_uniform", "model.first_layer")
+  message = refusal(tmp_path, model__first_layer__kernel_size=7)
+  assert "model.first_layer.kernel_size (no such key there, which is as 0; 7 now);" in message
+  assert message.count("now") == 1
   message = refusal(tmp_path, augment__flip=False)
   assert (
     "augment.flip (no such key there, which is as True; False now); "

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from apr_jax.errors import UserError
-from apr_jax.models import NetworkSpec
+from apr_jax.models import FirstLayer, NetworkSpec
 from apr_jax.run import configuration
 from apr_jax.run.network import Import, is_import, read_import, spec_of_run, write_import
 from configs import base
@@ -24,6 +24,17 @@ def test_what_is_written_is_read(tmp_path):
   assert is_import(tmp_path / "run") and read_import(tmp_path / "run") == IMPORT
   assert [entry.name for entry in (tmp_path / "run").iterdir()] == [configuration.IMPORT]
   assert json.loads((tmp_path / "run" / "network.json").read_text())["kind"] == "import"
+
+
+def test_the_kernel_of_the_first_layer_is_a_number_and_may_be_left_out(tmp_path):
+  larger = dataclasses.replace(SPEC, first_layer=FirstLayer(kernel_size=7))
+  write_import(tmp_path, dataclasses.replace(IMPORT, network=larger))
+  assert read_import(tmp_path).network == larger
+  path = tmp_path / "network.json"
+  values = json.loads(path.read_text())
+  assert values["network"].pop("first_kernel") == 7
+  path.write_text(json.dumps(values))  # as an import of before the key
+  assert read_import(tmp_path) == IMPORT
 
 
 def changed(**changes):
@@ -68,6 +79,8 @@ DAMAGED = {
   "std": (changed(network__std=[0.5, 0.5, 0]), "network.std must be three numbers above 0"),
   "dtype": (changed(network__dtype="float64"), "network.dtype must be one of float32, bfloat16"),
   "contrastive": (changed(network__contrastive=1), "network.contrastive must be true or false"),
+  "kernel": (changed(network__first_kernel=4), "network.first_kernel must be 0, or an odd number"),
+  "kernel by name": (changed(network__first_kernel="7"), "network.first_kernel must be 0, or"),
   "an unknown setting": (changed(data__limit=3), "unknown key 'data.limit'"),
   "sets": (changed(data__ood_sets="svhn"), "data.ood_sets must be a list of names"),
   "source": (changed(source=3), "source must be a text"),
@@ -111,3 +124,7 @@ def test_the_network_of_a_training_is_what_its_configuration_says():
   for contrastive in (False, True):
     expected = dataclasses.replace(SPEC, contrastive=contrastive)
     assert spec_of_run(config, contrastive) == expected
+  model.first_layer.update(kind="proportion", proportion=(0.5, 0.5, 0.0), kernel_size=7)
+  layer = FirstLayer(kind="proportion", proportion=(0.5, 0.5, 0.0), kernel_size=7)
+  assert spec_of_run(config, True) == dataclasses.replace(SPEC, first_layer=layer)
+  assert spec_of_run(config, True).folded().first_layer == FirstLayer(kernel_size=7)

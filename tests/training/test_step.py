@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import types
 from collections.abc import Callable
 
 import jax
@@ -12,10 +13,11 @@ import optax
 import pytest
 from flax import linen as nn
 
-from apr_jax import data, keys, losses, models, parallel
+from apr_jax import data, keys, losses, models, optimizers, parallel
 from apr_jax.attacks.pgd import pgd
 from apr_jax.augment.pipeline import make_augmentation
 from apr_jax.models.contrastive import Contrastive
+from apr_jax.models.layers import BatchNorm, conv, head
 from apr_jax.run.state import create_state
 from apr_jax.training import step as step_module
 from configs import base
@@ -23,6 +25,7 @@ from configs import base
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
 LABELS = RANDOM.integers(0, 5, 8).astype(np.int32)
+SGD = types.SimpleNamespace(nesterov=True, weight_decay=0.01)
 ATTACK = functools.partial(pgd, steps=2, epsilon=8 / 255, step_size=5 / 255)
 
 
@@ -512,3 +515,85 @@ def test_groups_must_hold_each_view_once(tiny_network, on_devices, groups):
 
 def test_the_step_stays_readable():
   assert len(inspect.getsource(step_module.train_step).splitlines()) < 80
+
+
+class Convolution(nn.Module):
+  """A convolution, batch norm, and the linear layer of the mean."""
+
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, images, train):
+    x = conv(6, 3, name="conv1", dtype=jnp.float32)(images)
+    x = nn.relu(BatchNorm(axis_name=self.axis_name, name="bn")(x, train))
+    return head(x, 5)
+
+
+def with_first_layer(**settings):
+  return models.NormalisedNetwork(
+    Convolution(parallel.AXIS), (0.5,) * 3, (0.25,) * 3, None, models.FirstLayer(**settings)
+  )
+
+
+def test_gains_are_learnt_and_perturbed_alike_on_all_devices(on_devices):
+  optimizer = optax.sgd(0.1, 0.9)
+  results = {}
+  for devices, sigma in ((1, 0.5), (4, 0.5), (1, 0.0)):
+    model = with_first_layer(kind="modulation", sigma=sigma)
+    state = create_state(0, model, (8, 8), optimizer)
+    step = on_devices(devices, model=model, augmentation=augmentation(), optimizer=optimizer)
+    for number in range(2):
+      state, sums = step(state, IMAGES, LABELS, jax.random.key(number))
+    results[devices, sigma] = jax.device_get((state.variables, sums))
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+    results[4, 0.5],
+    results[1, 0.5],
+  )
+  perturbed, calm = (
+    results[1, sigma][0]["params"]["network"]["conv1"]["gain_logits"] for sigma in (0.5, 0.0)
+  )
+  assert np.abs(perturbed).min() > 1e-5  # all have moved
+  assert np.abs(perturbed - calm).max() > 1e-3
+
+
+def test_all_views_and_the_attack_see_one_draw(on_devices):
+  # Two equal views whose loss compares them: with a draw of its own each, it would not be zero.
+  def same_views(key, images, labels, positions, shard):
+    del key, positions, shard
+    clean = images.astype(jnp.float32) / 255
+    return jnp.stack([clean, clean]), jax.nn.one_hot(labels, 5)
+
+  def difference(outputs, targets, axis_name):
+    del targets, axis_name
+    return jnp.abs(outputs.logits[0] - outputs.logits[1]).max()
+
+  optimizer = optax.sgd(0.1)
+  model = with_first_layer(kind="modulation", sigma=1.0)
+  state = create_state(0, model, (8, 8), optimizer)
+  views = Views(same_views, batch_norm_groups=((0,), (1,)), loss_of=difference)
+  step = on_devices(1, model=model, augmentation=views, optimizer=optimizer)
+  _, sums = step(state, IMAGES, LABELS, jax.random.key(0))
+  assert float(sums["loss"]) == 0
+
+
+def test_a_soft_proportion_is_part_of_the_loss_and_masks_hold(on_devices):
+  optimizer = optimizers.sgd(SGD, lambda step: 0.1, 0.9)
+
+  def losses_of(**settings):
+    model = with_first_layer(kind="proportion", proportion=(1.0, 0.0, 0.0), **settings)
+    start = create_state(0, model, (8, 8), optimizer)
+    penalty = float(model.first_layer.penalty(start.params))
+    step = on_devices(2, model=model, augmentation=augmentation(), optimizer=optimizer)
+    state, sums = step(start, IMAGES, LABELS, jax.random.key(0))
+    coefficients = state.params["network"]["conv1"]["coefficients"]
+    return float(sums["loss"]) / 8, penalty, np.asarray(coefficients)
+
+  soft, penalty, moved = losses_of(soft=True, beta=3.0)
+  free, none, _ = losses_of(soft=True, beta=0.0)
+  assert penalty > 0.1 and none == 0
+  assert soft == pytest.approx(free + penalty, rel=1e-5)
+  assert moved.all()
+  masked = losses_of()[2]
+  low = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0]], bool)
+  assert masked[low].all() and not masked[~low].any()
