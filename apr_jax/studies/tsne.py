@@ -164,14 +164,10 @@ class HighAmplitude(Study):
     return self._compare(images, other[: len(images)])
 
   def _compare(self, first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
-    import threadpoolctl  # comes with scikit-learn
-
     both = features(np.concatenate([first, second]), self.radius)
     sides = np.repeat([0, 1], [len(first), len(second)])
-    # One thread: these are small problems, and the same numbers come out on any machine.
-    with threadpoolctl.threadpool_limits(1):
-      accuracies = separability(both, sides, self.components, self.seed)
-      points = embedding(both, self.components, self.perplexity, self.seed)
+    accuracies = separability(both, sides, self.components, self.seed)
+    points = embedding(both, self.components, self.perplexity, self.seed)
     return {
       "accuracy": float(accuracies.mean()),
       "deviation": float(accuracies.std(ddof=1)),
@@ -236,7 +232,8 @@ def separability(
     LogisticRegression(max_iter=5000),
   )
   folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
-  return cross_val_score(pipeline, values, sides, cv=folds)
+  with _one_thread():
+    return cross_val_score(pipeline, values, sides, cv=folds)
 
 
 def embedding(
@@ -248,9 +245,18 @@ def embedding(
   from sklearn.preprocessing import StandardScaler
 
   components = min(components, len(values), values.shape[1])
-  reduced = PCA(components, svd_solver="full").fit_transform(StandardScaler().fit_transform(values))
   perplexity = min(perplexity, (len(values) - 1) / 3)
-  return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
+  pca = PCA(components, svd_solver="full")
+  with _one_thread():
+    reduced = pca.fit_transform(StandardScaler().fit_transform(values))
+    return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
+
+
+def _one_thread() -> Any:
+  """The problems are small, and on one thread the same numbers come out on any machine."""
+  import threadpoolctl  # comes with scikit-learn
+
+  return threadpoolctl.threadpool_limits(1)
 
 
 def _title(name: str, summary: Mapping[str, Any]) -> str:
