@@ -105,7 +105,7 @@ class HighAmplitude(Study):
   def figure(self, summary: Mapping[str, Any]) -> Any:
     """One cloud per comparison."""
     comparisons = summary["comparisons"]
-    figure, frames = plots.frames(1, len(comparisons), 2.7 * len(comparisons), 3.0)
+    figure, frames = plots.frames(1, len(comparisons), 2.7 * len(comparisons), 3.2)
     for axes, (name, result) in zip(frames[0], comparisons.items()):
       points, count = np.array(result["points"]), result["images"]
       sides = ((points[:count], summary["names"]["data"]), (points[count:], "against it"))
@@ -123,7 +123,8 @@ class HighAmplitude(Study):
       axes.set_title(
         f"{_title(name, summary)}\naccuracy {100 * result['accuracy']:.0f} %", fontsize=9
       )
-    frames[0][0].legend(fontsize=7.5, loc="lower left")
+    handles, labels = frames[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8)
     return figure
 
   def blocks(self, summary: Mapping[str, Any]) -> list[str]:

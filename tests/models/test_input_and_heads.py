@@ -24,8 +24,8 @@ class Small(nn.Module):
 
   @nn.compact
   def __call__(self, images, train):
-    x = nn.Dense(6, name="features")(images.reshape(len(images), -1))
-    x = BatchNorm(name="bn")(x, train)
+    x = BatchNorm(name="bn")(images, train)
+    x = nn.Dense(6, name="features")(x.reshape(len(x), -1))
     return nn.Dense(self.num_classes, name="fc")(x) if self.num_classes else x
 
 

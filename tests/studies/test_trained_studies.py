@@ -12,7 +12,7 @@ import pytest
 from flax import linen as nn
 
 import apr_jax
-from apr_jax import data, experiment, models
+from apr_jax import config_files, data, experiment, models
 from apr_jax.augment.bands import Bands
 from apr_jax.errors import UserError
 from apr_jax.models.layers import BatchNorm, head, mark_last_map
@@ -42,8 +42,8 @@ class Tiny(nn.Module):
 TINY = (
   "model.name=tiny",
   "data.image_size=8",
-  "data.limit=256",
-  "epochs=2",
+  "data.limit=640",
+  "epochs=6",
   "batch_size=64",
   "eval_every_epochs=0",
 )
@@ -53,7 +53,8 @@ TINY = (
 def tiny(monkeypatch, request_in):
   """A request for networks of a moment."""
   monkeypatch.setitem(models.NETWORKS, "tiny", Tiny)
-  return request_in(quick=True, config="configs/digits_standard.py", changes=TINY)
+  file = config_files.FOLDER / "digits_standard.py"
+  return request_in(quick=True, config=str(file), changes=TINY)
 
 
 def test_the_heat_map_by_bands_by_hand():
@@ -212,7 +213,7 @@ def test_networks_of_bands_from_training_to_table(tiny, monkeypatch):
   study = TrainedOnBands(radii=(2.0, 3.0), only=("low/low", "all/high"))
   results = run("bands", study, tiny)["results"]
   assert trainings == ["low_low", "all_high"]
-  assert results["accuracy"]["low/low"] > 40 > 10 == results["chance"]
+  assert results["accuracy"]["low/low"] > 30 > 10 == results["chance"]
   classifier = apr_jax.load_classifier(tiny.workdir / "networks" / "low_low")
   test = data.load("digits", "test", image_size=8)
   right = classifier.logits(test.images).argmax(1) == test.labels
