@@ -5,6 +5,7 @@ The augmentations and metrics are plain functions, for use in any training code:
 
   amplitude_phase, recombine    the discrete Fourier transform in polar form, and back
   apr_p, apr_s                  Amplitude-Phase Recombination of a batch, and of single images
+  spectrum, filters             bands of the spectrum of images, and of convolution filters
   corruptions.corrupt           the common corruptions of CIFAR-C and ImageNet-C
   metrics                       accuracy, corruption errors, calibration, out-of-distribution
                                 detection
@@ -19,7 +20,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from apr_jax import augment, corruptions, metrics
+from apr_jax import augment, corruptions, filters, metrics, spectrum
 from apr_jax.augment import apr_p, apr_s
 from apr_jax.spectrum import amplitude_phase, recombine
 from apr_jax.version import __version__
@@ -37,9 +38,11 @@ __all__ = [
   "augment",
   "corruptions",
   "evaluate",
+  "filters",
   "load_classifier",
   "metrics",
   "recombine",
+  "spectrum",
 ]
 
 

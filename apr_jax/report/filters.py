@@ -3,7 +3,7 @@ pictures of the filters with their spectra.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -15,14 +15,22 @@ from apr_jax.report.runs import Runs, prefix, sections_of
 
 _IN_A_ROW = 8
 _SHOWN = 96  # filters at most; of more, evenly spaced ones
+_MEASURES = {"mean_shares": "mean share", "classes": "filters by largest share"}
+_CAPTION = (
+  "How the power of the first layer's filters is spread: the mean over the filters of its shares, "
+  "how many filters have their largest share in each band, and the share by the filters' weight: "
+  "their energy, times the gain on power of the batch normalisation behind them where it is known. "
+  "The centroid is the mean radius of a filter's power in units of Nyquist; ± its deviation over "
+  "the filters. ± of white noise is the deviation of a layer of as many filters."
+)
+_CAPTION_WITHOUT = "The same after each filter's mean is taken away, in each of its channels."
 _LIMITS = (
   "A filter's power is that of its spectrum at 32 × 32 frequencies: low up to a radius of 0.65 of "
   "Nyquist, middle up to 0.92, high above; each holds a third of the frequencies. These bands are "
   "our choice. Filters of 3 × 3 resolve little: their spectra are broad, so that shares differ "
   "less than the filters look. Where the first convolution strides, as ResNet-50's does, "
   "frequencies above half of Nyquist alias in its output; shares are those before the stride. "
-  "Deviations behind ± are those of a layer of as many filters of white noise, which is how the "
-  "networks start."
+  "White noise is how a plain network starts."
 )
 
 
@@ -31,27 +39,35 @@ def first_layer(runs: Runs) -> str:
   sections = sections_of(runs, "filters")
   if not sections:
     return ""
-  rows = [row for name, section in sections.items() for row in _rows(name, section)]
-  table = html.table(
-    ["run", "measure", "low %", "middle %", "high %", "centroid"],
-    rows,
-    "how the power of the first layer's filters is spread; the centroid is the mean radius of "
-    "the power in units of Nyquist, ± the deviation over the filters",
-  )
+  noises = {name: _noise(section) for name, section in sections.items()}
+  tables = [
+    html.table(
+      ["run", "measure", "low %", "middle %", "high %", "centroid"], _rows(parts, noises), caption
+    )
+    for parts, caption in (
+      (sections, _CAPTION),
+      ({name: each["without_constant"] for name, each in sections.items()}, _CAPTION_WITHOUT),
+    )
+    if any(parts.values())
+  ]
   charts = [
     html.vector_picture(
       plots.bars([*filters.BANDS], _beside_white(sections, measure), f"{title} (%)"),
       f"First layer: {title}",
-      f"{title}, beside that of white noise.",
+      f"First layer: {title}, beside white noise.",
     )
-    for measure, title in (("mean_shares", "mean share"), ("classes", "filters by largest share"))
+    for measure, title in _MEASURES.items()
   ]
   profiles = {name: section["profile"] for name, section in sections.items()}
   lines = {name: (profile["radius"], profile["mean"]) for name, profile in profiles.items()}
+  highest = max(
+    mean + std for each in profiles.values() for mean, std in zip(each["mean"], each["std"])
+  )
   picture = plots.lines(
     lines | {"white noise": ((0, math.sqrt(2)), (1, 1))},
     "radius (units of Nyquist)",
     "power relative to the mean",
+    y_limits=(0, 1.05 * max(1, highest)),
     spread={name: profile["std"] for name, profile in profiles.items()},
   )
   profile = html.vector_picture(
@@ -60,8 +76,9 @@ def first_layer(runs: Runs) -> str:
     "Power of the frequencies in each of 16 rings, relative to that of all; the mean over the "
     "filters, shaded by their standard deviation.",
   )
+  zero = "filters that are zero and count nowhere"
   silent = [
-    html.paragraph(f"{prefix(runs, name)}{section['silent']} filters are zero and count nowhere.")
+    html.paragraph(f"{prefix(runs, name)}{zero}: {section['silent']}.")
     for name, section in sections.items()
     if section["silent"]
   ]
@@ -69,7 +86,7 @@ def first_layer(runs: Runs) -> str:
     "Frequencies of the first layer",
     html.paragraph(_LIMITS),
     *silent,
-    table,
+    *tables,
     html.side_by_side(*charts, profile),
   )
 
@@ -89,7 +106,7 @@ def by_eye(evaluation: Evaluation) -> list[str]:
     for centroid, share in zip(centroids, shares)
   ]
   key = np.repeat((np.fft.fftshift(filters.bands()) * 127).astype(np.uint8)[..., None], 3, -1)
-  rows = [("bands", [(key, "low, middle, high")])]
+  rows = [("bands", [(key, "")])]
   for start in range(0, len(shown), _IN_A_ROW):
     chosen = shown[start : start + _IN_A_ROW]
     rows.append(("filters", [(faces[index], "") for index in chosen]))
@@ -107,41 +124,46 @@ def by_eye(evaluation: Evaluation) -> list[str]:
   ]
 
 
-def _rows(name: str, section: dict) -> Iterator[list[str | float | None]]:
-  """The measures of a run, and below each what white noise has there."""
-  weights = {"energy": "energy", "energy and gain": "energy and batch normalisation"}
-  parts = [("", section)]
-  if section["without_constant"]:
-    parts.append((", without each filter's mean", section["without_constant"]))
-  for suffix, part in parts:
-    white = part["white"]
-    for measure, title in (("mean_shares", "mean share"), ("classes", "filters by largest share")):
-      shared = measure == "mean_shares"
-      centroid = f"{part['centroid_mean']:.3f} ± {part['centroid_std']:.3f}" if shared else None
-      yield [name, f"{title}{suffix}", *part[measure].values(), centroid]
-      noise = [
-        f"{white[measure][band]:.2f} ± {white['deviation'][measure][band]:.2f}"
+def _rows(found: Mapping[str, dict | None], noises: dict[str, str]) -> list[list[str | float]]:
+  """Each measure of all runs, and below them what white noise of their sizes has there.
+
+  Args:
+    found: {run: what was measured, if anything}.
+    noises: {run: what the noise of its size is called}.
+  """
+  parts = {name: part for name, part in found.items() if part}
+  white = {noises[name]: part["white"] for name, part in parts.items()}
+  rows: list[list[str | float]] = []
+  for measure, title in _MEASURES.items():
+    centred = measure == "mean_shares"
+    for name, part in parts.items():
+      rows.append([name, title, *part[measure].values(), _centroid(part) if centred else ""])
+    for name, noise in white.items():
+      shares = [
+        f"{noise[measure][band]:.2f} ± {noise['deviation'][measure][band]:.2f}"
         for band in filters.BANDS
       ]
-      centroid = f"{white['centroid_mean']:.3f} ± {white['centroid_std']:.3f}" if shared else None
-      yield [f"white noise, {_size(section)}", f"{title}{suffix}", *noise, centroid]
-    weighted = f"share weighted by {weights[section['weights']]}{suffix}"
-    yield [name, weighted, *part["weighted_shares"].values(), None]
+      rows.append([name, title, *shares, _centroid(noise) if centred else ""])
+  for name, part in parts.items():
+    rows.append([name, "share by weight", *part["weighted_shares"].values(), ""])
+  return rows
+
+
+def _centroid(part: dict) -> str:
+  return f"{part['centroid_mean']:.3f} ± {part['centroid_std']:.3f}"
 
 
 def _beside_white(sections: dict[str, dict], measure: str) -> dict[str, list[float]]:
   """{run, and white noise of each size: low, middle, high}."""
   measured = {name: [*section[measure].values()] for name, section in sections.items()}
-  white = {
-    f"white noise, {_size(section)}": [*section["white"][measure].values()]
-    for section in sections.values()
-  }
+  white = {_noise(section): [*section["white"][measure].values()] for section in sections.values()}
   return measured | white
 
 
-def _size(section: dict) -> str:
-  k, _, channels, _ = section["kernel"]
-  return f"{k} × {k} × {channels}"
+def _noise(section: dict) -> str:
+  """What the noise beside a layer is called."""
+  k, _, channels, count = section["kernel"]
+  return f"white noise, {count - section['silent']} of {k} × {k} × {channels}"
 
 
 def _faces(kernel: np.ndarray) -> np.ndarray:

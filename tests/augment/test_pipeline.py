@@ -339,6 +339,7 @@ def test_hybrid_p_plus_recombines_the_low_part_with_its_own_coin():
     {"autoaugment.policy": "cifar10"},
     {"random_autoaugment.prob": 1.0},
     {"patch_uniform.size": 8},
+    {"power_perturbation.prob": 1.0},
     {"augmix.width": 1, "augmix.depth": 1},
     {"simclr.views": 2},
   ],

@@ -40,7 +40,7 @@ def test_the_tables_have_the_numbers_beside_white_noise():
     white = part["white"]
     low, deviation = white["mean_shares"]["low"], white["deviation"]["mean_shares"]["low"]
     assert f"{low:.2f} ± {deviation:.2f}" in text
-  assert "white noise, 3 × 3 × 3" in text and "weighted by energy and batch normalisation" in text
+  assert "white noise, 20 of 3 × 3 × 3" in text and "share by weight" in text
   assert "alias" in text and "resolve little" in text  # the limits
 
 
@@ -54,9 +54,16 @@ def test_several_runs_of_several_sizes():
     "none": {},
   }
   text = text_of(filters.first_layer(runs))
-  for size in ("3 × 3 × 3", "7 × 7 × 3", "1 × 1 × 3"):
-    assert f"white noise, {size}" in text
-  assert "small: 1 filters are zero and count nowhere." in text and "none" not in text
+  for size in ("20 of 3 × 3 × 3", "4 of 7 × 7 × 3"):
+    assert text.count(f"white noise, {size}") == 4  # two measures, with and without the means
+  assert text.count("white noise, 2 of 1 × 1 × 3") == 2  # of which nothing is left without
+  assert "small: filters that are zero and count nowhere: 1." in text and "none" not in text
+
+
+def test_runs_of_one_size_share_their_noise():
+  section = summary_of(KERNEL)
+  text = text_of(filters.first_layer({"a": {"filters": section}, "b": {"filters": section}}))
+  assert text.count("white noise, 20 of 3 × 3 × 3") == 4
 
 
 def evaluation_of(kernel, results):
