@@ -138,6 +138,19 @@ def test_a_methods_settings_are_configuration_keys_with_rules(config):
     experiment.check(config)
 
 
+def test_a_network_has_the_first_layers_settings_for_free(config):
+  config.model.update(num_classes=10, image_size=(32, 32))
+  config.model.first_layer.kind = "modulation"
+  model = experiment.build(config).model
+  shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3))))
+  stem = shapes["params"]["network"]["Conv_0"]
+  assert {name: leaf.shape for name, leaf in stem.items()} == {
+    "coefficients": (8, 8, 3, 32),
+    "gain_logits": (32, 3),
+    "bias": (32,),
+  }
+
+
 def test_a_method_changes_what_the_network_sees(config):
   config.augment.update(crop_padding=0, flip=False)
   config.augment.apr_p.prob = 0.0

@@ -154,7 +154,7 @@ def test_a_contrastive_network_is_exported_without_its_projection(tmp_path):
   [
     (SMALL, {"kind": "modulation", "kernel_size": 7}),
     (SMALL, {"kind": "proportion", "proportion": (0.5, 0.25, 0.25)}),
-    ("resnet18_cifar", {"kind": "modulation", "kernel_size": 5, "modulation": "shared"}),
+    (SMALL, {"kind": "modulation", "kernel_size": 5, "modulation": "shared"}),
   ],
 )
 def test_a_first_layer_is_exported_as_its_kernel_and_comes_back(tmp_path, name, settings):
@@ -187,6 +187,8 @@ def test_a_first_layer_is_exported_as_its_kernel_and_comes_back(tmp_path, name, 
   found = classifier.variables["params"]["network"]["conv1"]
   assert found.keys() == {"kernel"}
   np.testing.assert_array_equal(found["kernel"], kernel)
+  np.testing.assert_array_equal(classifier.first_kernel, kernel)
+  assert classifier.first_gain.shape == (filters,)
   assert classifier.spec.first_layer == models.FirstLayer(kernel_size=layer.kernel_size)
   gains = classifier.first_layer_gains
   assert gains is None if layer.kind == "proportion" else gains.mean() == pytest.approx(1)

@@ -232,6 +232,19 @@ def test_sgd_with_cycled_momentum_against_numpy(nesterov):
     np.testing.assert_allclose(params, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+def test_checkpoints_of_optaxs_own_weight_decay_are_read(weight_decay):
+  # whose state has no place for parameters that do not decay
+  params = {"kernel": np.ones(3, np.float32), "gain_logits": np.ones(2, np.float32)}
+  ours = optimizers.sgd(
+    types.SimpleNamespace(nesterov=True, weight_decay=weight_decay), lambda step: 0.1, 0.9
+  )
+  theirs = optax.chain(
+    optax.add_decayed_weights(weight_decay), optax.sgd(lambda step: 0.1, 0.9, nesterov=True)
+  )
+  assert jax.tree.structure(ours.init(params)) == jax.tree.structure(theirs.init(params))
+
+
 def test_lars_against_numpy():
   random = np.random.default_rng(0)
   shapes = {"kernel": (4, 3), "bias": (3,), "zero": (2,)}

@@ -19,6 +19,7 @@ from apr_jax.errors import UserError, one_line
 from apr_jax.models import NetworkSpec, NormalisedNetwork, first_convolution
 from apr_jax.models.contrastive import has_projection
 from apr_jax.models.first_convolution import FirstConvolution
+from apr_jax.models.first_layer import PLAIN
 from apr_jax.run import checkpoint, configuration, network
 
 _BATCH_SIZE = 500  # images per call of an import, which has no configuration to say so
@@ -177,7 +178,9 @@ class LoadedClassifier:
 
   @functools.cached_property
   def _first_convolution(self) -> FirstConvolution | None:
-    return first_convolution.find(self.spec.build(), self.image_size)
+    # It lies where the network's own does, whatever its size.
+    spec = dataclasses.replace(self.spec, first_layer=PLAIN)
+    return first_convolution.find(spec.build(), self.image_size)
 
   @property
   def first_kernel(self) -> np.ndarray | None:

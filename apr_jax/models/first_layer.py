@@ -86,8 +86,8 @@ class FirstLayer:
   )
   sigma: float = setting(
     0.0,
-    "of a modulation: in training each step multiplies each gain by exp(σξ − σ²/2), ξ normal; 0 = "
-    "not; ours: 0.5",
+    "of a modulation: in training each step multiplies each filter's gains by exp(σξ − σ²/2), each "
+    "with a ξ of its own, normal; 0 = off; our choice where it is on: 0.5",
     at_least(0),
   )
 
@@ -120,7 +120,8 @@ class FirstLayer:
       filter's band, by √(k² / number of them), so that the expected length of a filter stays.
     """
     coefficients = jnp.einsum("uvyx,yxco->uvco", _basis(kernel), kernel, precision="highest")
-    return coefficients * self._mask(kernel.shape) / jnp.sqrt(self._mask_mean(kernel.shape))
+    mask = self._mask(kernel.shape)
+    return coefficients * (mask / np.sqrt(mask.mean((0, 1, 2))))
 
   def logits_shape(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
     """The shape of the logits of the gains, n to each sum; None where no gain is learnt.
@@ -150,9 +151,10 @@ class FirstLayer:
     Returns:
       float `[k, k, C, O]`.
     """
-    effective = coefficients * self._mask(coefficients.shape)
     if self.kind == "modulation":
       effective = self._modulate(coefficients, logits, key)
+    else:
+      effective = coefficients * self._mask(coefficients.shape)
     return jnp.einsum("uvyx,uvco->yxco", _basis(coefficients), effective, precision="highest")
 
   def penalty(self, params: Mapping[str, Any]) -> jax.Array | float:
@@ -229,9 +231,8 @@ class FirstLayer:
     side, count = shape[0], shape[-1]
     if self.kind != "proportion" or self.soft:
       return np.ones((side, side, 1, count), np.float32)
-    bands = filters.dct_bands(side)
     classes = np.repeat(np.arange(len(filters.BANDS)), deal(self.proportion, count))
-    mask = np.asarray(bands)[:, :, None, None] == classes
+    mask = filters.dct_bands(side)[:, :, None, None] == classes
     if not mask.any((0, 1)).all():
       raise UserError(
         f"filters of {side}×{side} pixels have no frequencies in some band of "
@@ -239,10 +240,6 @@ class FirstLayer:
         f"model.first_layer.kernel_size"
       )
     return mask.astype(np.float32)
-
-  def _mask_mean(self, shape: tuple[int, ...]) -> np.ndarray:
-    """The part of its coefficients that each filter may have, `[O]`."""
-    return self._mask(shape).mean((0, 1, 2))
 
 
 PLAIN = FirstLayer()

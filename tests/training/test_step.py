@@ -554,10 +554,10 @@ def test_gains_are_learnt_and_perturbed_alike_on_all_devices(on_devices):
     results[1, sigma][0]["params"]["network"]["conv1"]["gain_logits"] for sigma in (0.5, 0.0)
   )
   assert np.abs(perturbed).min() > 1e-5  # all have moved
-  assert np.abs(perturbed - calm).max() > 1e-3
+  assert np.abs(perturbed - calm).max() > 1e-4
 
 
-def test_all_views_and_the_attack_see_one_draw(on_devices):
+def test_all_views_see_one_draw(on_devices):
   # Two equal views whose loss compares them: with a draw of its own each, it would not be zero.
   def same_views(key, images, labels, positions, shard):
     del key, positions, shard
