@@ -167,7 +167,15 @@ class LoadedClassifier:
 
     It is a `jax.tree_util.Partial` whose leaves are the parameters, on JAX's default device. A
     jitted function that takes it as an argument therefore compiles without their values.
+
+    Raises:
+      UserError: the network recombines its input, and no gradient passes through that.
     """
+    if self.spec.bands is not None:
+      raise UserError(
+        f"{self.name!r} sees bands of amplitude and phase alone (augment.bands), and no gradient "
+        f"passes through that: attacks by gradients cannot be run on it"
+      )
 
     exact = dataclasses.replace(self.spec, dtype="float32").build()
 

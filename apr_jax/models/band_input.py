@@ -11,6 +11,8 @@ from apr_jax import spectrum
 class BandInput:
   """The first step of a network that was trained on parts of amplitude and phase.
 
+  Gradients end here.
+
   Attributes:
     amplitude, phase: bands that are left, "all" or a name of `spectrum.BANDS`.
     radii, shape, fill: as of `spectrum.band_recombine`.

@@ -117,7 +117,7 @@ def agreement(summary: Mapping[str, Any]) -> str:
   sentences = {
     True: "The sign agrees with the published finding.",
     False: "The sign does not agree with the published finding.",
-    None: "There is no published sign to compare with.",
+    None: "Whether the sign agrees cannot be told from this run.",
   }
   return sentences[summary["agrees"]]
 

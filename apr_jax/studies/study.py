@@ -96,7 +96,7 @@ class Study:
 
   def summarise(self, results: Mapping[str, Any]) -> dict[str, Any]:
     """What `study.json` holds, of {name: result} of all parts, in order. "agrees" says whether the
-    sign of the published finding is that of ours: true, false, or null where there is none.
+    sign of the published finding is that of ours: true, false, or null where it cannot be told.
     """
     raise NotImplementedError
 

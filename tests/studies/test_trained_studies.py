@@ -223,6 +223,8 @@ def test_networks_of_bands_from_training_to_table(tiny, monkeypatch):
   changed = np.clip(test.images[:20] // 2 + 60 + checkers[..., None], 0, 255).astype(np.uint8)
   same = np.clip(test.images[:20] // 2 + 70, 0, 255).astype(np.uint8)
   np.testing.assert_allclose(classifier.logits(changed), classifier.logits(same), atol=1e-3)
+  with pytest.raises(UserError, match="no gradient passes through"):
+    _ = classifier.jax_logits
   # A second start trains nothing.
   assert run("bands", study, tiny)["results"] == results and len(trainings) == 2
 
