@@ -111,10 +111,10 @@ def make(
       device.
     contrastive: give the network a projection beside the logits in training; see
       `contrastive.Contrastive`.
-  if label_share is not None:
-    network = TwoLabels(network, num_classes, label_share)
-  precision = "highest" if dtype == jnp.float32 else None
-  return NormalisedNetwork(network, tuple(mean), tuple(std), precision, bands, first_layer)
+    bands: what is left of the images outside of training.
+    label_share: give the network two heads, of which the phase's has this share of the logits; see
+      `two_labels.TwoLabels`. None: one head.
+    first_layer: stands in for the network's first convolution.
 
   Raises:
     UserError: the name is unknown.
@@ -128,11 +128,8 @@ def make(
     network = Contrastive(network, num_classes)
   if label_share is not None:
     network = TwoLabels(network, num_classes, label_share)
-  return NormalisedNetwork(
-    network, tuple(mean), tuple(std), "highest" if dtype == jnp.float32 else None, bands=bands
-  )
   precision = "highest" if dtype == jnp.float32 else None
-  return NormalisedNetwork(network, tuple(mean), tuple(std), precision, first_layer)
+  return NormalisedNetwork(network, tuple(mean), tuple(std), precision, bands, first_layer)
 
 
 @dataclasses.dataclass(frozen=True)
