@@ -10,7 +10,7 @@ import pytest
 from flax import linen as nn
 
 from apr_jax import models
-from apr_jax.models import NetworkSpec
+from apr_jax.models import FirstLayer, NetworkSpec
 from apr_jax.models.band_input import BandInput
 from apr_jax.models.layers import BatchNorm
 
@@ -24,8 +24,9 @@ class Small(nn.Module):
 
   @nn.compact
   def __call__(self, images, train):
-    x = BatchNorm(name="bn")(images, train)
-    x = nn.Dense(6, name="features")(x.reshape(len(x), -1))
+    x = nn.Conv(6, (3, 3), use_bias=False, name="conv1")(images)
+    x = nn.relu(BatchNorm(name="bn")(x, train))
+    x = x.reshape(len(x), -1)
     return nn.Dense(self.num_classes, name="fc")(x) if self.num_classes else x
 
 
@@ -79,4 +80,18 @@ def test_two_heads_fold_into_one(share):
   assert jax.tree.structure(folded) == jax.tree.structure(started(SPEC))
   np.testing.assert_allclose(
     SPEC.build().apply(folded, IMAGES), spec.build().apply(variables, IMAGES), atol=1e-5
+  )
+
+
+def test_a_first_layer_bands_and_two_heads_go_together():
+  layer = FirstLayer(kind="proportion", proportion=(1.0, 0.0, 0.0))
+  bands = BandInput("low", "all", (2.0, 4.0), "hard", "angle")
+  spec = dataclasses.replace(SPEC, bands=bands, label_share=0.3, first_layer=layer)
+  variables = started(spec)
+  assert set(variables["params"]["network"]["network"]["conv1"]) == {"coefficients"}
+  assert spec.folded() == dataclasses.replace(SPEC, bands=bands)
+  np.testing.assert_allclose(
+    spec.folded().build().apply(spec.fold(variables), IMAGES),
+    spec.build().apply(variables, IMAGES),
+    atol=1e-5,
   )
