@@ -2,8 +2,8 @@
 
 Pairs of two test images, and of a test image and one from outside of the distribution, exchange
 amplitudes; below each picture stands every network's prediction. The pairs are chosen before anyone
-looks: the first test image of each class with the first one of the next class. The rates over the
-whole test set, by the suite `swap`, stand beside them.
+looks: the first test image of each class with the first one of the next class, or with one of
+evenly spaced images from outside. The rates over the whole test set, by the suite `swap`, stand beside them.
 
 Reference: Chen et al., Amplitude-Phase Recombination, ICCV 2021 (https://arxiv.org/abs/2108.08487),
 Figures 2 and 3, which show single pairs.
@@ -83,8 +83,9 @@ class SwapGallery(Study):
   def summarise(self, results: Mapping[str, Any]) -> dict[str, Any]:
     """ "examples": pairs with their four "pictures" (see `evaluation.swap.panel`), "set",
     "labels", and by network "predictions" and "confidences" in percent; "rates": by network those
-    of the suite `swap`. "agrees": the first network follows the amplitude more often than it
-    answers neither by chance alone would make it, and less than the others, if there are any.
+    of the suite `swap`. "more_phase": whether each other network follows the phase more often than the
+    first (null without others). "agrees": the first follows the amplitude more often than the
+    phase.
     """
     predictions, rates = (
       {part.partition("/")[2]: found for part, found in results.items() if part.startswith(kind)}
@@ -95,8 +96,13 @@ class SwapGallery(Study):
       for place, example in enumerate(results["images"])
     ]
     first, *others = (found["in_distribution"] for found in rates.values())
-    agrees = all(first["amplitude"] > other["amplitude"] for other in others) if others else None
-    return {"examples": examples, "rates": rates, "agrees": agrees}
+    more_phase = all(other["phase"] > first["phase"] for other in others) if others else None
+    return {
+      "examples": examples,
+      "rates": rates,
+      "more_phase": more_phase,
+      "agrees": first["amplitude"] > first["phase"],
+    }
 
   def lines(self, summary: Mapping[str, Any]) -> list[str]:
     """What the predictions follow."""
@@ -107,7 +113,7 @@ class SwapGallery(Study):
     ]
 
   def figure(self, summary: Mapping[str, Any]) -> Any:
-    """One row per pair; below each picture the networks' answers."""
+    """One row per pair; below each picture the networks' answers, the first network's first."""
     examples = summary["examples"]
     figure, frames = plots.frames(len(examples), 4, 6.6, 1.75 * len(examples))
     for row, example in zip(frames, examples):
@@ -149,7 +155,7 @@ class SwapGallery(Study):
       outside = task.load_test(source)
       found += [
         (source, [int(test.labels[i]), None], test.images[i], outside.images[place])
-        for place, i in enumerate(firsts[: max(1, self.shown // 2)])
+        for i, place in zip(firsts, _spread(len(outside.images), max(1, self.shown // 2)))
       ]
     return [(name, labels, panel(first, second)) for name, labels, first, second in found]
 
@@ -217,6 +223,11 @@ def _folders(request: Request) -> dict[str, pathlib.Path]:
 @functools.cache
 def _classifier(folder: pathlib.Path) -> LoadedClassifier:
   return LoadedClassifier(folder)
+
+
+def _spread(count: int, chosen: int) -> list[int]:
+  """So many places among `count`, evenly spaced and away from both ends."""
+  return [(2 * place + 1) * count // (2 * chosen) for place in range(chosen)]
 
 
 def _answers(example: Mapping[str, Any], place: int) -> list[str]:

@@ -132,8 +132,12 @@ def test_the_gallery_shows_pairs_chosen_by_rule_and_what_is_said_of_them(fixed, 
     assert example["answers"]["a"]["predictions"] == expected
   assert results["examples"][2]["set"] == "photo_patches"
   assert results["rates"]["a"]["in_distribution"]["pairs"] > 20
-  # Two networks that answer alike: neither follows the amplitude more than the other.
-  assert results["agrees"] is False
+  # Two networks that answer alike.
+  assert results["more_phase"] is False
+  rates = {"phase": 60.0, "amplitude": 30.0}, {"phase": 70.0, "amplitude": 20.0}
+  told = {f"rates/{name}": {"in_distribution": found} for name, found in zip("ab", rates)}
+  summary = SwapGallery().summarise({"images": []} | told)
+  assert summary["more_phase"] is True and summary["agrees"] is False
 
 
 def test_pairs_may_be_named_and_must_be_there(fixed, request_in):
