@@ -3,7 +3,8 @@
 Pairs of two test images, and of a test image and one from outside of the distribution, exchange
 amplitudes; below each picture stands every network's prediction. The pairs are chosen before anyone
 looks: the first test image of each class with the first one of the next class, or with one of
-evenly spaced images from outside. The rates over the whole test set, by the suite `swap`, stand beside them.
+evenly spaced images from outside. The rates over the whole test set, by the suite `swap`, stand
+beside them.
 
 Reference: Chen et al., Amplitude-Phase Recombination, ICCV 2021 (https://arxiv.org/abs/2108.08487),
 Figures 2 and 3, which show single pairs.
@@ -83,8 +84,8 @@ class SwapGallery(Study):
   def summarise(self, results: Mapping[str, Any]) -> dict[str, Any]:
     """ "examples": pairs with their four "pictures" (see `evaluation.swap.panel`), "set",
     "labels", and by network "predictions" and "confidences" in percent; "rates": by network those
-    of the suite `swap`. "more_phase": whether each other network follows the phase more often than the
-    first (null without others). "agrees": the first follows the amplitude more often than the
+    of the suite `swap`. "more_phase": whether each other network follows the phase more often than
+    the first (null without others). "agrees": the first follows the amplitude more often than the
     phase.
     """
     predictions, rates = (
