@@ -90,8 +90,9 @@ class TwoLabelCurves(Grid):
 
   def summarise(self, results: Mapping[str, Any]) -> dict[str, Any]:
     """ "networks" {"trained/0.5": scores} and "curves" {kind: {"share": [...], score: [means]}};
-    "agrees": with λ = 1 all three scores of the trained networks, else of the mixed ones, are
-    better than with the smallest λ; null where there is one λ alone.
+    "monotone" {kind: the scores that never get worse with λ}; "agrees": with the largest λ all
+    three scores of the trained networks, else of the mixed ones, are better than with the smallest;
+    null where there is one λ alone.
     """
     networks = self.averaged(results)
     curves = {}
@@ -105,6 +106,7 @@ class TwoLabelCurves(Grid):
       "networks": networks,
       "curves": curves,
       "mixed_share": self.mixed_share,
+      "monotone": {kind: _monotone(curve) for kind, curve in curves.items()},
       "agrees": _rises(next(iter(curves.values()))),
     }
 
@@ -115,11 +117,15 @@ class TwoLabelCurves(Grid):
       f"{curve['share'][0]:g}, {curve[score][-1]:.2f} at λ = {curve['share'][-1]:g}"
       for kind, curve in summary["curves"].items()
       for score in _SCORES
+    ] + [
+      f"{_legend(kind, summary)}: better with every step of λ: "
+      f"{', '.join(TITLES[score] for score in scores) or 'none of the three'}"
+      for kind, scores in summary["monotone"].items()
     ]
 
   def figure(self, summary: Mapping[str, Any]) -> Any:
     """Three scores over λ."""
-    figure, frames = plots.frames(1, 3, 9.6, 3.0)
+    figure, frames = plots.frames(1, 3, 9.6, 3.3)
     for axes, score in zip(frames[0], _SCORES):
       for index, (kind, curve) in enumerate(summary["curves"].items()):
         axes.plot(
@@ -133,7 +139,8 @@ class TwoLabelCurves(Grid):
         )
       axes.set(xlabel="λ, share of the phase's label", ylabel=TITLES[score])
       axes.grid(color="#dddddd", linewidth=0.6)
-    frames[0][0].legend(fontsize=7.5)
+    handles, names = frames[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=8)
     return figure
 
   def blocks(self, summary: Mapping[str, Any]) -> list[str]:
@@ -156,6 +163,18 @@ def _rises(curve: Mapping[str, list[float]]) -> bool | None:
     return None
   better = [curve[score][-1] < curve[score][0] for score in ("clean", "corrupted")]
   return all(better) and curve["ood"][-1] > curve["ood"][0]
+
+
+def _monotone(curve: Mapping[str, list[float]]) -> list[str]:
+  """The scores that never get worse as λ grows."""
+  return [
+    score
+    for score in _SCORES
+    if all(
+      now >= before if score == "ood" else now <= before
+      for before, now in zip(curve[score], curve[score][1:])
+    )
+  ]
 
 
 def _legend(kind: str, summary: Mapping[str, Any]) -> str:

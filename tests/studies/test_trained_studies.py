@@ -147,7 +147,9 @@ def test_the_curves_of_two_labels_must_all_rise():
     "ood": [80, 90],
   }
   assert summary["agrees"] is True
-  assert study.summarise(ends | {"trained/1/seed0": scores(4, 15, 70)})["agrees"] is False
+  assert summary["monotone"] == {"trained": ["clean", "corrupted", "ood"]}
+  worse = study.summarise(ends | {"trained/1/seed0": scores(4, 15, 70)})
+  assert worse["agrees"] is False and worse["monotone"] == {"trained": ["clean", "corrupted"]}
 
 
 def test_a_proportion_matters_if_it_does_more_than_the_seed():
