@@ -142,8 +142,8 @@ def headline(results: Mapping[str, Any]) -> dict[str, float]:
   """The scores of a study in percent, of those suites that were run.
 
   Returns:
-    "clean", "corrupted" and its four categories "noise", "blur", "weather", "digital", which are
-    errors; "ood", the mean AUROC of the largest logit; "fourier_low", "fourier_middle",
+    "clean", "corrupted" and its four categories "noise", "blur", "weather", "digital", those that
+    are complete, which are errors; "ood", the mean AUROC of the largest logit; "fourier_low", "fourier_middle",
     "fourier_high", the error under single frequencies of the three bands of `filters`.
   """
   found: dict[str, float] = {}
@@ -153,7 +153,8 @@ def headline(results: Mapping[str, Any]) -> dict[str, float]:
     by_name = results["corruptions"]["by_corruption"]
     found["corrupted"] = results["corruptions"]["mean_error"]
     for category, names in CATEGORIES.items():
-      found[category] = float(np.mean([by_name[name] for name in names]))
+      if set(names) <= by_name.keys():
+        found[category] = float(np.mean([by_name[name] for name in names]))
   if "ood" in results:
     sets = [of for of in results["ood"].values() if isinstance(of, dict)]
     found["ood"] = float(np.mean([of["max_logit"]["auroc"] for of in sets]))

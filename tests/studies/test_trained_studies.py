@@ -5,7 +5,6 @@ from end to end.
 import json
 import math
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,7 +13,11 @@ from flax import linen as nn
 import apr_jax
 from apr_jax import config_files, data, experiment, models
 from apr_jax.augment.bands import Bands
+from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.errors import UserError
+from apr_jax.evaluation.clean import Clean
+from apr_jax.evaluation.corruptions import Corruptions
+from apr_jax.evaluation.suites import SUITES
 from apr_jax.models.layers import BatchNorm, head, mark_last_map
 from apr_jax.studies import trained
 from apr_jax.studies.bands import TrainedOnBands, input_statistics, published_accuracy
@@ -232,13 +235,13 @@ def test_networks_of_bands_from_training_to_table(tiny, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_cheap_curve_is_one_network_read_in_several_ways(tiny):
-  study = TwoLabelCurves(shares=(), mixed=(0.0, 0.5, 1.0), seeds=(0,), severities=(3,), limit=40)
+def test_the_cheap_curve_is_one_network_read_in_several_ways(tiny, monkeypatch):
+  few = {"clean": Clean(), "corruptions": Corruptions(("brightness",), (3,)), "ood": SUITES["ood"]}
+  monkeypatch.setattr(TwoLabelCurves, "suites", lambda self: few)
+  study = TwoLabelCurves(shares=(), mixed=(0.0, 0.5, 1.0), seeds=(0,), limit=40)
   results = run("labels", study, tiny)["results"]
   folder = tiny.workdir / "networks" / "share_0.5_seed0"
   assert [path.name for path in folder.parent.iterdir()] == [folder.name]
-  from apr_jax.classifiers.of_run import LoadedClassifier
-
   test = data.load("digits", "test", image_size=8).take(40)
   phase, half, amplitude = (
     LoadedClassifier(folder, label_share=share).logits(test.images) for share in (1.0, None, 0.0)
@@ -247,4 +250,3 @@ def test_the_cheap_curve_is_one_network_read_in_several_ways(tiny):
   assert np.abs(phase - amplitude).max() > 0.01
   errors = [100 * (each.argmax(1) != test.labels).mean() for each in (amplitude, half, phase)]
   assert results["curves"]["mixed"]["clean"] == pytest.approx(errors)
-  jax.clear_caches()
