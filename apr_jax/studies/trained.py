@@ -143,8 +143,9 @@ def headline(results: Mapping[str, Any]) -> dict[str, float]:
 
   Returns:
     "clean", "corrupted" and its four categories "noise", "blur", "weather", "digital", those that
-    are complete, which are errors; "ood", the mean AUROC of the largest logit; "fourier_low", "fourier_middle",
-    "fourier_high", the error under single frequencies of the three bands of `filters`.
+    are complete, which are errors; "ood", the mean AUROC of the largest logit; "fourier_low",
+    "fourier_middle", "fourier_high", the error under single frequencies of the three bands of
+    `filters`.
   """
   found: dict[str, float] = {}
   if "clean" in results:
