@@ -48,6 +48,7 @@ LEVELS = (
     "export_torch",
     "import_torch",
     "make_corruptions",
+    "studies",
     "sweep",
     "train",
     "evaluate",

@@ -1,6 +1,6 @@
 """Random crop with constant padding, and random horizontal flip.
 
-Images are uint8 `[B, H, W, C]`.
+Images are uint8 `[B, H, W, C]`, or floats in the same levels.
 """
 
 import jax
