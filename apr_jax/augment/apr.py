@@ -11,14 +11,16 @@ Section 3.
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from apr_jax import forms, keys, losses, settings, spectrum
+from apr_jax import keys, losses, settings, spectrum
 from apr_jax.augment import ops
 from apr_jax.augment.method import Batch, Method, stacked
+from apr_jax.augment.partners import permuted, random_partners
+from apr_jax.augment.two_views import Views, two_views
 from apr_jax.errors import UserError
 
 OVERFLOW = settings.one_of(("clip", "wrap"))
@@ -232,65 +234,6 @@ def to_uint8(values: jax.Array, overflow: str) -> jax.Array:
   return jnp.clip(jnp.round(values), 0, 255).astype(jnp.uint8)
 
 
-# What HybridAugment, the rival built on APR, shares with it.
-
-
-class Views(NamedTuple):
-  """Two augmented views of each image, and what the coins say about them.
-
-  Attributes:
-    first: uint8 `[B, H, W, 3]`, one operation.
-    second: uint8 `[B, H, W, 3]`, another operation on top.
-    chosen, stop, reverse: bool `[B, 1, 1, 1]`: augment at all; the first view is the result; the
-      second view comes first when the two are combined.
-  """
-
-  first: jax.Array
-  second: jax.Array
-  chosen: jax.Array
-  stop: jax.Array
-  reverse: jax.Array
-
-  def in_order(self) -> tuple[jax.Array, jax.Array]:
-    """The two views in the order of the fair coin."""
-    return (
-      jnp.where(self.reverse, self.second, self.first),
-      jnp.where(self.reverse, self.first, self.second),
-    )
-
-  def result(self, images: jax.Array, combined: jax.Array) -> jax.Array:
-    """The images, the first views or the combined ones, as the coins say; uint8 `[B, H, W, 3]`."""
-    return jnp.where(self.chosen, jnp.where(self.stop, self.first, combined), images)
-
-
-def two_views(
-  image_keys: jax.Array, images: jax.Array, severity: float, prob: float, form: str | None = None
-) -> Views:
-  """Draws the views of uint8 `[B, H, W, 3]` images from one key per image; `form` as in
-  `forms.by_platform`.
-  """
-
-  def draw(key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]:
-    chosen_key, first_key, stop_key, second_key, reverse_key = jax.random.split(key, 5)
-    # drawn together: a TPU takes as long for one small computation as for two
-    height, width, _ = image.shape
-    drawn = jax.vmap(lambda key: ops.draw(key, height, width, severity))(
-      jnp.stack([first_key, second_key])
-    )
-    operations = [jax.tree.map(lambda x, place=place: x[place], drawn) for place in (0, 1)]
-    first = ops.apply_drawn(operations[0], image, severity, form)
-    second = ops.apply_drawn(operations[1], first, severity, form)
-    coins = (
-      jax.random.bernoulli(chosen_key, prob),
-      jax.random.bernoulli(stop_key),
-      jax.random.bernoulli(reverse_key),
-    )
-    return first, second, coins
-
-  first, second, coins = jax.vmap(draw)(image_keys, images)
-  return Views(first, second, *(coin.reshape(-1, 1, 1, 1) for coin in coins))
-
-
 def recombine_views(
   image_keys: jax.Array,
   images: jax.Array,
@@ -303,43 +246,6 @@ def recombine_views(
   """`apr_s` from one key per image; `form` as in `forms.by_platform`."""
   views = two_views(image_keys, images, severity, prob, form)
   return views.result(images, to_uint8(_recombine_views(views, axes, form), overflow))
-
-
-def permuted(values: jax.Array, permutation: jax.Array, form: str | None = None) -> jax.Array:
-  """`values[permutation]` of float32 `[B, ...]`; `form` as in `forms.by_platform`."""
-
-  def by_index(values: jax.Array, permutation: jax.Array) -> jax.Array:
-    return values[permutation]
-
-  def by_product(values: jax.Array, permutation: jax.Array) -> jax.Array:
-    # A TPU keeps the images of a batch side by side, not one after the other.
-    one_hot = jax.nn.one_hot(permutation, len(values))
-    return jnp.tensordot(one_hot, values, 1, precision=jax.lax.Precision.HIGHEST)
-
-  return forms.by_platform(by_index, by_product, values, permutation, form=form)
-
-
-def random_partners(
-  key: jax.Array,
-  images: jax.Array,
-  prob: float,
-  per_image: bool,
-  positions: jax.Array | None = None,
-  shard: int | jax.Array = 0,
-) -> tuple[jax.Array, jax.Array]:
-  """The partners of a device's images `[B, ...]`, and the coins that say who takes them.
-
-  Returns:
-    a permutation, int `[B]`, which is the device's own; and one coin for all devices, bool `[]`, or
-    with `per_image` those of the images' positions, bool `[B]`.
-  """
-  coin_key, permutation_key = jax.random.split(key)
-  if per_image:
-    coin_keys = keys.per_image(coin_key, images, positions)
-    chosen = jax.vmap(lambda key: jax.random.bernoulli(key, prob))(coin_keys)
-  else:
-    chosen = jax.random.bernoulli(coin_key, prob)
-  return jax.random.permutation(jax.random.fold_in(permutation_key, shard), len(images)), chosen
 
 
 def check_pair(images: jax.Array) -> None:

@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from apr_jax import losses, settings
-from apr_jax.augment.apr import random_partners, swap_amplitudes
+from apr_jax.augment.apr import swap_amplitudes
 from apr_jax.augment.method import Batch, Method
+from apr_jax.augment.partners import random_partners
 
 
 @dataclasses.dataclass(frozen=True)
