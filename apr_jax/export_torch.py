@@ -48,6 +48,11 @@ def export_checkpoint(workdir: str, file: str) -> NetworkSpec:
     raise UserError(f"{file} exists already and is not overwritten; use another --checkpoint")
   classifier = LoadedClassifier(workdir)
   spec = classifier.spec
+  if spec.bands is not None:
+    raise UserError(
+      f"the network of {workdir} sees bands of amplitude and phase alone (augment.bands), which a "
+      f"state dict does not hold: it is not exported"
+    )
   state = torch_names.to_state_dict(spec.name, contrastive.as_plain(classifier.variables))
   # until it is whole: a killed export leaves no file that looks finished
   partial = f"{file}.partial"

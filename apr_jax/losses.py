@@ -18,10 +18,13 @@ class Outputs(NamedTuple):
   Attributes:
     logits: float32 `[B, K]`; of V views `[V, B, K]`.
     projection: float32 `[B, D]`, of length 1, or `[V, B, D]`; None without a projection head.
+    amplitude_logits: as `logits`, of a second head for the class of the image that gives the
+      amplitude; None without such a head.
   """
 
   logits: jax.Array
   projection: jax.Array | None = None
+  amplitude_logits: jax.Array | None = None
 
 
 def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
@@ -54,6 +57,33 @@ def apr_loss(logits: jax.Array, targets: jax.Array) -> jax.Array:
   """
   chex.assert_rank(logits, 3)
   return functools.reduce(jnp.add, (cross_entropy(view, targets) for view in logits))
+
+
+def two_label_loss(
+  logits: jax.Array, amplitude_logits: jax.Array, targets: jax.Array, share: float
+) -> jax.Array:
+  """APR-P's loss with a label for the phase and one for the amplitude.
+
+  Sum over the clean and the recombined view of λ·CE(f_P, y_P) + (1 − λ)·CE(f_A, y_A). In the clean
+  view both labels are the image's own; in the recombined one y_A is that of the image that gave the
+  amplitude. With λ = 1 it is `apr_loss`.
+
+  Args:
+    logits: float `[2, B, K]`, f_P of the clean and the recombined view.
+    amplitude_logits: float `[2, B, K]`, f_A likewise.
+    targets: float `[B, 2, K]`, of phase and amplitude of the recombined view.
+    share: λ in 0..1.
+
+  Reference: APR (https://arxiv.org/abs/2108.08487), Equation 7, which is the recombined view's
+  part; that the clean view has both labels too is our choice.
+  """
+  chex.assert_rank([logits, targets], 3)
+  chex.assert_equal_shape([logits, amplitude_logits])
+  of_phase, of_amplitude = targets[:, 0], targets[:, 1]
+  amplitude_part = cross_entropy(amplitude_logits[0], of_phase) + cross_entropy(
+    amplitude_logits[1], of_amplitude
+  )
+  return share * apr_loss(logits, of_phase) + (1 - share) * amplitude_part
 
 
 def augmix_loss(logits: jax.Array, targets: jax.Array, weight: float = 12.0) -> jax.Array:

@@ -18,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from apr_jax.errors import UserError, one_line
 
 AXIS = "devices"
+_ROWS = PartitionSpec(AXIS)
 
 Tree = TypeVar("Tree")
 
@@ -133,8 +134,7 @@ def as_replicated(tree: Any) -> Any:
   """Shapes and dtypes of `tree` with the sharding of `replicate`, for restoring a checkpoint in
   place.
   """
-  sharding = _replicated(None)
-  return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
+  return _described(tree, _replicated(None))
 
 
 def to_host(tree: Tree) -> Tree:
@@ -157,14 +157,7 @@ class ParallelStep:
   """
 
   def __init__(self, step: Callable[..., Any], num_inputs: int, *, split_inputs: bool = False):
-    self._mapped = jax.pmap(
-      step,
-      axis_name=AXIS,
-      axis_size=jax.device_count(),
-      in_axes=(None, *(0 if split_inputs else None,) * num_inputs, 0),
-      out_axes=None,
-      donate_argnums=0,
-    )
+    self._mapped = _mapped(step, num_inputs, split_inputs, None)
     first = jax.process_index() * jax.local_device_count()
     self._shards = _one_row_each(np.arange(first, first + jax.local_device_count(), dtype=np.int32))
     self._program: jax.stages.Compiled | None = None
@@ -186,6 +179,45 @@ class ParallelStep:
     return self._mapped.lower(state, *inputs, self._shards).compile()
 
 
+def lower_step(
+  step: Callable[..., Any],
+  devices: Sequence[jax.Device],
+  state: Any,
+  inputs: Sequence[Any],
+  *,
+  split_inputs: bool = False,
+) -> jax.stages.Lowered:
+  """The program of a `ParallelStep` for devices that need not be there, ready to be compiled.
+
+  Args:
+    step, split_inputs: as of `ParallelStep`.
+    devices: such as those of `jax.experimental.topologies`; only asked what they are.
+    state, inputs: anything with shapes and dtypes; inputs `[D, ...]` with `split_inputs`.
+  """
+  mesh = _mesh(list(devices))
+  replicated, split_up = (NamedSharding(mesh, spec) for spec in (PartitionSpec(), _ROWS))
+  shards = jax.ShapeDtypeStruct((len(devices),), np.int32)
+  return _mapped(step, len(inputs), split_inputs, devices).lower(
+    _described(state, replicated),
+    *_described(tuple(inputs), split_up if split_inputs else replicated),
+    _described(shards, split_up),
+  )
+
+
+def lower_inference(
+  function: Callable[[Any, jax.Array], jax.Array],
+  devices: Sequence[jax.Device],
+  variables: Any,
+  batch: Any,
+) -> jax.stages.Lowered:
+  """The program of `parallel_inference`, as `lower_step`; batch `[D, b, ...]`."""
+  mesh = _mesh(list(devices))
+  return jax.pmap(function, in_axes=(None, 0), devices=list(devices)).lower(
+    _described(variables, NamedSharding(mesh, PartitionSpec())),
+    _described(batch, NamedSharding(mesh, _ROWS)),
+  )
+
+
 def parallel_inference(
   function: Callable[[Any, jax.Array], jax.Array], devices: Sequence[jax.Device]
 ) -> Callable[[Any, np.ndarray], jax.Array]:
@@ -202,13 +234,35 @@ def parallel_inference(
   return jax.pmap(function, in_axes=(None, 0), devices=list(devices))
 
 
+def _mapped(
+  step: Callable[..., Any],
+  num_inputs: int,
+  split_inputs: bool,
+  devices: Sequence[jax.Device] | None,
+) -> Any:
+  """The step on all devices; None: those that JAX has."""
+  return jax.pmap(
+    step,
+    axis_name=AXIS,
+    axis_size=jax.device_count() if devices is None else len(devices),
+    in_axes=(None, *(0 if split_inputs else None,) * num_inputs, 0),
+    out_axes=None,
+    donate_argnums=0,
+    devices=None if devices is None else list(devices),
+  )
+
+
+def _described(tree: Any, sharding: NamedSharding) -> Any:
+  return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
+
+
 def _replicated(devices: list[jax.Device] | None) -> NamedSharding:
   return NamedSharding(_mesh(devices), PartitionSpec())
 
 
 def _one_row_each(rows: np.ndarray) -> jax.Array:
   """Puts row i of an array `[L, ...]` on device i of this process; `[D, ...]` over all devices."""
-  sharding = NamedSharding(_mesh(None), PartitionSpec(AXIS))
+  sharding = NamedSharding(_mesh(None), _ROWS)
   return jax.make_array_from_process_local_data(sharding, rows)
 
 

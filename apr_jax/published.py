@@ -82,6 +82,8 @@ def published(config: str, network: str, metric: str) -> Figure | None:
     network: a name of `apr_jax/models/zoo.py`.
     metric: one of
       "clean_error";
+      "clean_error/AMPLITUDE/PHASE", of networks that are trained and tested on a band of the
+      amplitude and a band of the phase, each of all, low, middle, high (APR, Figure 4);
       "mean_error", of CIFAR-10-C and CIFAR-100-C: the mean over 15 corruptions and 5 severities;
       "mce", of ImageNet-C, relative to AlexNet;
       "ood_auroc", the mean over `OOD_SETS`, or of one of them, "ood_auroc/cifar100";

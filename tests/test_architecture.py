@@ -14,8 +14,10 @@ LEVELS = (
     "version",
     "files",
     "help_text",
+    "forms",
     "settings",
     "keys",
+    "dft",
     "spectrum",
     "filters",
     "losses",
@@ -47,6 +49,7 @@ LEVELS = (
     "export_torch",
     "import_torch",
     "make_corruptions",
+    "studies",
     "sweep",
     "train",
     "evaluate",
@@ -55,6 +58,8 @@ LEVELS = (
     "benchmarks",
   ),
 )
+# What mathematics may import beside it: how it fails, how it is written, which form a device gets.
+SHARED = ("errors", "files", "forms", "dft")
 PARTS, COMMANDS = 1, len(LEVELS) - 1
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # The face of the package: it shows what users call, and brings in the assembly inside functions.
@@ -136,7 +141,7 @@ def test_imports_point_downwards(module):
     if level == LEVEL[other] == PARTS:
       assert room == other, f"{module} imports {imported}, a room beside it"
     if level == 0:
-      assert other in (room, "errors", "files"), f"{module} imports {imported}, a room beside it"
+      assert other in (room, *SHARED), f"{module} imports {imported}, a room beside it"
 
 
 def test_the_face_of_the_package_imports_the_assembly_only_when_asked():

@@ -252,7 +252,8 @@ def test_each_row_of_the_table_says_something_of_its_own():
   assert len(rows) == len(figures()) > 300
   assert rows == [row.strip() for row in rows]
   assert all(
-    re.match(r"(APR|HybridAugment\+\+) .*, Table \d$", f.source) for f in figures().values()
+    re.match(r"(APR|HybridAugment\+\+) .*, (Table|Figure) \d$", figure.source)
+    for figure in figures().values()
   )
 
 
@@ -297,3 +298,21 @@ def test_the_published_columns_of_the_results_are_these_numbers():
       config,
       network,
     )
+
+
+# APR's Figure 4 as it is printed: accuracy by band of the amplitude (rows) and of the phase.
+APR_FIGURE_4 = {
+  "all": "93.0 89.5 83.0 77.8",
+  "low": "89.2 89.0 66.1 66.5",
+  "middle": "83.7 52.8 83.3 51.8",
+  "high": "48.6 27.1 26.9 46.5",
+}
+
+
+def test_the_errors_of_aprs_figure_4():
+  for amplitude, row in APR_FIGURE_4.items():
+    for phase, accuracy in zip(APR_FIGURE_4, row.split(), strict=True):
+      metric = f"clean_error/{amplitude}/{phase}"
+      figure = published("cifar10_standard", "resnet18_cifar", metric)
+      assert figure.source == "APR (ICCV 2021), Figure 4"
+      assert figure.value == pytest.approx(100 - float(accuracy), abs=1e-9)

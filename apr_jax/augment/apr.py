@@ -11,14 +11,16 @@ Section 3.
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from apr_jax import keys, losses, settings, spectrum
 from apr_jax.augment import ops
-from apr_jax.augment.method import Batch, Method
+from apr_jax.augment.method import Batch, Method, stacked
+from apr_jax.augment.partners import permuted, random_partners
+from apr_jax.augment.two_views import Views, two_views
 from apr_jax.errors import UserError
 
 OVERFLOW = settings.one_of(("clip", "wrap"))
@@ -73,7 +75,7 @@ class AprP(Method):
 
   def __call__(self, batch: Batch) -> Batch:
     if self.prob == 0:
-      return batch.change(views=jnp.stack([batch.images, batch.images]))
+      return batch.change(views=stacked([batch.images, batch.images]))
     images = batch.images
     if self.normalised:
       images = (images - batch.mean) / batch.std
@@ -87,7 +89,7 @@ class AprP(Method):
     )
     if self.normalised:  # back again: the network normalises its input itself
       view = view * batch.std + batch.mean
-    return batch.change(views=jnp.stack([batch.images, view]))
+    return batch.change(views=stacked([batch.images, view]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +168,11 @@ def apr_p(
 
 
 def swap_amplitudes(
-  images: jax.Array, permutation: jax.Array, chosen: jax.Array, axes: Sequence[int] = spectrum.HWC
+  images: jax.Array,
+  permutation: jax.Array,
+  chosen: jax.Array,
+  axes: Sequence[int] = spectrum.HWC,
+  form: str | None = None,
 ) -> jax.Array:
   """Recombines the amplitude of `images[permutation]` with the phase of `images` where `chosen`.
 
@@ -175,14 +181,19 @@ def swap_amplitudes(
     permutation: int `[B]`.
     chosen: bool, `[]` or `[B]`; where false the image is returned as it is.
     axes: axes of the Fourier transform.
+    form: as in `forms.by_platform`.
 
   Returns:
     float32 `[B, H, W, C]`, not clipped.
   """
   images = images.astype(jnp.float32)
-  half = spectrum.half_spectrum(images, axes)
+  half = spectrum.half_spectrum(images, axes, form)
   mixed = spectrum.from_half_spectrum(
-    jnp.abs(half)[permutation], spectrum.phase_factor(half), images.shape, axes
+    permuted(jnp.abs(half), permutation, form),
+    spectrum.phase_factor(half),
+    images.shape,
+    axes,
+    form,
   )
   return jnp.where(chosen.reshape(-1, 1, 1, 1), mixed, images)
 
@@ -236,55 +247,6 @@ def to_uint8(values: jax.Array, overflow: str) -> jax.Array:
   return jnp.clip(jnp.round(values), 0, 255).astype(jnp.uint8)
 
 
-# What HybridAugment, the rival built on APR, shares with it.
-
-
-class Views(NamedTuple):
-  """Two augmented views of each image, and what the coins say about them.
-
-  Attributes:
-    first: uint8 `[B, H, W, 3]`, one operation.
-    second: uint8 `[B, H, W, 3]`, another operation on top.
-    chosen, stop, reverse: bool `[B, 1, 1, 1]`: augment at all; the first view is the result; the
-      second view comes first when the two are combined.
-  """
-
-  first: jax.Array
-  second: jax.Array
-  chosen: jax.Array
-  stop: jax.Array
-  reverse: jax.Array
-
-  def in_order(self) -> tuple[jax.Array, jax.Array]:
-    """The two views in the order of the fair coin."""
-    return (
-      jnp.where(self.reverse, self.second, self.first),
-      jnp.where(self.reverse, self.first, self.second),
-    )
-
-  def result(self, images: jax.Array, combined: jax.Array) -> jax.Array:
-    """The images, the first views or the combined ones, as the coins say; uint8 `[B, H, W, 3]`."""
-    return jnp.where(self.chosen, jnp.where(self.stop, self.first, combined), images)
-
-
-def two_views(image_keys: jax.Array, images: jax.Array, severity: float, prob: float) -> Views:
-  """Draws the views of uint8 `[B, H, W, 3]` images from one key per image."""
-
-  def draw(key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]:
-    chosen_key, first_key, stop_key, second_key, reverse_key = jax.random.split(key, 5)
-    first = ops.random_op(first_key, image, severity)
-    second = ops.random_op(second_key, first, severity)
-    coins = (
-      jax.random.bernoulli(chosen_key, prob),
-      jax.random.bernoulli(stop_key),
-      jax.random.bernoulli(reverse_key),
-    )
-    return first, second, coins
-
-  first, second, coins = jax.vmap(draw)(image_keys, images)
-  return Views(first, second, *(coin.reshape(-1, 1, 1, 1) for coin in coins))
-
-
 def recombine_views(
   image_keys: jax.Array,
   images: jax.Array,
@@ -292,33 +254,11 @@ def recombine_views(
   overflow: str,
   axes: Sequence[int],
   prob: float,
+  form: str | None = None,
 ) -> jax.Array:
-  """`apr_s` from one key per image."""
-  views = two_views(image_keys, images, severity, prob)
-  return views.result(images, to_uint8(_recombine_views(views, axes), overflow))
-
-
-def random_partners(
-  key: jax.Array,
-  images: jax.Array,
-  prob: float,
-  per_image: bool,
-  positions: jax.Array | None = None,
-  shard: int | jax.Array = 0,
-) -> tuple[jax.Array, jax.Array]:
-  """The partners of a device's images `[B, ...]`, and the coins that say who takes them.
-
-  Returns:
-    a permutation, int `[B]`, which is the device's own; and one coin for all devices, bool `[]`, or
-    with `per_image` those of the images' positions, bool `[B]`.
-  """
-  coin_key, permutation_key = jax.random.split(key)
-  if per_image:
-    coin_keys = keys.per_image(coin_key, images, positions)
-    chosen = jax.vmap(lambda key: jax.random.bernoulli(key, prob))(coin_keys)
-  else:
-    chosen = jax.random.bernoulli(coin_key, prob)
-  return jax.random.permutation(jax.random.fold_in(permutation_key, shard), len(images)), chosen
+  """`apr_s` from one key per image; `form` as in `forms.by_platform`."""
+  views = two_views(image_keys, images, severity, prob, form)
+  return views.result(images, to_uint8(_recombine_views(views, axes, form), overflow))
 
 
 def check_pair(images: jax.Array) -> None:
@@ -368,19 +308,20 @@ def _apr_s(
   )
 
 
-def _recombine_views(views: Views, axes: Sequence[int]) -> jax.Array:
+def _recombine_views(views: Views, axes: Sequence[int], form: str | None) -> jax.Array:
   """Amplitude of the first view with phase of the second, or the reverse.
 
   Returns:
     float32 `[B, H, W, 3]`.
   """
   first, second = (
-    spectrum.half_spectrum(view.astype(jnp.float32), axes) for view in (views.first, views.second)
+    spectrum.half_spectrum(view.astype(jnp.float32), axes, form)
+    for view in (views.first, views.second)
   )
   amplitude_of = jnp.where(views.reverse, second, first)
   phase_of = jnp.where(views.reverse, first, second)
   return spectrum.from_half_spectrum(
-    jnp.abs(amplitude_of), spectrum.phase_factor(phase_of), views.first.shape, axes
+    jnp.abs(amplitude_of), spectrum.phase_factor(phase_of), views.first.shape, axes, form
   )
 
 

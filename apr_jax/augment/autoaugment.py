@@ -26,10 +26,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from apr_jax import keys, settings
-from apr_jax.augment import enhance, tables
+from apr_jax.augment import enhance, shifts, tables
 from apr_jax.augment.method import Batch, Method
 from apr_jax.augment.policies import POLICIES
-from apr_jax.augment.warp import IDENTITY, rotation, warp, with_entry
+from apr_jax.augment.warp import IDENTITY, rotation, select, warp, with_entry
 from apr_jax.errors import lookup
 
 # Lookups, then warps, then the blends, which overlap with the corruption benchmarks.
@@ -198,33 +198,40 @@ def apply(image: jax.Array, op: jax.Array, magnitude: jax.Array, sign: jax.Array
 
 
 def apply_disjoint(
-  image: jax.Array, op: jax.Array, magnitude: jax.Array, sign: jax.Array
+  image: jax.Array,
+  op: jax.Array,
+  magnitude: jax.Array,
+  sign: jax.Array,
+  form: str | None = None,
 ) -> jax.Array:
-  """As `apply`, but the blends do nothing."""
+  """As `apply`, but the blends do nothing; `form` as in `forms.by_platform`."""
   height, width, _ = image.shape
-  counts = tables.histogram(image)
+  counts = tables.histogram(image, form)
   table = tables.choose(
     jnp.minimum(op, _FIRST_WARP),
     [
-      tables.autocontrast(counts),
-      tables.equalize(counts),
+      tables.autocontrast(counts, form),
+      tables.equalize(counts, form),
       tables.posterize(4 - magnitude * 4 // 10),
       tables.solarize(256 - magnitude * 256 // 10),
       tables.invert(),
       tables.identity(),
     ],
+    form,
   )
-  matrix = jnp.stack(
+  matrix = select(
+    op - _FIRST_WARP,
     [
-      jnp.asarray(IDENTITY),
       rotation(sign * (magnitude * 30 // 10), height, width),
       with_entry(1, sign * magnitude * 0.03),
       with_entry(3, sign * magnitude * 0.03),
       with_entry(2, sign * (magnitude * width // 32)),
       with_entry(5, sign * (magnitude * height // 32)),
-    ]
-  )[jnp.where((op >= _FIRST_WARP) & (op < _FIRST_BLEND), op - _FIRST_WARP + 1, 0)]
-  return warp(tables.apply(image, table), matrix)
+      IDENTITY,
+    ],
+  )
+  reach = shifts.Reach.of(height, width, 27, 0.27, 9 / 32)  # of magnitude 9
+  return warp(tables.apply(image, table, form), matrix, reach, form)
 
 
 def _apply_pair(

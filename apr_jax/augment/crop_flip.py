@@ -1,12 +1,13 @@
 """Random crop with constant padding, and random horizontal flip.
 
-Images are uint8 `[B, H, W, C]`.
+Images are uint8 `[B, H, W, C]`, or floats in the same levels.
 """
 
 import jax
 import jax.numpy as jnp
 
-from apr_jax import keys
+from apr_jax import forms, keys
+from apr_jax.augment import shifts
 
 
 def random_crop(
@@ -43,12 +44,27 @@ def random_crop(
   )
 
 
-def crop(image: jax.Array, top: jax.Array, left: jax.Array, padding: int, fill: int) -> jax.Array:
+def crop(
+  image: jax.Array,
+  top: jax.Array,
+  left: jax.Array,
+  padding: int,
+  fill: int,
+  form: str | None = None,
+) -> jax.Array:
   """The window at (top, left) of the padded image; image `[H, W, C]`, offsets int `[]` in
-  0..2·padding.
+  0..2·padding; `form` as in `forms.by_platform`.
   """
   padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)), constant_values=fill)
-  return jax.lax.dynamic_slice(padded, (top, left, 0), image.shape)
+
+  def by_index(padded: jax.Array, top: jax.Array, left: jax.Array) -> jax.Array:
+    return jax.lax.dynamic_slice(padded, (top, left, 0), image.shape)
+
+  def by_selection(padded: jax.Array, top: jax.Array, left: jax.Array) -> jax.Array:
+    rows = shifts.window(padded, top, image.shape[0], 0, 2 * padding)
+    return shifts.window(rows, left, image.shape[1], 1, 2 * padding)
+
+  return forms.by_platform(by_index, by_selection, padded, top, left, form=form)
 
 
 def random_flip(

@@ -22,7 +22,9 @@ import numpy as np
 
 from apr_jax import keys, settings, spectrum
 from apr_jax.augment import apr, ops
-from apr_jax.augment.method import Batch, Method
+from apr_jax.augment.method import Batch, Method, stacked
+from apr_jax.augment.partners import permuted, random_partners
+from apr_jax.augment.two_views import two_views
 
 SIGMA = 0.5  # pixels; the released 3x3 kernel. A wider blur trades clean accuracy for robustness.
 
@@ -61,7 +63,7 @@ class HybridP(Method):
       positions=batch.positions,
       shard=batch.shard,
     )
-    return batch.change(views=jnp.stack([batch.images, view]))
+    return batch.change(views=stacked([batch.images, view]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,7 +176,7 @@ def swap_high(
   """
   images = images.astype(jnp.float32)
   low = low_pass(images)
-  high = (images - low)[permutation]
+  high = permuted(images - low, permutation)
   if low_partners is not None:
     low = apr.swap_amplitudes(low, *low_partners)
   return jnp.where(chosen.reshape(-1, 1, 1, 1), low + high, images)
@@ -240,7 +242,7 @@ def _ha_p(
   shard: int | jax.Array,
 ) -> jax.Array:
   outer, inner = (
-    apr.random_partners(part, images, prob, per_image, positions, shard)
+    random_partners(part, images, prob, per_image, positions, shard)
     for part in jax.random.split(key)
   )
   return swap_high(images, *outer, inner if plus else None)
@@ -257,7 +259,7 @@ def _ha_s(
   positions: jax.Array | None,
 ) -> jax.Array:
   image_keys = keys.per_image(key, images, positions)
-  views = apr.two_views(image_keys, images, severity, prob)
+  views = two_views(image_keys, images, severity, prob)
   low_of, high_of = (view.astype(jnp.float32) for view in views.in_order())
   low = low_pass(low_of)
   if plus:

@@ -22,9 +22,11 @@ Its settings are then the section `augment.noise` of every configuration, held t
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from apr_jax import keys, losses
@@ -32,7 +34,8 @@ from apr_jax import keys, losses
 STAGES = ("image", "pixels", "batch", "views")
 """Where in the augmentation a method stands, in this order; at most one method of each is on.
 
-- image: changes uint8 images one by one, before crop and flip.
+- image: changes uint8 images one by one, before crop and flip; what it leaves may be floats in
+  levels of 0..255, of any range.
 - pixels: changes float images in [0, 1] one by one, after crop and flip.
 - batch: pairs the images of a batch; it changes them and their targets, or makes views of them.
 - views: makes all views of uint8 images, after crop and flip. It stands alone.
@@ -46,7 +49,7 @@ class Batch:
   Attributes:
     key: PRNG key of the step, the same on all devices.
     images: uint8 `[B, H, W, 3]`, or float32 in [0, 1] in the stages "pixels" and "batch".
-    targets: float32 `[B, K]`.
+    targets: float32 `[B, K]`, or whatever the loss of the method that makes them takes.
     positions: int `[B]`, the images' places in the global batch.
     shard: int `[]`, index of the device.
     mean, std: float32 `[3]`, of the network's input normalisation, in units of [0, 1].
@@ -69,6 +72,15 @@ class Batch:
   def change(self, **changes: Any) -> "Batch":
     """The batch with other images, targets or views."""
     return dataclasses.replace(self, **changes)
+
+
+def stacked(views: Sequence[jax.Array]) -> jax.Array:
+  """Views `[B, ...]` as `[V, B, ...]`.
+
+  They are joined along the batch, as the network takes them: `jnp.stack` would have a TPU lay them
+  out twice.
+  """
+  return jnp.concatenate(views).reshape(len(views), *views[0].shape)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from apr_jax import settings
 from apr_jax.augment.apr import AprP, AprS
 from apr_jax.augment.augmix import AugMix
 from apr_jax.augment.autoaugment import AutoAugment, RandomAutoAugment
+from apr_jax.augment.bands import Bands
 from apr_jax.augment.cutout import Cutout
 from apr_jax.augment.hybrid import HybridP, HybridS
 from apr_jax.augment.method import STAGES, Method
@@ -17,6 +18,7 @@ from apr_jax.augment.mix import CutMix, Mixup
 from apr_jax.augment.patch_uniform import PatchUniform
 from apr_jax.augment.power import PowerPerturbation
 from apr_jax.augment.simclr import SimCLR
+from apr_jax.augment.two_labels import TwoLabels
 from apr_jax.errors import UserError
 
 METHODS: dict[str, type[Method]] = {
@@ -33,6 +35,8 @@ METHODS: dict[str, type[Method]] = {
   "random_autoaugment": RandomAutoAugment,
   "augmix": AugMix,
   "simclr": SimCLR,
+  "two_labels": TwoLabels,
+  "bands": Bands,
 }
 
 

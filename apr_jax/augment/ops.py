@@ -12,14 +12,17 @@ Reference: AugMix (https://arxiv.org/abs/1912.02781), whose levels and signs the
 3.3.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
 from apr_jax import settings
-from apr_jax.augment import tables
-from apr_jax.augment.warp import IDENTITY, rotation, warp, with_entry
+from apr_jax.augment import shifts, tables
+from apr_jax.augment.warp import IDENTITY, Matrix, rotation, select, warp, with_entry
 
 NUM_OPS = 9
+_FIRST_WARP = 4  # behind the lookups
 
 SEVERITY = settings.above(0.1, at_most=10)
 """The rule of every severity: upper end of the level, in tenths of an operation's largest."""
@@ -131,7 +134,23 @@ def translate_y(image: jax.Array, pixels: float | jax.Array) -> jax.Array:
   return warp(checked(image), with_entry(5, pixels))
 
 
-def random_op(key: jax.Array, image: jax.Array, severity: float = 3) -> jax.Array:
+class Drawn(NamedTuple):
+  """An operation drawn at random, as data.
+
+  Attributes:
+    op: int `[]`, 0 to 8; the lookups come first.
+    level: float32 `[]`, in 0..1 of the operation's largest.
+    matrix: of its warp; the identity's for a lookup.
+  """
+
+  op: jax.Array
+  level: jax.Array
+  matrix: Matrix
+
+
+def random_op(
+  key: jax.Array, image: jax.Array, severity: float = 3, form: str | None = None
+) -> jax.Array:
   """Applies one of the nine operations, drawn uniformly, at a random level.
 
   The level is u ~ U(0.1, severity) tenths of the operation's largest: 30 degrees, a shear of 0.3, a
@@ -142,6 +161,7 @@ def random_op(key: jax.Array, image: jax.Array, severity: float = 3) -> jax.Arra
     key: PRNG key.
     image: uint8 `[H, W, 3]`.
     severity: upper end of the level, above 0.1 and at most 10.
+    form: as in `forms.by_platform`.
 
   Returns:
     uint8 `[H, W, 3]`.
@@ -151,33 +171,50 @@ def random_op(key: jax.Array, image: jax.Array, severity: float = 3) -> jax.Arra
     (8, 8, 3)
   """
   height, width, _ = checked(image).shape
+  return apply_drawn(draw(key, height, width, severity), image, severity, form)
+
+
+def draw(key: jax.Array, height: int, width: int, severity: float) -> Drawn:
+  """What `random_op` draws for an image of that size."""
   op_key, level_key, sign_key = jax.random.split(key, 3)
   op = jax.random.randint(op_key, (), 0, NUM_OPS)
   level = jax.random.uniform(level_key, minval=0.1, maxval=severity) / 10
   sign = jnp.where(jax.random.bernoulli(sign_key), 1.0, -1.0)
-
-  counts = tables.histogram(image)
-  table = tables.choose(
-    jnp.minimum(op, 4),
+  matrix = select(
+    op - _FIRST_WARP,
     [
-      tables.autocontrast(counts),
-      tables.equalize(counts),
-      tables.posterize(4 - (level * 4).astype(jnp.int32)),
-      tables.solarize(256 - (level * 256).astype(jnp.int32)),
-      tables.identity(),
-    ],
-  )
-  matrix = jnp.stack(
-    [
-      jnp.asarray(IDENTITY),
       rotation(sign * jnp.trunc(level * 30), height, width),
       with_entry(1, sign * level * 0.3),
       with_entry(3, sign * level * 0.3),
       with_entry(2, sign * jnp.trunc(level * (width / 3))),
       with_entry(5, sign * jnp.trunc(level * (height / 3))),
-    ]
-  )[jnp.maximum(op - 3, 0)]
-  return warp(tables.apply(image, table), matrix)
+      IDENTITY,
+    ],
+  )
+  return Drawn(op, level, matrix)
+
+
+def apply_drawn(
+  drawn: Drawn, image: jax.Array, severity: float, form: str | None = None
+) -> jax.Array:
+  """Applies what `draw` has drawn with that severity; otherwise as `random_op`."""
+  height, width, _ = checked(image).shape
+  op, level, matrix = drawn
+  counts = tables.histogram(image, form)
+  table = tables.choose(
+    jnp.minimum(op, _FIRST_WARP),
+    [
+      tables.autocontrast(counts, form),
+      tables.equalize(counts, form),
+      tables.posterize(4 - (level * 4).astype(jnp.int32)),
+      tables.solarize(256 - (level * 256).astype(jnp.int32)),
+      tables.identity(),
+    ],
+    form,
+  )
+  largest = severity / 10
+  reach = shifts.Reach.of(height, width, 30 * largest, 0.3 * largest, largest / 3)
+  return warp(tables.apply(image, table, form), matrix, reach, form)
 
 
 def checked(image: jax.Array) -> jax.Array:

@@ -69,7 +69,8 @@ class Augmentation:
     batch = Batch(key, images, targets, positions, shard, mean, std)
 
     batch = self._apply("image", batch)
-    batch = self._crop_and_flip(batch)
+    with jax.named_scope("crop_flip"):
+      batch = self._crop_and_flip(batch)
     batch = self._apply("views", batch)
     if batch.views is None:
       batch = batch.change(images=batch.images.astype(jnp.float32) / 255)
@@ -102,9 +103,10 @@ class Augmentation:
     return found[0] if found else Method()
 
   def _apply(self, stage: str, batch: Batch) -> Batch:
-    for method in self.methods.values():
+    for name, method in self.methods.items():
       if method.stage == stage:
-        batch = method(batch)
+        with jax.named_scope(name):
+          batch = method(batch)
     return batch
 
   def _crop_and_flip(self, batch: Batch) -> Batch:

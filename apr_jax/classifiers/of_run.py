@@ -35,8 +35,8 @@ class LoadedClassifier:
     num_classes: number of logits, K.
     image_size: (H, W) in pixels of the images it takes.
     kind: "run" or "import".
-    spec: which network it is: of a training with a first layer of its own kind, the plain one with
-      the same outputs.
+    spec: which network it is: of a training with two heads, or with a first layer of its own kind,
+      the plain one with the same outputs.
     first_layer_gains: float32 `[O, n]`, the gains that a modulated first layer has learnt (see
       `models.FirstLayer.gains`); None where there are none.
     defaults: what an evaluation of it begins with, by the names of its settings.
@@ -49,6 +49,8 @@ class LoadedClassifier:
     workdir: folder of the run, or of the import.
     devices: where to compute; default: all devices of this process.
     batch_size: images per call; default: the run's `evaluation.batch_size`. It changes no result.
+    label_share: of the phase's head in the logits of a network with two heads; default: that of the
+      training. Of other networks it changes nothing.
 
   Raises:
     UserError: the workdir holds neither, or no readable checkpoint, or JAX has no device.
@@ -61,6 +63,7 @@ class LoadedClassifier:
     workdir: str | pathlib.Path,
     devices: Sequence[jax.Device] | None = None,
     batch_size: int | None = None,
+    label_share: float | None = None,
   ):
     parallel.check_devices()
     workdir = pathlib.Path(workdir)
@@ -69,16 +72,18 @@ class LoadedClassifier:
     else:
       self._describe_run(workdir)
     self.num_classes, self.image_size = self.spec.num_classes, self.spec.image_size
-    first_layer = self.spec.first_layer  # as it was trained
+    if label_share is not None and self.spec.label_share is not None:
+      self.spec = dataclasses.replace(self.spec, label_share=label_share)
     trained = parallel.to_host(_restore(workdir, self.spec.build(), self.image_size))
-    self.first_layer_gains = first_layer.gains(trained["params"])
+    self.first_layer_gains = self.spec.first_layer.gains(trained["params"])
+    variables = jax.tree.map(np.asarray, self.spec.fold(trained))
     self.spec = self.spec.folded()
     self._apply: Callable[..., Any] = self.spec.build().apply
     if batch_size is None:
       batch_size = self.defaults.get("batch_size", _BATCH_SIZE)
     self._predictor = Predictor(self._apply, batch_size, devices)
     self._maps = jax.jit(functools.partial(grad_cam, self._apply))
-    self._variables = self._predictor.place(jax.tree.map(np.asarray, first_layer.fold(trained)))
+    self._variables = self._predictor.place(variables)
 
   def _describe_run(self, workdir: pathlib.Path) -> None:
     config = configuration.read_config(workdir)
@@ -162,7 +167,15 @@ class LoadedClassifier:
 
     It is a `jax.tree_util.Partial` whose leaves are the parameters, on JAX's default device. A
     jitted function that takes it as an argument therefore compiles without their values.
+
+    Raises:
+      UserError: the network recombines its input, and no gradient passes through that.
     """
+    if self.spec.bands is not None:
+      raise UserError(
+        f"{self.name!r} sees bands of amplitude and phase alone (augment.bands), and no gradient "
+        f"passes through that: attacks by gradients cannot be run on it"
+      )
 
     exact = dataclasses.replace(self.spec, dtype="float32").build()
 

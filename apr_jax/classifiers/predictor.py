@@ -16,6 +16,11 @@ _LARGEST_CPU_BATCH = 50
 Tree = TypeVar("Tree")
 
 
+def from_bytes(apply: Callable[[Any, jax.Array], Any]) -> Callable[[Any, jax.Array], Any]:
+  """A function of variables and float images in [0, 1] as one of variables and uint8 images."""
+  return lambda variables, images: apply(variables, images.astype(np.float32) / 255)
+
+
 class Predictor:
   """Logits of any number of images, on all devices of this process, compiled once.
 
@@ -43,9 +48,7 @@ class Predictor:
       batch_size = min(batch_size, _LARGEST_CPU_BATCH)
     per_device = -(-batch_size // len(self._devices))
     self.batch_size = per_device * len(self._devices)
-    self._logits = parallel.parallel_inference(
-      lambda variables, images: apply(variables, images.astype(np.float32) / 255), self._devices
-    )
+    self._logits = parallel.parallel_inference(from_bytes(apply), self._devices)
 
   def place(self, variables: Tree) -> Tree:
     """Puts the variables where `logits` needs them; do it once for many calls."""

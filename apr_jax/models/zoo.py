@@ -7,7 +7,7 @@ To add a network: write its module in a file of its own, taking `num_classes`, `
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +17,7 @@ from flax import linen as nn
 from apr_jax.errors import lookup
 from apr_jax.losses import Outputs
 from apr_jax.models.allconv import AllConv
+from apr_jax.models.band_input import BandInput
 from apr_jax.models.contrastive import Contrastive
 from apr_jax.models.densenet import DenseNet
 from apr_jax.models.first_layer import PLAIN, FirstLayer
@@ -25,6 +26,7 @@ from apr_jax.models.resnet import ResNet
 from apr_jax.models.resnet_imagenet import ImageNetResNet
 from apr_jax.models.resnext import ResNeXt
 from apr_jax.models.stand_in import stand_in
+from apr_jax.models.two_labels import TwoLabels, fold as fold_heads
 from apr_jax.models.wide_resnet import WideResNet
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
@@ -54,6 +56,8 @@ class NormalisedNetwork(nn.Module):
     mean, std: per channel, in units of [0, 1].
     precision: of its products, as `jax.default_matmul_precision` names it; None leaves it to JAX,
       which on GPU and TPU multiplies float32 numbers with the mantissas of shorter ones.
+    bands: what is left of the images before all else; not in training, where the augmentation has
+      done it. None: the images as they are.
     first_layer: stands in for the network's first convolution.
   """
 
@@ -61,6 +65,7 @@ class NormalisedNetwork(nn.Module):
   mean: Sequence[float]
   std: Sequence[float]
   precision: str | None = None
+  bands: BandInput | None = None
   first_layer: FirstLayer = PLAIN
 
   def __call__(self, images: jax.Array, train: bool = False) -> jax.Array | Outputs:
@@ -70,6 +75,8 @@ class NormalisedNetwork(nn.Module):
       logits float32 `[B, num_classes]`; in training `Outputs`, where a contrastive network's
       projection stands beside them.
     """
+    if self.bands is not None and not train:
+      images = self.bands(images)
     with (
       jax.default_matmul_precision(self.precision) if self.precision else contextlib.nullcontext(),
       stand_in(self.first_layer, train),
@@ -87,6 +94,8 @@ def make(
   dtype: Any = jnp.float32,
   axis_name: str | None = None,
   contrastive: bool = False,
+  bands: BandInput | None = None,
+  label_share: float | None = None,
   first_layer: FirstLayer = PLAIN,
 ) -> NormalisedNetwork:
   """The named network with its input normalisation.
@@ -102,18 +111,25 @@ def make(
       device.
     contrastive: give the network a projection beside the logits in training; see
       `contrastive.Contrastive`.
+    bands: what is left of the images outside of training.
+    label_share: give the network two heads, of which the phase's has this share of the logits; see
+      `two_labels.TwoLabels`. None: one head.
     first_layer: stands in for the network's first convolution.
 
   Raises:
     UserError: the name is unknown.
   """
   network = lookup(NETWORKS, name, "model.name")(
-    num_classes=0 if contrastive else num_classes, dtype=dtype, axis_name=axis_name
+    num_classes=num_classes if label_share is None and not contrastive else 0,
+    dtype=dtype,
+    axis_name=axis_name,
   )
   if contrastive:
     network = Contrastive(network, num_classes)
+  if label_share is not None:
+    network = TwoLabels(network, num_classes, label_share)
   precision = "highest" if dtype == jnp.float32 else None
-  return NormalisedNetwork(network, tuple(mean), tuple(std), precision, first_layer)
+  return NormalisedNetwork(network, tuple(mean), tuple(std), precision, bands, first_layer)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +143,9 @@ class NetworkSpec:
     mean, std: of the input normalisation per channel, in units of [0, 1].
     dtype: of the convolutions, a key of `DTYPES`.
     contrastive: whether it has a projection; see `contrastive.Contrastive`.
+    bands: what is left of the images outside of training; None: all.
+    label_share: share of the phase's head in the logits of a network with two heads; None: it has
+      one.
     first_layer: stands in for its first convolution.
   """
 
@@ -137,6 +156,8 @@ class NetworkSpec:
   std: tuple[float, float, float]
   dtype: str = "auto"
   contrastive: bool = False
+  bands: BandInput | None = None
+  label_share: float | None = None
   first_layer: FirstLayer = PLAIN
 
   def build(self, axis_name: str | None = None) -> NormalisedNetwork:
@@ -157,12 +178,23 @@ class NetworkSpec:
       dtype=dtype_of(self.dtype),
       axis_name=axis_name,
       contrastive=self.contrastive,
+      bands=self.bands,
+      label_share=self.label_share,
       first_layer=self.first_layer,
     )
 
+  def fold(self, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The variables of the plain network with the same outputs: one first kernel, one head.
+
+    Args:
+      variables: "params" and "batch_stats" of the network of `build`.
+    """
+    plain = self.first_layer.fold(variables)
+    return plain if self.label_share is None else fold_heads(plain, self.label_share)
+
   def folded(self) -> "NetworkSpec":
-    """The network whose variables `first_layer.fold` gives: a plain one with the same outputs."""
-    return dataclasses.replace(self, first_layer=self.first_layer.folded())
+    """The network whose variables `fold` gives."""
+    return dataclasses.replace(self, first_layer=self.first_layer.folded(), label_share=None)
 
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "auto": None}

@@ -6,14 +6,15 @@ and marker, or by hatching, so that a grey print shows them too.
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_LINES = ("-", "--", "-.", ":")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LINES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 # not as many as colours: the two repeat apart
-_HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
+HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
 _LEGEND_COLUMNS = 2
 
 Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]
@@ -51,15 +52,15 @@ def lines(
       x,
       y,
       label=name,
-      color=_of(_COLOURS, index),
-      linestyle=_of(_LINES, index),
+      color=_of(COLOURS, index),
+      linestyle=_of(LINES, index),
       linewidth=1.8,
-      marker=_of(_MARKERS, index) if markers else None,
+      marker=_of(MARKERS, index) if markers else None,
       markersize=4.5,
     )
     if spread and name in spread:
       around = np.array(spread[name])
-      colour = _of(_COLOURS, index)
+      colour = _of(COLOURS, index)
       axes.fill_between(x, np.array(y) - around, np.array(y) + around, color=colour, alpha=0.15)
   axes.set(xlabel=x_label, ylabel=y_label)
   if x_limits:
@@ -69,7 +70,7 @@ def lines(
   axes.grid(color="#dddddd", linewidth=0.6)
   if len(series) > 1:
     axes.legend(fontsize=8.5, framealpha=0.0)
-  return _svg(figure)
+  return to_svg(figure)
 
 
 def bars(
@@ -96,10 +97,10 @@ def bars(
       lengths,
       height,
       label=name,
-      facecolor=_of(_COLOURS, index),
+      facecolor=_of(COLOURS, index),
       edgecolor="white",
       linewidth=0.5,
-      hatch=_of(_HATCHES, index),
+      hatch=_of(HATCHES, index),
     )
   axes.set_yticks(places, [name.replace("_", " ") for name in names])
   axes.set_ylim(len(names) - 0.5, -0.5)  # from top to bottom, without a margin
@@ -109,7 +110,7 @@ def bars(
   if len(values) > 1:
     # above the bars, not on them
     figure.legend(loc="outside upper left", ncols=_LEGEND_COLUMNS, fontsize=8.5, frameon=False)
-  return _svg(figure)
+  return to_svg(figure)
 
 
 def square_map(values: np.ndarray, label: str, axis_label: str) -> bytes:
@@ -137,7 +138,7 @@ def square_map(values: np.ndarray, label: str, axis_label: str) -> bytes:
   )
   axes.set(xlabel=f"horizontal {axis_label}", ylabel=f"vertical {axis_label}")
   figure.colorbar(picture, ax=axes, label=label)
-  return _svg(figure)
+  return to_svg(figure)
 
 
 def _figure(width: float, height: float):
@@ -150,7 +151,18 @@ def _figure(width: float, height: float):
   return figure, figure.subplots()
 
 
-def _svg(figure) -> bytes:
+def frames(rows: int, columns: int, width: float, height: float) -> tuple[Any, np.ndarray]:
+  """A figure of that many inches with frames in rows and columns, and the frames,
+  `[rows, columns]`.
+  """
+  from matplotlib.figure import Figure
+
+  figure = Figure(figsize=(width, height), layout="constrained")
+  return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def to_svg(figure: Any) -> bytes:
+  """The figure as SVG."""
   from matplotlib import rc_context
 
   data = io.BytesIO()
@@ -158,6 +170,13 @@ def _svg(figure) -> bytes:
   with rc_context({"svg.hashsalt": "apr_jax"}):
     # Transparent, for pages of any colour.
     figure.savefig(data, format="svg", metadata={"Date": None}, transparent=True)
+  return data.getvalue()
+
+
+def to_png(figure: Any, dots_per_inch: int = 110) -> bytes:
+  """The figure as PNG."""
+  data = io.BytesIO()
+  figure.savefig(data, format="png", dpi=dots_per_inch, metadata={"Software": None})
   return data.getvalue()
 
 

@@ -21,9 +21,13 @@ from typing import Any
 import ml_collections
 
 from apr_jax import settings
+from apr_jax.augment.bands import Bands
+from apr_jax.augment.methods import switched_on
+from apr_jax.augment.two_labels import TwoLabels
 from apr_jax.errors import UserError, one_line, unknown
 from apr_jax.files import write_json
 from apr_jax.models import DTYPES, NETWORKS, FirstLayer, NetworkSpec
+from apr_jax.models.band_input import BandInput
 from apr_jax.models.first_layer import KERNEL_SIZES
 from apr_jax.run.configuration import IMPORT
 
@@ -37,6 +41,8 @@ def spec_of_run(config: ml_collections.ConfigDict, contrastive: bool) -> Network
       one or not; who reads a checkpoint asks that, see `models.contrastive.has_projection`.
   """
   of = config.model
+  on = switched_on(config.augment)
+  bands, two_labels = on.get("bands"), on.get("two_labels")
   return NetworkSpec(
     name=of.name,
     num_classes=of.num_classes,
@@ -45,6 +51,8 @@ def spec_of_run(config: ml_collections.ConfigDict, contrastive: bool) -> Network
     std=tuple(of.std),
     dtype=of.dtype,
     contrastive=contrastive,
+    bands=BandInput(**dataclasses.asdict(bands)) if isinstance(bands, Bands) else None,
+    label_share=two_labels.share if isinstance(two_labels, TwoLabels) else None,
     first_layer=settings.read(FirstLayer, of.first_layer),
   )
 
@@ -82,7 +90,10 @@ def write_import(workdir: str | pathlib.Path, imported: Import) -> None:
   try:
     workdir.mkdir(parents=True, exist_ok=True)
     values = dataclasses.asdict(imported)
-    values["network"]["first_kernel"] = values["network"].pop("first_layer")["kernel_size"]
+    first_kernel = values["network"]["first_layer"]["kernel_size"]
+    values["network"] |= {"first_kernel": first_kernel}
+    # An import is a plain network: what else a specification may say is off.
+    values["network"] = {key: values["network"][key] for key in _NETWORK}
     write_json(workdir / IMPORT, {"kind": "import", **values})
   except OSError as error:
     raise UserError(

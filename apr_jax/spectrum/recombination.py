@@ -15,11 +15,13 @@ ever taken.
 Reference: Chen et al., Amplitude-Phase Recombination, ICCV 2021 (https://arxiv.org/abs/2108.08487).
 """
 
+import functools
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 
+from apr_jax import dft, forms
 from apr_jax.errors import UserError
 
 HWC = (-3, -2, -1)
@@ -90,12 +92,15 @@ def recombine(amplitude_of: jax.Array, phase_of: jax.Array, axes: Sequence[int] 
   )
 
 
-def half_spectrum(images: jax.Array, axes: Sequence[int] = HWC) -> jax.Array:
+def half_spectrum(
+  images: jax.Array, axes: Sequence[int] = HWC, form: str | None = None
+) -> jax.Array:
   """The non-redundant half of the spectrum of real images.
 
   Args:
     images: float `[..., H, W, C]`. Gradients are stopped here.
     axes: axes of the transform, from (-3, -2, -1).
+    form: as in `forms.by_platform`.
 
   Returns:
     complex64 `[..., C, H, W']`; the last transformed axis n (the width, if transformed) has n // 2
@@ -106,7 +111,16 @@ def half_spectrum(images: jax.Array, axes: Sequence[int] = HWC) -> jax.Array:
     (2, 3, 8, 5)
   """
   images = jax.lax.stop_gradient(jnp.moveaxis(images.astype(jnp.float32), -1, -3))
-  return jnp.fft.rfftn(images, axes=_axes_in_chw(axes))
+  chw_axes = _axes_in_chw(axes)
+
+  def by_fft(images: jax.Array) -> jax.Array:
+    return jnp.fft.rfftn(images, axes=chw_axes)
+
+  if not dft.small(images.shape, chw_axes):
+    return by_fft(images)
+  return forms.by_platform(
+    by_fft, functools.partial(dft.half_spectrum, axes=chw_axes), images, form=form
+  )
 
 
 def phase_factor(spectrum: jax.Array) -> jax.Array:
@@ -125,7 +139,11 @@ def phase_factor(spectrum: jax.Array) -> jax.Array:
 
 
 def from_half_spectrum(
-  amplitude: jax.Array, phase: jax.Array, shape: Sequence[int], axes: Sequence[int] = HWC
+  amplitude: jax.Array,
+  phase: jax.Array,
+  shape: Sequence[int],
+  axes: Sequence[int] = HWC,
+  form: str | None = None,
 ) -> jax.Array:
   """The real image of a half spectrum in the layout of `half_spectrum`.
 
@@ -135,6 +153,7 @@ def from_half_spectrum(
     shape: the shape `[..., H, W, C]` of the image; the half spectrum alone cannot tell odd sizes
       from even ones.
     axes: axes of the transform, from (-3, -2, -1).
+    form: as in `forms.by_platform`.
 
   Returns:
     float32 `[..., H, W, C]`, not clipped.
@@ -148,7 +167,17 @@ def from_half_spectrum(
   """
   chw_axes = _axes_in_chw(axes)
   in_chw = (shape[-1], shape[-3], shape[-2])
-  image = jnp.fft.irfftn(amplitude * phase, s=[in_chw[axis] for axis in chw_axes], axes=chw_axes)
+  sizes = [in_chw[axis] for axis in chw_axes]
+
+  def by_fft(half: jax.Array) -> jax.Array:
+    return jnp.fft.irfftn(half, s=sizes, axes=chw_axes)
+
+  half = amplitude * phase
+  if dft.small(in_chw, chw_axes):
+    by_products = functools.partial(dft.from_half_spectrum, axes=chw_axes, size=sizes[-1])
+    image = forms.by_platform(by_fft, by_products, half, form=form)
+  else:
+    image = by_fft(half)
   return jnp.moveaxis(image, -3, -1)
 
 

@@ -20,6 +20,43 @@ from apr_jax.training.step import Sums
 STEPS_PER_DISPATCH = 32
 
 
+def resident_step(
+  step: Callable[..., tuple[TrainState, Sums]],
+  num_examples: int,
+  batch_size: int,
+  num_devices: int,
+) -> Callable[..., tuple[TrainState, Sums]]:
+  """The step that finds its batch by itself.
+
+  Args:
+    step: `(state, images, labels, key, shard)` → `(state, sums)`.
+    num_examples: N, images of the data set.
+    batch_size: images per step over all devices.
+    num_devices: D.
+
+  Returns:
+    `(state, images, labels, permutation, shard)` → `(state, sums)`, with the whole data set's
+    images uint8 `[N, H, W, 3]`, its labels and the epoch's permutation, int32 `[N]`.
+  """
+  steps_per_epoch = resident.steps_per_epoch(num_examples, batch_size)
+  size = batch_size // num_devices
+
+  def one(state, images, labels, permutation, shard):
+    with jax.named_scope("batch"):
+      batch = resident.batch_at(
+        images,
+        labels,
+        permutation,
+        state.step % steps_per_epoch,
+        batch_size=batch_size,
+        start=shard * size,
+        size=size,
+      )
+    return step(state, *batch, keys.of_step(state.key, state.step), shard)
+
+  return one
+
+
 class ResidentSteps:
   """Runs `step` over permuted epochs of `data`; a context manager, as `StreamSteps` is one.
 
@@ -60,18 +97,7 @@ class ResidentSteps:
     )
     self._order: tuple[int, jax.Array] | None = None  # an epoch and its permutation
 
-    def one(state, images, labels, permutation, shard):
-      size = batch_size // jax.device_count()
-      batch = resident.batch_at(
-        images,
-        labels,
-        permutation,
-        state.step % self.steps_per_epoch,
-        batch_size=batch_size,
-        start=shard * size,
-        size=size,
-      )
-      return step(state, *batch, keys.of_step(state.key, state.step), shard)
+    one = resident_step(step, len(data.images), batch_size, jax.device_count())
 
     def many(state, images, labels, permutation, shard):
       state, sums = jax.lax.scan(

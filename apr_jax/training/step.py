@@ -72,31 +72,34 @@ def train_step(
   if adversary is not None:
     # In training mode, as in the released codes; but the running statistics of its passes are not
     # kept.
-    views = adversary(
-      keys.stream(key, "adversary"),
-      views,
-      lambda views: loss_and_aux(state.params, views)[0],
-      positions=positions,
-    )
+    with jax.named_scope("adversary"):
+      views = adversary(
+        keys.stream(key, "adversary"),
+        views,
+        lambda views: loss_and_aux(state.params, views)[0],
+        positions=positions,
+      )
 
   (value, (logits, batch_stats)), gradients = jax.value_and_grad(loss_and_aux, has_aux=True)(
     state.params, views
   )
-  gradients, batch_stats = jax.lax.pmean((gradients, batch_stats), AXIS)
-  updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-  state = state.replace(
-    step=state.step + 1,
-    params=optax.apply_updates(state.params, updates),
-    batch_stats=batch_stats,
-    opt_state=opt_state,
-  )
+  with jax.named_scope("update"):
+    gradients, batch_stats = jax.lax.pmean((gradients, batch_stats), AXIS)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    state = state.replace(
+      step=state.step + 1,
+      params=optax.apply_updates(state.params, updates),
+      batch_stats=batch_stats,
+      opt_state=opt_state,
+    )
 
-  sums = {
-    "loss": value * len(labels),
-    "correct": (logits.argmax(-1) == labels).sum(),
-    "examples": len(labels),
-  }
-  return state, jax.lax.psum(jax.tree.map(jnp.float32, sums), AXIS)
+  with jax.named_scope("statistics"):
+    sums = {
+      "loss": value * len(labels),
+      "correct": (logits.argmax(-1) == labels).sum(),
+      "examples": len(labels),
+    }
+    return state, jax.lax.psum(jax.tree.map(jnp.float32, sums), AXIS)
 
 
 def apply_to_views(

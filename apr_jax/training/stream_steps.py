@@ -19,6 +19,21 @@ from apr_jax.training.step import Sums
 AHEAD = 2  # batches on the devices, and steps under way; bounds the memory
 
 
+def stream_step(
+  step: Callable[..., tuple[TrainState, Sums]],
+) -> Callable[..., tuple[TrainState, Sums]]:
+  """The step that finds its key by itself: `(state, images, labels, shard)` → `(state, sums)`.
+
+  Args:
+    step: `(state, images, labels, key, shard)` → `(state, sums)`.
+  """
+
+  def one(state, images, labels, shard):
+    return step(state, images, labels, keys.of_step(state.key, state.step), shard)
+
+  return one
+
+
 class StreamSteps:
   """Runs `step` over the epochs of a stream; a context manager that ends the reading.
 
@@ -60,10 +75,7 @@ class StreamSteps:
     self._ahead: collections.deque[concurrent.futures.Future] = collections.deque()
     self._running: collections.deque[Sums] = collections.deque()
 
-    def one(state, images, labels, shard):
-      return step(state, images, labels, keys.of_step(state.key, state.step), shard)
-
-    self._step = parallel.ParallelStep(one, num_inputs=2, split_inputs=True)
+    self._step = parallel.ParallelStep(stream_step(step), num_inputs=2, split_inputs=True)
 
   def __enter__(self) -> "StreamSteps":
     return self

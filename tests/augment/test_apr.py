@@ -226,3 +226,42 @@ def test_crop_and_flip_against_numpy(photographs):
   assert (mirrored | (flips == photographs).all(axis=(1, 2, 3))).all() and 0 < mirrored.sum() < len(
     flips
   )
+
+
+@pytest.mark.parametrize("axes", [(-3, -2, -1), (-3, -2)])
+def test_the_products_of_a_tpu_recombine_as_the_transforms_do(images, axes):
+  permutation = np.random.default_rng(0).permutation(len(images))
+  result = apr.swap_amplitudes(images, permutation, np.array(True), axes, "product")
+  np.testing.assert_allclose(
+    result, recombine_float64(images[permutation], images, axes), atol=1e-4
+  )
+
+
+def test_apr_s_is_the_same_in_the_form_of_a_tpu(photographs):
+  images = photographs[:, :16, :16]
+  keys = jax.random.split(jax.random.key(3), len(images))
+  by_index, by_products = (
+    np.asarray(
+      jax.jit(
+        lambda keys, form=form: apr.recombine_views(
+          keys, images, 3, "wrap", (-3, -2, -1), 1.0, form
+        )
+      )(keys),
+      np.int32,
+    )
+    for form in ("index", "product")
+  )
+  # On the circle of 256 values, as above: the operations are equal, the transforms round.
+  difference = np.abs((by_index - by_products + 128) % 256 - 128)
+  assert (difference <= 1).all() and (difference == 0).mean() > 0.99
+
+
+@pytest.mark.parametrize("size, padding", [((8, 7), 4), ((7, 9), 1), ((5, 4), 3)])
+def test_a_crop_by_selections_is_the_slice(size, padding):
+  image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+  padded = np.pad(image, ((padding, padding), (padding, padding), (0, 0)), constant_values=7)
+  crop = jax.jit(lambda top, left: augment.crop_flip.crop(image, top, left, padding, 7, "product"))
+  for top in range(2 * padding + 1):
+    for left in range(2 * padding + 1):
+      window = padded[top : top + size[0], left : left + size[1]]
+      np.testing.assert_array_equal(crop(top, left), window)

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from apr_jax import keys
 from apr_jax.augment import apr, hybrid, ops
+from apr_jax.augment.partners import random_partners
 
 
 def low_float64(images):
@@ -80,9 +81,7 @@ def test_swap_high(images, plus):
 @pytest.mark.parametrize("per_image", [False, True])
 def test_ha_p_draws_its_partners_and_coins(images, plus, per_image):
   key = jax.random.key(5)
-  outer, inner = (
-    apr.random_partners(part, images, 0.6, per_image) for part in jax.random.split(key)
-  )
+  outer, inner = (random_partners(part, images, 0.6, per_image) for part in jax.random.split(key))
   assert (outer[0] != inner[0]).any()
   assert outer[1].shape == ((16,) if per_image else ())
   result = hybrid.ha_p(key, images, 0.6, plus, per_image=per_image)

@@ -7,6 +7,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from apr_jax.augment import ops, tables
+from apr_jax.augment.shifts import Reach
+from apr_jax.augment.warp import rotation, warp, with_entry
 
 
 def affine(*matrix):
@@ -175,3 +177,61 @@ def shears(image):
 def test_wrong_images_are_refused(bad):
   with pytest.raises(ValueError, match="uint8"):
     ops.rotate(bad, 3)
+
+
+def test_lookups_by_selection_and_histograms_by_products_are_exact(images):
+  rng = np.random.default_rng(1)
+  table = rng.integers(0, 256, (3, 256), np.uint8)
+  for image in (images[0], images[-1], rng.integers(0, 256, (5, 7, 3), np.uint8)):
+    np.testing.assert_array_equal(
+      tables.apply(image, table, "product"),
+      np.stack([table[c][image[..., c]] for c in range(3)], 2),
+    )
+    counts = tables.histogram(image, "product")
+    np.testing.assert_array_equal(
+      counts, [np.bincount(image[..., c].ravel(), minlength=256) for c in range(3)]
+    )
+    for table_of in (tables.autocontrast, tables.equalize):
+      np.testing.assert_array_equal(table_of(counts, "product"), table_of(counts, "index"))
+
+
+def test_a_random_op_is_the_same_in_the_form_of_a_tpu(photograph):
+  image = photograph[:20, :24]
+  keys = jax.random.split(jax.random.key(0), 64)  # every operation, several times
+  by_index, by_products = (
+    np.asarray(
+      jax.jit(jax.vmap(lambda key, form=form: ops.random_op(key, image, 3, form)))(keys), np.int32
+    )
+    for form in ("index", "product")
+  )
+  assert np.abs(by_index - by_products).max() <= 1 and (by_index == by_products).mean() > 0.999
+
+
+@pytest.mark.parametrize("degrees, shear", [(9, 0.09), (30, 0.3)])
+def test_warps_at_the_end_of_their_reach_are_the_same_in_the_form_of_a_tpu(
+  photograph, degrees, shear
+):
+  image = photograph[:14, :18]
+  reach = Reach.of(14, 18, degrees, shear, 0.2)
+  matrices = [rotation(angle, 14, 18) for angle in (degrees, -degrees, degrees / 3)]
+  matrices += [with_entry(index, sign * shear) for index in (1, 3) for sign in (1, -1)]
+  matrices += [
+    with_entry(index, sign * most) for index, most in ((2, 3), (5, 2)) for sign in (1, -1)
+  ]
+  by_index, by_shifts = (
+    jax.jit(lambda matrix, form=form: warp(image, matrix, reach, form))
+    for form in ("index", "product")
+  )
+  for matrix in matrices:
+    matrix = tuple(np.float32(number) for number in matrix)
+    expected, found = (np.asarray(form(matrix), np.int32) for form in (by_index, by_shifts))
+    assert np.abs(expected - found).max() <= 1 and (expected == found).mean() > 0.99
+
+
+def test_reach_by_hand():
+  # A row of 32 at 9 degrees: 16 · sin 9° + 16 · (1 − cos 9°) = 2.7; a shear of 0.1: 3.2 pixels.
+  assert Reach.of(32, 32, 9, 0.0, 0.0).columns == 3
+  assert Reach.of(32, 32, 0, 0.1, 0.0).rows == 4
+  assert Reach.of(20, 50, 0, 0.0, 0.1) == Reach(columns=6, rows=3, slope=0.0)
+  # Positions between two rows span twice the slope: 0.3 or 1.15 of a column.
+  assert [Reach(0, 0, slope).fetched for slope in (0.0, 0.158, 0.577)] == [3, 3, 4]

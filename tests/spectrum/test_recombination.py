@@ -138,3 +138,15 @@ def test_wrong_axes_are_refused(axes):
 def test_wrong_images_are_refused(images):
   with pytest.raises(UserError, match="images must be float"):
     apr_jax.recombine(images, images)
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8, 3), (1, 5, 6, 3), (4, 7, 1)])
+@pytest.mark.parametrize("axes", [(-3, -2, -1), (-3, -2), (-2,), (-1,)])
+def test_the_products_of_a_tpu_are_the_transform(shape, axes):
+  images = np.random.default_rng(0).random(shape).astype(np.float32)
+  half = spectrum.half_spectrum(images, axes, "product")
+  np.testing.assert_allclose(half, spectrum.half_spectrum(images, axes, "index"), atol=1e-5)
+  back = spectrum.from_half_spectrum(
+    jnp.abs(half), spectrum.phase_factor(half), shape, axes, "product"
+  )
+  np.testing.assert_allclose(back, images, atol=1e-6)
