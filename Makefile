@@ -1,4 +1,5 @@
 # make demo: environment, then the demonstration.
+# make docs: environment, then the documents as a site, in build/site.
 # make lint: environment, then the style, format and type checks.
 # make test: environment, then the whole test suite.
 # Needs Python 3.11 or newer (make demo PYTHON=python3.12) and nothing else.
@@ -6,10 +7,13 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo lint format test test-environment
+.PHONY: demo docs lint format test test-environment
 
 demo: .venv/demo
 	$(BIN)/python demo.py
+
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: .venv/lint
 	$(BIN)/ruff check
@@ -30,6 +34,12 @@ test-environment: .venv/test
 .venv/demo: setup.cfg
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+# With the package itself, of which the keys of a configuration are read.
+.venv/docs: setup.cfg
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@
 
 # With the package itself, so that the types of its libraries are known.

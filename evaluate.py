@@ -111,6 +111,14 @@ _REPORT = flags.DEFINE_bool(
 )
 
 
+_GROUPS = {
+  "What is scored": ("workdir", "classifier", "data", "data_dir"),
+  "How": ("suites", "limit", "corruptions", "ood_sets", "option"),
+  "What is written": ("out", "report", "save_adversarial"),
+  "How images are read": ("resize", "download", "batch_size"),
+}
+
+
 def main() -> None:
   given = {
     "data": _DATA.value,
@@ -127,12 +135,14 @@ def main() -> None:
     chosen = suites.configure(chosen, [f"{_attack_among(chosen)}.save_adversarial=True"])
   settings.check(limit=_LIMIT.value, corruption_source=_CORRUPTIONS.value)
   classifier = _load()
-  evaluation = runner.evaluate(
-    classifier,
-    settings.Settings.of(classifier, **given),
-    chosen,
-    _OUT.value or pathlib.Path(_WORKDIR.value) / "eval",
+  scored = settings.Settings.of(classifier, **given)
+  out = pathlib.Path(_OUT.value or pathlib.Path(_WORKDIR.value) / "eval")
+  images = f"the first {scored.limit} images" if scored.limit else "all test images"
+  print(
+    f"scores {classifier.name} on {images} of {scored.data}: {', '.join(chosen)}; into {out}",
+    flush=True,
   )
+  evaluation = runner.evaluate(classifier, scored, chosen, out)
   # Before the report is drawn, so that whatever happens to it the scores are seen.
   print("\n".join(evaluation.lines()), flush=True)
   report = evaluation.folder / REPORT
@@ -181,4 +191,4 @@ def _load() -> Classifier:
 
 
 if __name__ == "__main__":
-  cli.run(main, FLAGS)
+  cli.run(main, FLAGS, groups=_GROUPS)

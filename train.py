@@ -34,6 +34,12 @@ _PROCESS_ID = flags.DEFINE_integer(
 flags.mark_flag_as_required("config", flag_values=FLAGS)
 
 
+_GROUPS = {
+  "What is trained": ("config", "workdir"),
+  "Several processes": ("coordinator", "num_processes", "process_id"),
+}
+
+
 def main() -> None:
   if _COORDINATOR.value or _NUM_PROCESSES.value > 1 or _PROCESS_ID.value:
     parallel.initialise_processes(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
@@ -44,4 +50,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-  cli.run(main, FLAGS)
+  cli.run(main, FLAGS, groups=_GROUPS, more_help=config_files.about)

@@ -61,6 +61,11 @@ def load_classifier(workdir: str | pathlib.Path) -> "LoadedClassifier":
 
   Raises:
     apr_jax.errors.UserError: the workdir holds no network, or no readable checkpoint.
+
+  Examples:
+    >>> classifier = apr_jax.load_classifier("runs/demo/apr_sp")
+    >>> classifier.logits(np.zeros((3, 32, 32, 3), np.uint8)).shape
+    (3, 10)
   """
   # brings Flax and Orbax, which the augmentations do not need
   from apr_jax.classifiers import of_run
@@ -119,6 +124,16 @@ def evaluate(
 
   Raises:
     apr_jax.errors.UserError: something that was given cannot be used.
+
+  Examples:
+    >>> def seven(images):  # an answer that never changes
+    ...   return np.eye(10)[np.full(len(images), 7)]
+    >>> classifier = apr_jax.FromFunction(seven, 10, (32, 32), name="seven")
+    >>> results = apr_jax.evaluate(
+    ...   classifier, "digits", suites=("clean",), out="runs/seven", report=False, quiet=True
+    ... )
+    >>> results["clean"]  # 36 of the 360 test digits are a seven
+    {'accuracy': 10.0, 'error': 90.0, 'examples': 360}
   """
   # brings Flax and the report, which the augmentations do not need
   from apr_jax.evaluation import runner

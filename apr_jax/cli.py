@@ -7,6 +7,7 @@ for others, and ends in
       cli.run(main, FLAGS)
 """
 
+import difflib
 import os
 import pathlib
 import re
@@ -17,10 +18,15 @@ import jax
 from absl import flags, logging
 
 from apr_jax.errors import Stopped, UserError, one_line
+from apr_jax.help_text import Groups, help_text
 
 
 def run(
-  main: Callable[..., None], values: flags.FlagValues | None = None, positional: bool = False
+  main: Callable[..., None],
+  values: flags.FlagValues | None = None,
+  positional: bool = False,
+  groups: Groups | None = None,
+  more_help: Callable[[Sequence[str]], str] | None = None,
 ) -> None:
   """Parses the flags and calls `main`; turns what the user did wrong into one line, exit code 2.
 
@@ -29,12 +35,18 @@ def run(
     values: its flags; None for a command that has none.
     positional: whether it takes the arguments that are no flags, as strings; without, they are an
       error.
+    groups: of its flags, for --help.
+    more_help: the command's arguments → what --help prints below the flags.
   """
   logging.set_verbosity(logging.WARNING)  # Orbax reports every file at INFO
   values = flags.FlagValues() if values is None else values
   if any(argument in ("--help", "-h", "--helpfull") for argument in sys.argv[1:]):
     about = sys.modules["__main__"].__doc__ or ""
-    print(f"{about.strip()}\n\nFlags:\n{values.main_module_help().strip()}")
+    try:
+      more = f"\n\n{more_help(sys.argv)}" if more_help else ""
+    except UserError as error:
+      _exit(error, 2)
+    print(help_text(about, values, groups or {}) + more)
     return
   try:
     arguments = parse_flags(values, sys.argv, positional)
@@ -79,19 +91,44 @@ def parse_flags(
     if "config" not in values:
       raise
     # Whatever the user's configuration file raises, and what ml_collections says of its keys.
-    raise UserError(f"{_config_file(arguments)}: {_plain(error)}") from error
+    file = config_file(arguments)
+    raise UserError(f"{file}: {_plain(error)}{_others(error, file)}") from error
   if len(rest) > 1 and not positional:
     raise UserError(f"unexpected argument {rest[1]!r}: flags start with --")
   return rest[1:]
 
 
-def _config_file(arguments: Sequence[str]) -> str:
-  """What the flag `config` names; a flag that was not understood does not tell itself."""
+def config_file(arguments: Sequence[str]) -> str:
+  """What the flag `config` names, or "--config"; a flag that was not understood does not tell
+  itself.
+  """
   for argument, following in zip(arguments, [*arguments[1:], ""]):
     flag, equals, file = argument.partition("=")
     if flag in ("--config", "-config"):
       return file if equals else following
   return "--config"
+
+
+def configurations(folder: pathlib.Path) -> list[str]:
+  """The configurations in a folder by their data, "digits_{apr_p, apr_s}" each."""
+  kinds: dict[str, list[str]] = {}
+  for path in sorted(folder.glob("*_*.py")):
+    data, _, name = path.stem.partition("_")
+    if data and not name.endswith("base"):  # what others begin with is no experiment
+      kinds.setdefault(data, []).append(name)
+  return [f"{data}_{{{', '.join(names)}}}" for data, names in kinds.items()]
+
+
+def _others(error: Exception, file: str) -> str:
+  """What there is beside a configuration file that cannot be read."""
+  folder = pathlib.Path(file) if pathlib.Path(file).is_dir() else pathlib.Path(file).parent
+  there = configurations(folder)
+  if not isinstance(error, OSError) or not there:
+    return ""
+  stems = [path.stem for path in folder.glob("*.py")]
+  near = difflib.get_close_matches(pathlib.Path(file).stem, stems, n=1)
+  meant = f"; did you mean {folder / near[0]}.py?" if near else "."
+  return f"{meant} {folder} holds {', '.join(there)}"
 
 
 def _plain(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """Configuration files by path: what `train.py --config FILE --config.KEY=VALUE` would train."""
 
+import dataclasses
 import os
 import pathlib
 import sys
@@ -12,6 +13,7 @@ from ml_collections import config_flags
 
 from apr_jax import cli, defaults
 from apr_jax.errors import UserError
+from apr_jax.help_text import two_columns
 from apr_jax.settings import flatten
 
 FOLDER = pathlib.Path(__file__).parents[1] / "configs"
@@ -43,6 +45,34 @@ def load_config(file: str, overrides: Sequence[str] = ()) -> ml_collections.Conf
   sys.modules.pop("config_config", None)
   cli.parse_flags(values, arguments)
   return named(values["config"].value, file)
+
+
+def about(arguments: Sequence[str]) -> str:
+  """What train.py's --help says of configurations: which there are, or the keys of the one that
+  the arguments name.
+
+  Raises:
+    UserError: as `load_config`.
+  """
+  file = cli.config_file(arguments)
+  if file == "--config":
+    return "\n".join(
+      [
+        f"{FOLDER.name}/ holds:",
+        *(two_columns("", kind) for kind in cli.configurations(FOLDER)),
+        "",
+        f"--config {FOLDER.name}/NAME.py --help shows the keys of one, with its values.",
+      ]
+    )
+  prefix = "--config."
+  overrides = [text.removeprefix(prefix) for text in arguments if text.startswith(prefix)]
+  values = flatten(load_config(file, overrides).to_dict())
+  lines = [f"Keys of {file}, each with its value and its meaning:"]
+  for place, cls in defaults.sections().items():
+    for field in dataclasses.fields(cls):
+      key = f"{place}.{field.name}" if place else field.name
+      lines.append(two_columns(f"{prefix}{key}={values[key]!r}", field.metadata["about"]))
+  return "\n".join(lines)
 
 
 def original_config(name: str) -> dict[str, Any] | None:

@@ -42,6 +42,10 @@ class Proportion(NamedTuple):
     classes: the part of the filters whose largest share is in each band.
     mean_shares: the mean over the filters of their shares.
     weighted_shares: the same weighted by the filters' energy times their gain.
+
+  Examples:
+    >>> proportion(np.ones((3, 3, 1, 2))).classes.tolist()  # two blurs: all low
+    [1.0, 0.0, 0.0]
   """
 
   classes: jax.Array
@@ -57,6 +61,10 @@ class Baseline(NamedTuple):
     share_std: of the shares over the filters, float64 `[3]`; of the mean over a layer of O filters
       it is the √O-th part.
     centroid_mean, centroid_std: over the filters, in units of Nyquist.
+
+  Examples:
+    >>> white_baseline(3, 3, count=100).classes.shape
+    (3,)
   """
 
   classes: np.ndarray
@@ -69,13 +77,22 @@ class Baseline(NamedTuple):
 def radii() -> np.ndarray:
   """The radius ρ of each bin of a spectrum in units of Nyquist, float64 `[32, 32]`, the zero
   frequency at [0, 0].
+
+  Examples:
+    >>> radii()[0, 0].item(), radii()[0, 16].item()  # the constant, and Nyquist along one axis
+    (0.0, 1.0)
   """
   along = 2 * np.fft.fftfreq(SIZE)
   return np.hypot(along[:, None], along)
 
 
 def bands() -> np.ndarray:
-  """The band of each bin of a spectrum, int `[32, 32]`: 0 low, 1 middle, 2 high."""
+  """The band of each bin of a spectrum, int `[32, 32]`: 0 low, 1 middle, 2 high.
+
+  Examples:
+    >>> bands()[0, 0].item(), bands()[16, 16].item()
+    (0, 2)
+  """
   return _band_of(radii())
 
 
@@ -92,6 +109,10 @@ def power_spectra(kernel: ArrayLike) -> jax.Array:
 
   Raises:
     UserError: the kernel has another shape.
+
+  Examples:
+    >>> power_spectra(np.ones((1, 1, 1, 1)))[0, :2, :2].tolist()  # one pixel is white
+    [[1.0, 1.0], [1.0, 1.0]]
   """
   kernel = _checked(kernel)
   spectra = jnp.fft.fft2(jnp.moveaxis(kernel, (3, 2), (0, 1)), s=(SIZE, SIZE))
@@ -113,6 +134,10 @@ def band_shares(kernel: ArrayLike, *, constant: bool = True) -> jax.Array:
 
   Raises:
     UserError: the kernel has another shape.
+
+  Examples:
+    >>> band_shares(np.ones((3, 3, 1, 1))).argmax().item()  # a blur is low
+    0
   """
   return _summed(_relative_power(kernel, constant), np.eye(len(BANDS))[bands()])
 
@@ -129,6 +154,12 @@ def centroids(kernel: ArrayLike, *, constant: bool = True) -> jax.Array:
 
   Raises:
     UserError: the kernel has another shape.
+
+  Examples:
+    >>> blur, edge = np.ones((3, 3)), np.array([[0, -1, 0], [-1, 4, -1], [0, -1, 0]])
+    >>> low, high = centroids(np.stack([blur, edge], -1)[:, :, None])
+    >>> bool(low < high)
+    True
   """
   return _summed(_relative_power(kernel, constant), radii()[..., None])[:, 0]
 
@@ -148,6 +179,11 @@ def radial_profile(kernel: ArrayLike, *, constant: bool = True) -> jax.Array:
 
   Raises:
     UserError: the kernel has another shape.
+
+  Examples:
+    >>> profile = radial_profile(np.ones((1, 1, 1, 1)))  # one pixel is white
+    >>> profile.shape, bool(jnp.allclose(profile, 1, atol=1e-4))
+    ((1, 16), True)
   """
   inside = np.eye(RINGS)[_rings()]
   return _summed(_relative_power(kernel, constant), inside / inside.mean((0, 1)))
@@ -169,6 +205,10 @@ def proportion(
 
   Raises:
     UserError: the kernel or the gain has another shape.
+
+  Examples:
+    >>> proportion(np.ones((3, 3, 1, 4))).mean_shares.argmax().item()  # blurs are low
+    0
   """
   kernel = _checked(kernel)
   if gain is not None and jnp.shape(gain) != kernel.shape[3:]:
@@ -203,6 +243,11 @@ def white_baseline(
   Raises:
     UserError: k is not 1 to 32, there are no channels, or nothing is left of the filters, as of 1
       × 1 without their constant.
+
+  Examples:
+    >>> white = white_baseline(3, 3, count=500)
+    >>> bool(abs(white.mean_shares.sum() - 1) < 1e-5)
+    True
   """
   _checked(np.zeros((k, k, channels, 1), np.float32))
   random = np.random.default_rng(seed)
@@ -239,6 +284,11 @@ def dct_basis(k: int) -> np.ndarray:
 
   Raises:
     UserError: k is not above 0.
+
+  Examples:
+    >>> basis = dct_basis(3).reshape(9, 9)
+    >>> bool(np.allclose(basis @ basis.T, np.eye(9), atol=1e-6))
+    True
   """
   return _dct_basis(k).astype(np.float32)
 
@@ -254,6 +304,11 @@ def dct_centroids(k: int) -> np.ndarray:
 
   Raises:
     UserError: k is not 1 to 32.
+
+  Examples:
+    >>> centres = dct_centroids(3)
+    >>> centres.argmin().item(), centres.argmax().item()  # of the constant and of the checks
+    (0, 8)
   """
   # In NumPy, so that layers may ask while they are traced.
   power = np.square(np.abs(np.fft.fft2(_dct_basis(k), s=(SIZE, SIZE))))
@@ -271,6 +326,10 @@ def dct_bands(k: int) -> np.ndarray:
 
   Raises:
     UserError: k is not 1 to 32.
+
+  Examples:
+    >>> dct_bands(3)[0, 0].item(), dct_bands(3)[2, 2].item()
+    (0, 2)
   """
   return _band_of(dct_centroids(k))
 

@@ -4,7 +4,7 @@ demo's task.
     python train.py --config configs/digits_apr_s.py --workdir runs/digits_apr_s
     python evaluate.py --workdir runs/digits_apr_s
 
-Its scores over three seeds are in docs/architecture.md, under "Wrap or clip".
+Its scores over three seeds are in docs/explanation/apr.md, under "Wrap or clip".
 """
 
 from configs import digits_base

@@ -3,7 +3,7 @@
     python train.py --config configs/digits_apr_sp.py --workdir runs/digits_apr_sp
     python evaluate.py --workdir runs/digits_apr_sp
 
-Its scores and what it costs are in README.md: it is the second network of `make demo`.
+Its scores and what it costs are in RESULTS.md: it is the second network of `make demo`.
 """
 
 from configs import digits_base

@@ -3,7 +3,7 @@
     python train.py --config configs/digits_standard.py --workdir runs/digits_standard
     python evaluate.py --workdir runs/digits_standard
 
-Its scores and what it costs are in README.md: it is the first network of `make demo`.
+Its scores and what it costs are in RESULTS.md: it is the first network of `make demo`.
 """
 
 from configs import digits_base

@@ -14,6 +14,7 @@ LEVELS = (
     "version",
     "files",
     "forms",
+    "help_text",
     "settings",
     "keys",
     "dft",

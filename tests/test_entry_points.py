@@ -20,10 +20,13 @@ import pytest
 from absl import flags
 from PIL import Image
 
-from apr_jax import cli, config_files
+import evaluate as evaluate_command
+import train as train_command
+from apr_jax import cli, config_files, help_text
 from apr_jax.data import load
 from apr_jax.errors import Stopped, UserError
 from apr_jax.run.configuration import adopt_config
+from apr_jax.settings import flatten
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -81,7 +84,11 @@ BAD = {
   "fraction for a whole number": (train("--config.batch_size=1.5"), ["batch_size", "1.5"]),
   "missing config file": (
     train("--config.epochs=1", config="configs/none.py"),
-    ["configs/none.py: no such file or directory; give --config another file"],
+    [
+      "configs/none.py: no such file or directory; give --config another file.",
+      "configs holds cifar100_{adversarial, ",
+      "digits_{apr_p, apr_s, apr_sp, ",
+    ],
   ),
   "no config": (["train.py", "--workdir=run"], ["--config"]),
   "no config in front of a key": (["train.py", "--config.epochs=3"], ["config.epochs"]),
@@ -348,7 +355,32 @@ def test_help_is_the_docstring_and_the_flags():
   )
   assert result.returncode == 0 and result.stderr == ""
   assert result.stdout.startswith("Trains a network:\n\n    python train.py --config")
-  assert "--workdir: Folder of the run" in result.stdout and "--config: " in result.stdout
+  groups = ["What is trained:\n  --config FILE.py", "  --workdir DIR", "Several processes:\n"]
+  places = [result.stdout.index(words) for words in groups]
+  assert places == sorted(places)
+  assert "digits_{apr_p, apr_s, apr_sp, " in result.stdout and "Other flags" not in result.stdout
+  assert max(map(len, result.stdout.splitlines())) <= 96
+
+
+@pytest.mark.parametrize("command", [train_command, evaluate_command])
+def test_every_flag_is_in_one_group(command):
+  named = [name for names in command._GROUPS.values() for name in names]
+  assert len(named) == len(set(named))
+  assert "Other flags" not in help_text.help_text("", command.FLAGS, command._GROUPS)
+
+
+def test_the_help_of_a_configuration_shows_its_values(monkeypatch):
+  file = str(ROOT / "configs/digits_apr_sp.py")
+  text = config_files.about(["train.py", "--help", "--config", file, "--config.epochs=3"])
+  assert f"Keys of {file}" in text and "--config.epochs=3" in text
+  assert "  --config.augment.apr_p.prob=0.6\n" in text and "passes over the training images" in text
+  flat = flatten(config_files.load_config(file).to_dict())
+  assert text.count("--config.") == len(flat)
+
+
+def test_names_that_are_near_are_offered():
+  with pytest.raises(UserError, match=r"did you mean .*configs/digits_apr_sp\.py\?"):
+    config_files.load_config(str(ROOT / "configs/digits_aprsp.py"))
 
 
 def test_a_configuration_file_gets_nothing_from_the_one_before(tmp_path):

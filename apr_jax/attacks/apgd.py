@@ -38,6 +38,10 @@ class APGD(Attack):
     targets: for "targeted-dlr": the classes of rank 2 to targets + 1 of the clean logits, one run
       each; at most K − 1.
     passes: gradients averaged per iteration, for networks that draw random numbers.
+
+  Examples:
+    >>> APGD("ce", "short", iterations=10).restarts  # autoattack(..., attacks=(this,))
+    1
   """
 
   loss: str

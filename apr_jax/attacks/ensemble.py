@@ -61,8 +61,16 @@ def autoattack(
 
   It is `AutoAttack(logits_fn, ...)(images, labels, ...)`; arguments and errors are described there.
 
-  Example:
-    result = autoattack(logits_fn, images, labels, key=jax.random.key(0), attacks=("apgd-ce",))
+  Examples:
+    >>> def logits_fn(images):  # class 1 if the mean is above one half
+    ...   mean = images.mean((1, 2, 3))
+    ...   return jnp.stack([0.5 - mean, mean - 0.5], axis=1)
+    >>> images, labels = np.full((2, 4, 4, 3), 0.45, np.float32), np.array([0, 1])
+    >>> result = autoattack(
+    ...   logits_fn, images, labels, epsilon=0.1, key=jax.random.key(0), attacks=("apgd-ce",)
+    ... )
+    >>> result.by_attack  # the second was wrong from the start
+    {'clean': 50.0, 'apgd-ce': 0.0}
   """
   attack = AutoAttack(
     logits_fn,
@@ -95,6 +103,16 @@ class AutoAttack:
 
   Raises:
     UserError: an unknown attack or version, or a number out of its range.
+
+  Examples:
+    >>> def logits_fn(images):  # class 1 if the mean is above one half
+    ...   mean = images.mean((1, 2, 3))
+    ...   return jnp.stack([0.5 - mean, mean - 0.5], axis=1)
+    >>> attack = AutoAttack(logits_fn, epsilon=0.1, attacks=(PGD(step_size=0.02, restarts=1),))
+    >>> images, labels = np.full((2, 4, 4, 3), 0.45, np.float32), np.zeros(2, int)
+    >>> images[1] = 0.2  # too far from the boundary
+    >>> attack(images, labels, key=jax.random.key(0)).robust.tolist()
+    [False, True]
   """
 
   def __init__(

@@ -42,6 +42,10 @@ class FAB(Attack):
     restarts: runs on what still stands. The first starts at the image, so with one restart FAB is
       deterministic.
     targets: the classes of rank 2 to targets + 1 of the clean logits, one run each; at most K − 1.
+
+  Examples:
+    >>> FAB(targeted=False, name="fab").targets  # autoattack(..., attacks=(this,))
+    9
   """
 
   targeted: bool = True

@@ -28,6 +28,10 @@ class PGD(Attack):
     steps: of ascent; there is one pass more, which looks at the last point.
     step_size: in units of [0, 1].
     restarts: runs from new random starts, each on what still stands.
+
+  Examples:
+    >>> PGD(steps=10, step_size=0.01, restarts=1).name  # autoattack(..., attacks=(this,))
+    'pgd'
   """
 
   name: str = "pgd"

@@ -35,6 +35,10 @@ class Square(Attack):
     queries: passes forward after the one of the start.
     first_share: of the image, in the first windows.
     restarts: runs on what still stands.
+
+  Examples:
+    >>> Square(queries=100).name  # autoattack(..., attacks=(this,))
+    'square'
   """
 
   name: str = "square"

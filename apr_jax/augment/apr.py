@@ -155,6 +155,13 @@ def apr_p(
 
   Raises:
     UserError: another dtype or shape.
+
+  Examples:
+    >>> images = jax.random.uniform(jax.random.key(0), (4, 8, 8, 3))
+    >>> apr_p(jax.random.key(1), images).shape
+    (4, 8, 8, 3)
+    >>> bool((apr_p(jax.random.key(1), images, prob=0.0) == images).all())
+    True
   """
   check_pair(images)
   return _apr_p(key, images, prob, tuple(axes), per_image, positions, shard)
@@ -222,6 +229,12 @@ def apr_s(
 
   Raises:
     UserError: another dtype or shape, or an option out of its range.
+
+  Examples:
+    >>> images = np.full((2, 8, 8, 3), 100, np.uint8)
+    >>> views = apr_s(jax.random.key(0), images, overflow="wrap")
+    >>> views.shape, views.dtype.name
+    ((2, 8, 8, 3), 'uint8')
   """
   check_single(images, severity, overflow)
   return _apr_s(key, images, float(severity), overflow, tuple(axes), prob, positions)

@@ -29,6 +29,12 @@ def random_crop(
 
   Returns:
     uint8 `[B, H, W, C]`.
+
+  Examples:
+    >>> images = np.full((2, 8, 8, 3), 100, np.uint8)
+    >>> crops = random_crop(jax.random.key(0), images, padding=2, fill=0)
+    >>> crops.shape, sorted(set(np.unique(crops).tolist()) - {0})
+    ((2, 8, 8, 3), [100])
   """
   offsets = jax.vmap(lambda key: jax.random.randint(key, (2,), 0, 2 * padding + 1))(
     keys.per_image(key, images, positions)
@@ -64,6 +70,12 @@ def crop(
 def random_flip(
   key: jax.Array, images: jax.Array, *, positions: jax.Array | None = None
 ) -> jax.Array:
-  """Mirrors each image left to right with probability ½; arguments as in `random_crop`."""
+  """Mirrors each image left to right with probability ½; arguments as in `random_crop`.
+
+  Examples:
+    >>> images = np.arange(4, dtype=np.uint8).reshape(1, 1, 4, 1)
+    >>> random_flip(jax.random.key(0), images)[0, 0, :, 0].tolist() in ([0, 1, 2, 3], [3, 2, 1, 0])
+    True
+  """
   mirrored = jax.vmap(jax.random.bernoulli)(keys.per_image(key, images, positions))
   return jnp.where(mirrored.reshape(-1, 1, 1, 1), images[:, :, ::-1], images)

@@ -146,6 +146,11 @@ def ha_p(
 
   Raises:
     UserError: another dtype or shape.
+
+  Examples:
+    >>> images = jax.random.uniform(jax.random.key(0), (4, 8, 8, 3))
+    >>> ha_p(jax.random.key(1), images, plus=True).shape
+    (4, 8, 8, 3)
   """
   apr.check_pair(images)
   return _ha_p(key, images, prob, plus, per_image, positions, shard)
@@ -208,6 +213,11 @@ def ha_s(
 
   Raises:
     UserError: another dtype or shape, or an option out of its range.
+
+  Examples:
+    >>> images = np.full((2, 8, 8, 3), 100, np.uint8)
+    >>> ha_s(jax.random.key(0), images).dtype.name
+    'uint8'
   """
   apr.check_single(images, severity, overflow)
   return _ha_s(key, images, float(severity), overflow, plus, prob, positions)

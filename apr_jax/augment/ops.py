@@ -34,27 +34,55 @@ def severity_setting() -> float:
 
 
 def autocontrast(image: jax.Array) -> jax.Array:
-  """Stretches the contrast of each channel to 0..255: `ImageOps.autocontrast(image)`."""
+  """Stretches the contrast of each channel to 0..255: `ImageOps.autocontrast(image)`.
+
+  Examples:
+    >>> image = jnp.array([[[50] * 3, [101] * 3]], jnp.uint8)
+    >>> autocontrast(image)[0, :, 0].tolist()
+    [0, 255]
+  """
   return tables.apply(checked(image), tables.autocontrast(tables.histogram(image)))
 
 
 def equalize(image: jax.Array) -> jax.Array:
-  """Equalises the histogram of each channel: `ImageOps.equalize(image)`."""
+  """Equalises the histogram of each channel: `ImageOps.equalize(image)`.
+
+  Examples:
+    >>> equalize(jnp.full((4, 4, 3), 100, jnp.uint8))[0, 0].tolist()  # one value stays
+    [100, 100, 100]
+  """
   return tables.apply(checked(image), tables.equalize(tables.histogram(image)))
 
 
 def posterize(image: jax.Array, bits: int | jax.Array) -> jax.Array:
-  """Keeps the `bits` (1 to 8) highest bits of each value: `ImageOps.posterize(image, bits)`."""
+  """Keeps the `bits` (1 to 8) highest bits of each value: `ImageOps.posterize(image, bits)`.
+
+  Examples:
+    >>> posterize(np.full((2, 2, 3), 255, np.uint8), 2)[0, 0].tolist()
+    [192, 192, 192]
+  """
   return tables.apply(checked(image), tables.posterize(jnp.asarray(bits)))
 
 
 def solarize(image: jax.Array, threshold: int | jax.Array) -> jax.Array:
-  """Inverts the values from `threshold` (0 to 256) on: `ImageOps.solarize(image, threshold)`."""
+  """Inverts the values from `threshold` (0 to 256) on: `ImageOps.solarize(image, threshold)`.
+
+  Examples:
+    >>> solarize(np.full((2, 2, 3), 200, np.uint8), 128)[0, 0].tolist()
+    [55, 55, 55]
+  """
   return tables.apply(checked(image), tables.solarize(jnp.asarray(threshold)))
 
 
 def rotate(image: jax.Array, degrees: float | jax.Array) -> jax.Array:
-  """Rotates counter-clockwise about the centre: `image.rotate(degrees, BILINEAR)`."""
+  """Rotates counter-clockwise about the centre: `image.rotate(degrees, BILINEAR)`.
+
+  Examples:
+    >>> image = np.zeros((8, 8, 3), np.uint8)
+    >>> image[:, 4:] = 90  # the right half; a quarter turn makes it the upper one
+    >>> rotate(image, 90)[[0, 7], 3, 0].tolist()
+    [90, 0]
+  """
   height, width, _ = checked(image).shape
   return warp(image, rotation(degrees, height, width))
 
@@ -62,6 +90,11 @@ def rotate(image: jax.Array, degrees: float | jax.Array) -> jax.Array:
 def shear_x(image: jax.Array, factor: float | jax.Array) -> jax.Array:
   """Reads row y shifted by `factor`·y:
   `image.transform(size, AFFINE, (1, factor, 0, 0, 1, 0), BILINEAR)`.
+
+  Examples:
+    >>> image = np.broadcast_to(np.arange(8, dtype=np.uint8)[None, :, None], (8, 8, 3))
+    >>> shear_x(image, 1.0)[2, :4, 0].tolist()  # row 2, whose middle is at 2.5
+    [2, 3, 4, 5]
   """
   return warp(checked(image), with_entry(1, factor))
 
@@ -69,6 +102,11 @@ def shear_x(image: jax.Array, factor: float | jax.Array) -> jax.Array:
 def shear_y(image: jax.Array, factor: float | jax.Array) -> jax.Array:
   """Reads column x shifted by `factor`·x:
   `image.transform(size, AFFINE, (1, 0, 0, factor, 1, 0), BILINEAR)`.
+
+  Examples:
+    >>> image = np.broadcast_to(np.arange(8, dtype=np.uint8)[:, None, None], (8, 8, 3))
+    >>> shear_y(image, 1.0)[:4, 2, 0].tolist()
+    [2, 3, 4, 5]
   """
   return warp(checked(image), with_entry(3, factor))
 
@@ -76,12 +114,23 @@ def shear_y(image: jax.Array, factor: float | jax.Array) -> jax.Array:
 def translate_x(image: jax.Array, pixels: float | jax.Array) -> jax.Array:
   """Reads `pixels` to the right:
   `image.transform(size, AFFINE, (1, 0, pixels, 0, 1, 0), BILINEAR)`.
+
+  Examples:
+    >>> image = np.repeat(np.arange(4, dtype=np.uint8).reshape(1, 4, 1), 3, axis=-1)
+    >>> translate_x(image, 1)[0, :, 0].tolist()
+    [1, 2, 3, 0]
   """
   return warp(checked(image), with_entry(2, pixels))
 
 
 def translate_y(image: jax.Array, pixels: float | jax.Array) -> jax.Array:
-  """Reads `pixels` below: `image.transform(size, AFFINE, (1, 0, 0, 0, 1, pixels), BILINEAR)`."""
+  """Reads `pixels` below: `image.transform(size, AFFINE, (1, 0, 0, 0, 1, pixels), BILINEAR)`.
+
+  Examples:
+    >>> image = np.repeat(np.arange(4, dtype=np.uint8).reshape(4, 1, 1), 3, axis=-1)
+    >>> translate_y(image, 1)[:, 0, 0].tolist()
+    [1, 2, 3, 0]
+  """
   return warp(checked(image), with_entry(5, pixels))
 
 
@@ -116,6 +165,10 @@ def random_op(
 
   Returns:
     uint8 `[H, W, 3]`.
+
+  Examples:
+    >>> random_op(jax.random.key(0), np.full((8, 8, 3), 100, np.uint8)).shape
+    (8, 8, 3)
   """
   height, width, _ = checked(image).shape
   return apply_drawn(draw(key, height, width, severity), image, severity, form)

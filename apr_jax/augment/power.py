@@ -65,6 +65,11 @@ def power_perturbation(
 
   Returns:
     float32 `[B, H, W, C]`, in [0, 1]; an image that is not perturbed is as it was.
+
+  Examples:
+    >>> images = jax.random.uniform(jax.random.key(0), (2, 8, 8, 3))
+    >>> power_perturbation(jax.random.key(1), images).shape
+    (2, 8, 8, 3)
   """
   count = int(spectrum.rings(*images.shape[1:3]).max()) + 1
 

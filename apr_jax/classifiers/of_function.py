@@ -57,6 +57,14 @@ class FromFunction:
 
   Raises:
     UserError: an argument cannot be used.
+
+  Examples:
+    >>> def brightness(images):  # two classes: dark, bright
+    ...   light = images.mean((1, 2, 3)) / 255
+    ...   return np.stack([1 - light, light], axis=1)
+    >>> classifier = FromFunction(brightness, 2, (8, 8), name="brightness")
+    >>> classifier.logits(np.full((1, 8, 8, 3), 255, np.uint8)).tolist()
+    [[0.0, 1.0]]
   """
 
   kind = "function"

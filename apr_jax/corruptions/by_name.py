@@ -125,6 +125,12 @@ def corrupt(
 
   Raises:
     UserError: a name that is not known, or images, severity or positions not as above.
+
+  Examples:
+    >>> images = np.full((2, 8, 8, 3), 100, np.uint8)
+    >>> bright = corrupt(jax.random.key(0), images, "brightness", 1)
+    >>> bright.dtype.name, bool((bright > 100).all())
+    ('uint8', True)
   """
   lookup(_ALL, name, "corruption")
   _check_images(images)

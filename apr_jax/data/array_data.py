@@ -23,6 +23,11 @@ class ArrayData:
   Raises:
     UserError: the arrays are empty, of another dtype or shape, of different lengths, or a label is
       out of range.
+
+  Examples:
+    >>> images, labels = np.zeros((3, 8, 8, 3), np.uint8), np.array([0, 1, 1], np.int32)
+    >>> ArrayData(images, labels, num_classes=2, name="mine").take(2).labels.tolist()
+    [0, 1]
   """
 
   images: np.ndarray

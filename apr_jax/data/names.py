@@ -29,6 +29,11 @@ class DataName:
     text: the name as the user gave it.
     kind: one of `KINDS`, or "tfds" for every other name.
     path: what follows the colon, "" if nothing does. Of a TFDS name "".
+
+  Examples:
+    >>> name = DataName.parse("folder:pictures")
+    >>> name.kind, name.path
+    ('folder', 'pictures')
   """
 
   text: str

@@ -61,6 +61,11 @@ def load(
 
   Raises:
     UserError: the name or the split is unknown, or the data is missing or unusable.
+
+  Examples:
+    >>> digits = load("digits", "test")
+    >>> digits.images.shape, digits.images.dtype.name, digits.num_classes
+    ((360, 32, 32, 3), 'uint8', 10)
   """
   if split not in SPLITS:
     raise UserError(unknown(split, "split", SPLITS))
@@ -160,5 +165,9 @@ def source_of(name: str, data_dir: str) -> str:
 
   Raises:
     UserError: as there.
+
+  Examples:
+    >>> source_of("digits", "")
+    'digits'
   """
   return str(DataName.parse(name).found_in(data_dir))

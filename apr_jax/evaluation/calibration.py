@@ -65,18 +65,18 @@ class Calibration(Evaluator):
     """Scores of one set: "ece" and "rms" (fractions, bins of equal width), the same with
     "_equal_mass", "nll" (nats) and "brier" (0..2), all of the network as it is on all images.
 
-      clean: these; "examples"; "reliability", the bins (lists "count", "confidence", "accuracy",
-        null where empty); "scored_half": "examples", the scores there "before" and "after" the
-        temperature, "reliability" after it.
-      corruptions: "mean" over corruptions and severities of each score and, in "scored_half", of
-        those "before" and "after" the temperature; "by_corruption" {name: the same, each a list
-        over the severities}; "reliability", a list over the severities of bins pooled over the
-        corruptions; "source"; "examples" per set; "same_order", whether the images are known to be
-        in the order of the clean ones. If not, each "after" is null.
-      temperature: "value"; "at_bound", whether only a bound of the fit stopped it, as when every
-        fitted image is classified correctly; by which rule the images were "fitted_on" and
-        "scored_on".
-      bins: their number.
+    - "clean": these; "examples"; "reliability", the bins (lists "count", "confidence", "accuracy",
+      null where empty); "scored_half": "examples", the scores there "before" and "after" the
+      temperature, "reliability" after it.
+    - "corruptions": "mean" over corruptions and severities of each score and, in "scored_half", of
+      those "before" and "after" the temperature; "by_corruption" {name: the same, each a list
+      over the severities}; "reliability", a list over the severities of bins pooled over the
+      corruptions; "source"; "examples" per set; "same_order", whether the images are known to be
+      in the order of the clean ones. If not, each "after" is null.
+    - "temperature": "value"; "at_bound", whether only a bound of the fit stopped it, as when every
+      fitted image is classified correctly; by which rule the images were "fitted_on" and
+      "scored_on".
+    - "bins": their number.
     """
     results = dict(results)
     clean = results.pop("clean")

@@ -82,11 +82,12 @@ class Ood(Evaluator):
     Per set, by the headline score: "auroc", "tnr95", "dtacc", "aupr_in", "aupr_out", "oscr" in
     percent; the same in "max_logit" and "energy"; "roc" (see `metrics.roc`); "examples"; "source",
     the data set's name or path. Then
-      mean_auroc: over the sets in percent, null if a protocol's set is missing.
-      score: the headline score.
-      protocols: if one was named, a list of {"name", "sets", "missing" {set: where it was looked
-        for, or why it cannot be loaded}, "mean_auroc" (null if one is missing),
-        "mean_over_present" (of AUROC; null if none is), "present" (how many are)}.
+
+    - "mean_auroc": over the sets in percent, null if a protocol's set is missing.
+    - "score": the headline score.
+    - "protocols": if one was named, a list of {"name", "sets", "missing" {set: where it was looked
+      for, or why it cannot be loaded}, "mean_auroc" (null if one is missing), "mean_over_present"
+      (of AUROC; null if none is), "present" (how many are)}.
     """
     scored = ood_protocols.of_kind(results, "scores")
     absent = ood_protocols.of_kind(results, "missing")

@@ -28,17 +28,17 @@ _CHANGE_IMAGES = ("data", "resize")
 def describe(task: Task) -> dict[str, Any]:
   """What was evaluated, on what and with what: "meta" of `results.json`, for JSON.
 
-  classifier: "name", "kind" ("run", "import" or "function"), "num_classes", "image_size",
+  - "classifier": "name", "kind" ("run", "import" or "function"), "num_classes", "image_size",
     "fingerprint" of the weights.
-  config, seed, step: of a run; the configuration with the data and the out-of-distribution sets
-    of this evaluation.
-  weights: the fingerprint.
-  settings: the fields of `Settings`.
-  data: where the in-distribution set was found.
-  data_dir: the folder of the data.
-  corruptions: where corrupted images come from.
-  examples: "all", or "the first 100 of each set".
-  versions, git, device: of the packages, the code and the accelerator.
+  - "config", "seed", "step": of a run; the configuration with the data and the out-of-distribution
+    sets of this evaluation.
+  - "weights": the fingerprint.
+  - "settings": the fields of `Settings`.
+  - "data": where the in-distribution set was found.
+  - "data_dir": the folder of the data.
+  - "corruptions": where corrupted images come from.
+  - "examples": "all", or "the first 100 of each set".
+  - "versions", "git", "device": of the packages, the code and the accelerator.
   """
   classifier, settings = task.classifier, task.settings
   versions = {package: importlib.metadata.version(package) for package in _PACKAGES}

@@ -29,6 +29,12 @@ def ood_metrics(in_scores: np.ndarray, out_scores: np.ndarray) -> dict[str, floa
 
   Raises:
     UserError: a score is missing or not finite.
+
+  Examples:
+    >>> ood_metrics(np.array([0.8, 0.9]), np.array([0.1, 0.2]))["auroc"]
+    100.0
+    >>> ood_metrics(np.array([0.5, 0.5]), np.array([0.5, 0.5]))["auroc"]  # ties count as half
+    50.0
   """
   from sklearn import metrics  # slow to import, and only needed here
 
@@ -65,6 +71,10 @@ def oscr(in_scores: np.ndarray, in_correct: np.ndarray, out_scores: np.ndarray) 
 
   Raises:
     UserError: a score is missing or not finite, or `in_correct` is not of that shape.
+
+  Examples:
+    >>> oscr(np.array([0.8, 0.9]), np.array([True, False]), np.array([0.1, 0.2]))
+    50.0
   """
   in_scores, out_scores = _checked(in_scores, out_scores)
   in_correct = np.asarray(in_correct)
@@ -93,6 +103,11 @@ def roc(in_scores: np.ndarray, out_scores: np.ndarray, points: int = 200) -> dic
 
   Raises:
     UserError: as `ood_metrics`.
+
+  Examples:
+    >>> curve = roc(np.array([0.8, 0.9]), np.array([0.1, 0.2]))
+    >>> curve["fpr"].tolist()[-1], curve["tpr"].tolist()[-1]
+    (1.0, 1.0)
   """
   from sklearn import metrics  # slow to import, and only needed here
 

@@ -69,20 +69,27 @@ def lines(
     axes.set_ylim(y_limits)
   axes.grid(color="#dddddd", linewidth=0.6)
   if len(series) > 1:
-    axes.legend(fontsize=8.5)
+    axes.legend(fontsize=8.5, framealpha=0.0)
   return to_svg(figure)
 
 
-def bars(names: Sequence[str], values: Mapping[str, Sequence[float]], x_label: str) -> bytes:
+def bars(
+  names: Sequence[str],
+  values: Mapping[str, Sequence[float]],
+  x_label: str,
+  *,
+  thickness: float = 0.17,
+) -> bytes:
   """Groups of horizontal bars.
 
   Args:
     names: of the groups, from top to bottom.
     values: {legend: one value per group}.
     x_label: with its unit.
+    thickness: of a bar, in inches.
   """
   legend = 0.24 * -(-len(values) // _LEGEND_COLUMNS) + 0.1 if len(values) > 1 else 0
-  figure, axes = _figure(5.6, 0.8 + legend + len(names) * (0.12 + 0.17 * len(values)))
+  figure, axes = _figure(5.6, 0.8 + legend + len(names) * (0.7 + len(values)) * thickness)
   places, height = np.arange(len(names)), 0.8 / len(values)
   for index, (name, lengths) in enumerate(values.items()):
     axes.barh(
@@ -96,13 +103,13 @@ def bars(names: Sequence[str], values: Mapping[str, Sequence[float]], x_label: s
       hatch=_of(HATCHES, index),
     )
   axes.set_yticks(places, [name.replace("_", " ") for name in names])
-  axes.invert_yaxis()
+  axes.set_ylim(len(names) - 0.5, -0.5)  # from top to bottom, without a margin
   axes.set(xlabel=x_label, xlim=(0, None))
   axes.grid(color="#dddddd", linewidth=0.6, axis="x")
   axes.set_axisbelow(True)
   if len(values) > 1:
     # above the bars, not on them
-    figure.legend(loc="outside upper left", ncols=_LEGEND_COLUMNS, fontsize=8.5)
+    figure.legend(loc="outside upper left", ncols=_LEGEND_COLUMNS, fontsize=8.5, frameon=False)
   return to_svg(figure)
 
 
@@ -161,7 +168,8 @@ def to_svg(figure: Any) -> bytes:
   data = io.BytesIO()
   # The same figure gives the same bytes: no date, and names that do not depend on the clock.
   with rc_context({"svg.hashsalt": "apr_jax"}):
-    figure.savefig(data, format="svg", metadata={"Date": None})
+    # Transparent, for pages of any colour.
+    figure.savefig(data, format="svg", metadata={"Date": None}, transparent=True)
   return data.getvalue()
 
 

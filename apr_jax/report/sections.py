@@ -43,8 +43,8 @@ def clean(runs: Runs) -> str:
 
 
 def corruptions(runs: Runs) -> str:
-  """Errors under the 15 corruptions of the benchmark."""
-  return _corruption_section(runs, "corruptions", "Common corruptions")
+  """Errors under the 15 corruptions of the benchmark; the page begins with their chart."""
+  return _corruption_section(runs, "corruptions", "Common corruptions", charted=False)
 
 
 def extra_corruptions(runs: Runs) -> str:
@@ -219,6 +219,7 @@ def fourier(runs: Runs) -> str:
       f"per channel, {section['examples']} images; mean {section['mean_error']:.1f} %, "
       f"clean {section['clean_error']:.1f} %. Low "
       f"frequencies are in the centre.",
+      is_map=True,
     )
     for name, section in sections.items()
   ]
@@ -294,7 +295,7 @@ SECTIONS: tuple[Callable[[Runs], str], ...] = (
 )
 
 
-def _corruption_section(runs: Runs, suite: str, title: str) -> str:
+def _corruption_section(runs: Runs, suite: str, title: str, charted: bool = True) -> str:
   """The error of each corruption and severity as a map, and the means over severities as bars."""
   sections = sections_of(runs, suite)
   if not sections:
@@ -320,6 +321,18 @@ def _corruption_section(runs: Runs, suite: str, title: str) -> str:
     )
     for name, section in sections.items()
   ]
+  regenerated = any(section["source"] == "regenerated" for section in sections.values())
+  note = "Corruptions regenerated from the test images are not comparable with published scores."
+  return html.section(
+    title,
+    html.paragraph(note) if regenerated else "",
+    *maps,
+    _bars(sections, title) if charted else "",
+  )
+
+
+def _bars(sections: Runs, title: str) -> str:
+  """The mean error of each corruption."""
   means = {
     name: {corruption: _mean(errors) for corruption, errors in section["by_corruption"].items()}
     for name, section in sections.items()
@@ -330,15 +343,8 @@ def _corruption_section(runs: Runs, suite: str, title: str) -> str:
     {name: [values.get(each, math.nan) for each in shown] for name, values in means.items()},
     "error, mean over severities (%)",
   )
-  regenerated = any(section["source"] == "regenerated" for section in sections.values())
-  note = "Corruptions regenerated from the test images are not comparable with published scores."
-  return html.section(
-    title,
-    html.paragraph(note) if regenerated else "",
-    *maps,
-    html.vector_picture(
-      chart, f"{title}: mean error of each", "Mean over the severities; shorter is better."
-    ),
+  return html.vector_picture(
+    chart, f"{title}: mean error of each", "Mean over the severities; shorter is better."
   )
 
 

@@ -1,17 +1,21 @@
 """The report of one evaluation, `report.html`, and the page that puts several beside each other.
 
-A page is one file: nothing to load, nothing that runs.
+A page is one file, with nothing to load. A comparison has a few lines that sort its tables.
 """
 
+import functools
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import tqdm
 
 from apr_jax import config_files
 from apr_jax.classifiers.interface import ability
 from apr_jax.evaluation.runner import Evaluation
 from apr_jax.files import write_text
-from apr_jax.report import curves, html, panels, table
+from apr_jax.report import curves, html, opening, panels, sorting, table
 from apr_jax.report.results import Scores
 from apr_jax.report.sections import SECTIONS, Runs, incomplete_ood
 
@@ -31,19 +35,17 @@ def write_report(evaluation: Evaluation, original: Mapping[str, Any] | None = No
   if original is None:
     original = config_files.original_config(scores.experiment)
   runs = {scores.title: evaluation.results}
-  write_text(
-    evaluation.folder / REPORT,
-    html.page(
-      f"{scores.title}: evaluation",
-      [
-        _headline(table.make_rows([table.entry_of(scores, original)]), runs),
-        *(section(runs) for section in SECTIONS),
-        *(panels.draw(title, evaluation) for title in panels.PANELS),
-        curves.curves(ability(evaluation.classifier, "workdir")),
-        _about(runs),
-      ],
-    ),
-  )
+  rows = table.make_rows([table.entry_of(scores, original)])
+  draw = [
+    lambda: _headline(rows, runs),
+    *(functools.partial(section, runs) for section in SECTIONS),
+    *(functools.partial(panels.draw, title, evaluation) for title in panels.PANELS),
+    lambda: curves.curves(ability(evaluation.classifier, "workdir")),
+    lambda: _about(runs),
+  ]
+  hidden = evaluation.task.quiet or not sys.stderr.isatty()
+  drawn = [part() for part in tqdm.tqdm(draw, desc="report", unit="section", disable=hidden)]
+  write_text(evaluation.folder / REPORT, html.page(f"{scores.title}: evaluation", drawn))
 
 
 def comparison_page(all_scores: Sequence[Scores], rows: Sequence[table.Row]) -> str:
@@ -52,6 +54,7 @@ def comparison_page(all_scores: Sequence[Scores], rows: Sequence[table.Row]) -> 
   return html.page(
     f"Comparison of {len(runs)} runs",
     [_headline(rows, runs), *(section(runs) for section in SECTIONS), _about(runs)],
+    sorting.SCRIPT,
   )
 
 
@@ -75,9 +78,10 @@ def _titles(all_scores: Sequence[Scores]) -> list[str]:
 
 
 def _headline(rows: Sequence[table.Row], runs: Runs) -> str:
-  """The scores beside the published ones; of a single run below each other. Its notes are text,
-  which is long.
+  """The result in a sentence and a chart, then the scores beside the published ones; of a single
+  run below each other. Its notes are text, which is long.
   """
+  said = opening.sentence(runs)
   header, *lines = (line[:-1] for line in table.to_lines(rows))
   if len(lines) == 1:
     header, *lines = map(list, zip(header, lines[0]))
@@ -93,7 +97,11 @@ def _headline(rows: Sequence[table.Row], runs: Runs) -> str:
     for name, results in runs.items()
     for sentence in incomplete_ood(results.get("ood", {}))
   ]
-  return html.section("Scores", html.table(header, lines), *notes)
+  first = html.lead(said) if said else ""
+  scores, chart = html.table(header, lines), opening.chart(runs)
+  if len(runs) == 1:
+    return html.section("Scores", first, html.side_by_side(chart, scores), *notes)
+  return html.section("Scores", first, scores, chart, *notes)
 
 
 def _about(runs: Runs) -> str:

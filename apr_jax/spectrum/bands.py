@@ -42,6 +42,11 @@ def band_masks(height: int, width: int, radii: Sequence[float] = (8, 16)) -> dic
 
   Raises:
     UserError: the radii are not two growing numbers above 0.
+
+  Examples:
+    >>> masks = band_masks(32, 32)
+    >>> {band: int(mask.sum()) for band, mask in masks.items()}
+    {'low': 193, 'middle': 600, 'high': 231}
   """
   inner, outer = _check_radii(radii)
   distance = _distance(height, width)
@@ -70,6 +75,11 @@ def band_weights(
 
   Raises:
     UserError: the radii are not two growing numbers above 0, or the shape is unknown.
+
+  Examples:
+    >>> weights = band_weights(32, 32, shape="butterworth")
+    >>> bool(np.allclose(weights["low"] + weights["middle"] + weights["high"], 1))
+    True
   """
   if shape not in SHAPES:
     raise UserError(unknown(shape, "shape of a band", SHAPES))
@@ -119,8 +129,7 @@ def band_recombine(
   Raises:
     UserError: the images are not float `[..., H, W, C]` or of two sizes, or an option is unknown.
 
-  Example:
-    >>> import jax.numpy as jnp
+  Examples:
     >>> x = jnp.linspace(0.0, 1.0, 4 * 4 * 3).reshape(4, 4, 3)
     >>> bool(jnp.allclose(band_recombine(x, x), x, atol=1e-5))
     True
@@ -155,6 +164,10 @@ def rings(height: int, width: int) -> np.ndarray:
 
   Returns:
     int32 `[H, W]`, the zero frequency at [0, 0]; 0 to 16 at 32 pixels.
+
+  Examples:
+    >>> rings(32, 32)[0, :4].tolist(), int(rings(32, 32).max())
+    ([0, 1, 2, 3], 16)
   """
   corner = -(-min(height, width) // 2)
   return np.minimum(_distance(height, width).astype(np.int32), corner)

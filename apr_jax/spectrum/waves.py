@@ -34,6 +34,11 @@ def fourier_basis(
 
   Returns:
     float32 `[H, W]`.
+
+  Examples:
+    >>> wave = fourier_basis(0, 1, 8, 8)
+    >>> wave.shape, round(float(jnp.linalg.norm(wave)), 4)
+    ((8, 8), 1.0)
   """
   row = _centred(row, height)
   mirrored_row = _centred(-row, height)
@@ -60,6 +65,10 @@ def templates(row: int | jax.Array, column: int | jax.Array, height: int, width:
 
   Returns:
     float32 `[4, H, W]` in [0, 1], in the order of `TEMPLATES`.
+
+  Examples:
+    >>> templates(0, 1, 4, 4).shape
+    (4, 4, 4)
   """
   angle = -_angle(row, column, height, width)
   waves = jnp.stack([jnp.cos(angle), -jnp.cos(angle), jnp.sin(angle), -jnp.sin(angle)])
@@ -85,6 +94,12 @@ def template_contrasts(
 
   Raises:
     UserError: the image is not `[H, W]`.
+
+  Examples:
+    >>> image = jnp.arange(16.0).reshape(4, 4)
+    >>> real, imaginary = template_contrasts(image, 0, 1)
+    >>> bool(jnp.allclose(real + 1j * imaginary, jnp.fft.fft2(image)[0, 1], atol=1e-4))
+    True
   """
   image = jnp.asarray(image)
   if image.ndim != 2 or jnp.iscomplexobj(image):

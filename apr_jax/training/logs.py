@@ -58,7 +58,7 @@ class Logs:
       return
     rate = values["images_per_second"]
     seconds = (self._total_steps - step) * self._batch_size / rate if rate else None
-    left = "" if seconds is None else f", {seconds:.0f} s left"
+    left = "" if seconds is None else f", {_duration(seconds)} left"
     scores = f"loss {values['loss']:.3f}, accuracy {values['accuracy']:.1f} %"
     self._console.progress(
       step * self._batch_size,
@@ -93,3 +93,10 @@ class Logs:
     for output in (self._metrics, self._tensorboard):
       if output is not None:
         output.write(kind, step, epoch, values)
+
+
+def _duration(seconds: float) -> str:
+  """In the unit that keeps it short."""
+  if seconds < 300:
+    return f"{seconds:.0f} s"
+  return f"{seconds / 60:.0f} min" if seconds < 3 * 3600 else f"{seconds / 3600:.1f} h"

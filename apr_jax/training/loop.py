@@ -12,12 +12,14 @@ import numpy as np
 
 from apr_jax import experiment, optimizers, parallel, schedules
 from apr_jax.attacks.pgd import make_adversary
+from apr_jax.augment.methods import METHODS
 from apr_jax.augment.samples import as_grid, training_views
 from apr_jax.classifiers.predictor import Predictor
 from apr_jax.data import ArrayData, ImageStream, resident
 from apr_jax.errors import Stopped, UserError
 from apr_jax.run import checkpoint, configuration
 from apr_jax.run.state import TrainState, create_state
+from apr_jax.settings import read
 from apr_jax.training import overfitting
 from apr_jax.training.clock import Clock
 from apr_jax.training.logs import Logs
@@ -121,9 +123,16 @@ def train(
       Signals() as signals,
     ):
       logs.say(
-        f"{config.model.name}, {_size(state):,} parameters, on {jax.device_count()} "
-        f"{jax.default_backend()} device(s) with {config.batch_size // jax.device_count()} images "
-        f"of a step each; {train_data.num_examples} images, {steps_per_epoch} steps per epoch; "
+        f"trains {config.name or 'a network'}: {config.model.name}, {_size(state):,} parameters, "
+        f"{_methods(config)}"
+      )
+      logs.say(
+        f"on {train_data.num_examples} images of {config.data.name}, {config.batch_size} a step: "
+        f"{config.batch_size // jax.device_count()} on each of {jax.device_count()} "
+        f"{jax.default_backend()} device(s)"
+      )
+      logs.say(
+        f"for {config.epochs} epoch(s) of {steps_per_epoch} steps, {total_steps} in all; "
         f"{f'continues at step {done}' if done else 'starts'} into {workdir}"
       )
       if primary and not done:
@@ -226,6 +235,13 @@ def _check_same_kind(train: ArrayData | ImageStream, test: ArrayData) -> None:
 
 def _size(state: TrainState) -> int:
   return sum(x.size for x in jax.tree.leaves(state.params))
+
+
+def _methods(config: ml_collections.ConfigDict) -> str:
+  """The methods of augmentation that are on, and the adversary."""
+  on = [name for name, method in METHODS.items() if read(method, config.augment[name]).on]
+  on += ["an adversary"] if config.adversary.steps else []
+  return f"with {', '.join(on)}" if on else "without a method of augmentation"
 
 
 def _clean_error(predictor: Predictor, state: TrainState, test: ArrayData) -> float:

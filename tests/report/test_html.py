@@ -80,6 +80,20 @@ def test_table_formats_numbers():
   assert reader.words == ["what", "name", "a", "b", "c", "<x>", f"{1.005:.2f}", "–", "7"]
 
 
+def test_each_row_is_named_for_who_cannot_see_the_table():
+  reader = Reader(pieces.table(["name", "a"], [["x", 1.0], ["y", 2.0]]))
+  scopes = [cell["scope"] for cell in reader.all("th")]
+  assert scopes == ["col", "col", "row", "row"] and len(reader.all("td")) == 2
+
+
+def test_charts_turn_in_the_dark_and_maps_do_not():
+  chart, of_shades = (
+    Reader(pieces.vector_picture(b"<svg/>", "d", is_map=is_map)).all("img")[0]
+    for is_map in (False, True)
+  )
+  assert (chart["class"], of_shades["class"], chart["alt"]) == ("chart", "map", "d")
+
+
 def test_section_without_content_is_empty():
   assert pieces.section("title", "") == "" and pieces.section("title") == ""
 
@@ -94,7 +108,7 @@ def test_section_without_content_is_empty():
   ],
 )
 def test_shades_of_the_heat_table(value, background, text):
-  cell = Reader(pieces.heat_table(["n", "v"], [("row", [value])], 50.0)).all("td")[1]
+  cell = Reader(pieces.heat_table(["n", "v"], [("row", [value])], 50.0)).all("td")[0]
   assert cell["style"] == f"background:rgb({','.join(map(str, background))});color:{text}"
 
 
@@ -104,7 +118,7 @@ def test_all_zero_heat_table_is_white():
 
 @pytest.mark.parametrize("value, text", [(59.0, "#000"), (60.0, "#fff")])
 def test_text_turns_white_on_dark_shades(value, text):
-  cell = Reader(pieces.heat_table(["n", "v"], [("row", [value])], 100.0)).all("td")[1]
+  cell = Reader(pieces.heat_table(["n", "v"], [("row", [value])], 100.0)).all("td")[0]
   assert cell["style"].endswith(f"color:{text}")
 
 

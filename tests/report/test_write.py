@@ -16,6 +16,7 @@ from apr_jax.evaluation.corruptions import Corruptions
 from apr_jax.evaluation.fourier import Fourier
 from apr_jax.evaluation.settings import Settings
 from apr_jax.evaluation.suites import SUITES
+from apr_jax.report import html, sorting
 from apr_jax.report.write import REPORT, write_report
 
 CHROMIUM = next(
@@ -101,6 +102,8 @@ def test_every_suite_has_its_section(reported):
     assert f"{value:.2f}" in text
   assert results["meta"]["versions"]["jax"] in text and "wide_resnet" in text
   assert not re.findall(r'(?:src|href)="(?!data:)', page) and "<script" not in page
+  assert f"{results['corruptions']['mean_error']:.2f} % of the corrupted ones" in text
+  assert all('alt="' in image for image in re.findall("<img [^>]*>", page))
 
 
 @pytest.mark.slow
@@ -203,6 +206,26 @@ def test_the_page_opens_without_errors_and_requests(which, reported, compared, t
   )
   assert "</body>" in shown and "Configuration and versions" in shown
   assert not complaints and not requests
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_a_click_on_a_column_sorts_the_table(tmp_path):
+  page = tmp_path / "page.html"
+  rows = [["b", 10.0, None], ["a", 9.0, 2.0], ["c", 100.0, 1.0]]
+  for column, clicks, expected in [(1, 2, "cba"), (2, 1, "abc"), (3, 1, "cab"), (3, 2, "acb")]:
+    text = html.page(
+      "t",
+      [html.table(["name", "x", "y"], rows)],
+      sorting.SCRIPT + f"document.querySelectorAll('th button')[{column - 1}].click();" * clicks,
+    )
+    page.write_text(text)
+    profile = tmp_path / f"{column}{clicks}"
+    profile.mkdir()
+    shown, complaints, _ = opened(page, profile)
+    names = re.findall(r'<th scope="row">(\w)</th>', shown)
+    assert "".join(names) == expected and not complaints
+    assert f'aria-sort="{"ascending" if clicks == 1 else "descending"}"' in shown
 
 
 @pytest.mark.slow
