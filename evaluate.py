@@ -10,12 +10,11 @@ where FUNCTION() returns a classifier, such as `apr_jax.FromFunction` makes. Of 
 enough, for training stored its configuration there. Writes `results.json` and `report.html`.
 """
 
-import pathlib
 from collections.abc import Iterable
 
 from absl import flags
 
-from apr_jax import cli
+from apr_jax import cli, files
 from apr_jax.classifiers.interface import Classifier
 from apr_jax.errors import UserError
 from apr_jax.evaluation import ood_protocols, runner, settings, suites
@@ -131,7 +130,7 @@ def main() -> None:
     classifier,
     settings.Settings.of(classifier, **given),
     chosen,
-    _OUT.value or pathlib.Path(_WORKDIR.value) / "eval",
+    _OUT.value or files.path(_WORKDIR.value) / "eval",
   )
   # Before the report is drawn, so that whatever happens to it the scores are seen.
   print("\n".join(evaluation.lines()), flush=True)

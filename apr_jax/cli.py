@@ -17,6 +17,7 @@ import jax
 from absl import flags, logging
 
 from apr_jax.errors import Stopped, UserError, one_line
+from apr_jax.files import is_of_store
 
 
 def run(
@@ -52,6 +53,16 @@ def run(
         f"the memory of the device is full ({one_line(error)}); end what else is on the device, "
         f"evaluate with a smaller --batch_size, or train in another --workdir with a smaller "
         f"batch_size or with data.stream=True"
+      ),
+      2,
+    )
+  except Exception as error:
+    if not is_of_store(error):
+      raise
+    _exit(
+      Exception(
+        f"Google Cloud Storage: {one_line(error)}; give an address in a bucket that is there and "
+        f"yours, and log in (gcloud auth application-default login)"
       ),
       2,
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from apr_jax import files
 from apr_jax.data.array_data import ArrayData, check_labels
 from apr_jax.data.lazy_tensorflow import import_tensorflow
 from apr_jax.data.names import KINDS
@@ -168,11 +169,11 @@ def _builder(tf: Any, tfds: Any, name: str, data_dir: str, download: bool) -> An
       f"name the config, as in {_CONFIG_REQUIRED[base]}"
     )
   built_in = tfds.list_builders(with_community_datasets=False)
-  prepared_by_user = base and tf.io.gfile.isdir(os.path.join(data_dir, base)) if data_dir else False
+  prepared_by_user = base and files.is_dir(os.path.join(data_dir, base)) if data_dir else False
   if base not in built_in and not prepared_by_user:
     near = difflib.get_close_matches(base, built_in, n=1, cutoff=0.75)
     raise UserError(unknown(name, "data set", {*KINDS, *COMMON, *near}))
-  if data_dir and not download and not tf.io.gfile.isdir(data_dir):
+  if data_dir and not download and not files.is_dir(data_dir):
     raise UserError(
       f"{data_dir}: no such folder; set data.data_dir to the folder that holds {base!r}, "
       "or download it there with --config.data.download=true"

@@ -18,7 +18,7 @@ from apr_jax.evaluation.part_store import PartStore, key_of
 from apr_jax.evaluation.settings import Settings
 from apr_jax.evaluation.suites import SUITES, Suites, choose
 from apr_jax.evaluation.task import Task
-from apr_jax.files import write_json
+from apr_jax.files import make_folder, path, write_json
 
 RESULTS = "results.json"
 
@@ -84,7 +84,7 @@ def evaluate(
   for suite, evaluator in chosen.items():
     for ability in evaluator.needs:
       need(classifier, ability, f"the suite {suite}")
-  folder = _made(pathlib.Path(out))
+  folder = _made(path(out))
   task = Task(classifier, settings, folder=folder, quiet=quiet)
 
   # All of them before the first is computed: what is missing for the last suite is said at once,
@@ -132,7 +132,7 @@ def summary_lines(
 
 def _made(folder: pathlib.Path) -> pathlib.Path:
   try:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
   except OSError as error:
     raise UserError(
       f"the folder {folder} cannot be written: {one_line(error)}; use another --out"
@@ -140,11 +140,11 @@ def _made(folder: pathlib.Path) -> pathlib.Path:
   return folder
 
 
-def _earlier_results(path: pathlib.Path, meta: dict, known: Mapping[str, Evaluator]) -> dict:
-  """Those suites of `path` that would be the same now, with their "meta"; see `evaluate`."""
+def _earlier_results(stored: pathlib.Path, meta: dict, known: Mapping[str, Evaluator]) -> dict:
+  """Those suites of `stored` that would be the same now, with their "meta"; see `evaluate`."""
   kept, suites = {}, {}
   try:
-    results = json.loads(path.read_text(encoding="utf-8"))
+    results = json.loads(stored.read_text(encoding="utf-8"))
     before = results.pop("meta")
     if before["parts"] == meta["parts"]:
       kept = {

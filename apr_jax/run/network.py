@@ -18,8 +18,8 @@ from typing import Any
 
 import ml_collections
 
+from apr_jax import files
 from apr_jax.errors import UserError, one_line, unknown
-from apr_jax.files import write_json
 from apr_jax.models import DTYPES, NETWORKS, NetworkSpec
 from apr_jax.run.configuration import IMPORT
 
@@ -64,7 +64,7 @@ class Import:
 
 def is_import(workdir: str | pathlib.Path) -> bool:
   """Whether the folder holds an imported network."""
-  return (pathlib.Path(workdir) / IMPORT).is_file()
+  return (files.path(workdir) / IMPORT).is_file()
 
 
 def write_import(workdir: str | pathlib.Path, imported: Import) -> None:
@@ -73,10 +73,10 @@ def write_import(workdir: str | pathlib.Path, imported: Import) -> None:
   Raises:
     UserError: the folder cannot be written.
   """
-  workdir = pathlib.Path(workdir)
+  workdir = files.path(workdir)
   try:
-    workdir.mkdir(parents=True, exist_ok=True)
-    write_json(workdir / IMPORT, {"kind": "import", **dataclasses.asdict(imported)})
+    files.make_folder(workdir)
+    files.write_json(workdir / IMPORT, {"kind": "import", **dataclasses.asdict(imported)})
   except OSError as error:
     raise UserError(
       f"the workdir {workdir} cannot be written: {one_line(error)}; use another --workdir"
@@ -89,7 +89,7 @@ def read_import(workdir: str | pathlib.Path) -> Import:
   Raises:
     UserError: the file is missing or damaged, or a value in it cannot be used.
   """
-  path = pathlib.Path(workdir) / IMPORT
+  path = files.path(workdir) / IMPORT
   try:
     values = json.loads(path.read_text(encoding="utf-8"))
     _check(values, _FILE, "")

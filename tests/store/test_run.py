@@ -1,0 +1,158 @@
+"""A run whose folder lies in a store: killed, continued, evaluated, reported."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from apr_jax import compare, files, make_corruptions
+from apr_jax.data import ArrayData
+from apr_jax.run import checkpoint
+from apr_jax.run.metrics import METRICS, read_metrics
+
+ROOT = pathlib.Path(__file__).parents[2]
+CONFIG = """
+import jax.numpy as jnp
+from flax import linen as nn
+
+from apr_jax import models
+from configs import digits_base
+
+
+class Linear(nn.Module):
+  num_classes: int
+  dtype: object = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, images, train):
+    x = images.reshape(len(images), 4, 8, 4, 8, 3).mean((2, 4)).reshape(len(images), -1)
+    return nn.Dense(self.num_classes, name="fc")(x) if self.num_classes else x
+
+
+models.NETWORKS["linear"] = Linear
+
+
+def get_config():
+  config = digits_base.get_config()
+  config.update_from_flattened_dict({
+    "epochs": 16, "batch_size": 32, "log_every_steps": 2, "eval_every_epochs": 4,
+    "data.limit": 64, "model.name": "linear", "schedule.name": "constant",
+    "schedule.warmup_epochs": 0.0, "checkpoint.keep": 1,
+  })
+  return config
+"""
+
+
+@pytest.fixture
+def command(tmp_path):
+  (tmp_path / "tiny.py").write_text(CONFIG)
+  environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+  environment["XLA_FLAGS"] = environment["XLA_FLAGS"].replace("count=4", "count=1")
+
+  def start(workdir, script="train.py", *arguments):
+    given = [f"--config={tmp_path}/tiny.py"] if script == "train.py" else []
+    return subprocess.Popen(
+      [sys.executable, str(ROOT / script), *given, f"--workdir={workdir}", *arguments],
+      cwd=tmp_path,
+      env=environment,
+      text=True,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+    )
+
+  return start
+
+
+def finish(process):
+  out, err = process.communicate(timeout=300)
+  assert process.returncode == 0, err
+  return out
+
+
+def kill_when(process, seen):
+  while not seen():
+    assert process.poll() is None, process.communicate()
+    time.sleep(0.02)
+  process.kill()
+  process.communicate()
+
+
+def steps_begun(folder):
+  return [int(name) for name, _ in files.entries(folder / checkpoint.FOLDER) if name.isdigit()]
+
+
+def parameters(workdir):
+  from apr_jax.classifiers.of_run import LoadedClassifier
+  from apr_jax.models import NETWORKS
+
+  values: dict = {}
+  exec(CONFIG.partition("def get_config")[0], values)
+  try:
+    return LoadedClassifier(workdir).variables["params"]
+  finally:
+    del NETWORKS["linear"]
+
+
+def without_speed(lines):
+  return [
+    {key: value for key, value in line.items() if key != "images_per_second"} for line in lines
+  ]
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_twice_ends_as_one_that_was_not(bucket, tmp_path, command):
+  folder = files.path(bucket) / "run"
+  # After a whole checkpoint; and while one is being written, which leaves objects that do not count.
+  kill_when(command(folder), lambda: (checkpoint.latest_step(folder) or 0) >= 6)
+  process = command(folder)
+  kill_when(
+    process,
+    lambda: max(steps_begun(folder), default=0) > max(16, checkpoint.latest_step(folder) or 0),
+  )
+  between = checkpoint.latest_step(folder)
+  assert 6 <= between < max(steps_begun(folder)) <= 32
+  assert f"continues at step {between}" in finish(command(folder))
+  assert checkpoint.latest_step(folder) == 32 and steps_begun(folder) == [32]
+  assert "nothing left to do" in finish(command(folder))
+
+  finish(command(tmp_path / "undisturbed"))
+  killed, undisturbed = parameters(folder), parameters(tmp_path / "undisturbed")
+  for name in ("kernel", "bias"):
+    np.testing.assert_array_equal(killed["fc"][name], undisturbed["fc"][name])
+  lines = without_speed(read_metrics(folder / METRICS))
+  assert lines == without_speed(read_metrics(tmp_path / "undisturbed" / METRICS))
+  assert len(lines) == 16 + 4
+  names = [name for name, _ in files.entries(folder)]
+  assert "claim.json" not in names and "config.json" in names
+  assert any(name.startswith("events.out.tfevents") for name in names)
+
+  # Evaluated there, the results are those of the run on disk.
+  given = ("--suites=clean,ood", "--limit=40")
+  out = finish(command(folder, "evaluate.py", *given))
+  assert f"report                 {folder}/eval/report.html" in out
+  finish(command(tmp_path / "undisturbed", "evaluate.py", *given))
+  there = json.loads((folder / "eval" / "results.json").read_text())
+  here = json.loads((tmp_path / "undisturbed" / "eval" / "results.json").read_text())
+  assert {key: there[key] for key in ("clean", "ood")} == {
+    key: here[key] for key in ("clean", "ood")
+  }
+  compare.compare([str(folder), str(tmp_path / "undisturbed")], f"{bucket}/compare.html")
+  assert "Comparison of 2 runs" in (files.path(bucket) / "compare.html").read_text()
+
+
+def test_corrupted_sets_are_made_there(bucket, tmp_path):
+  images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+  test = ArrayData(images, np.arange(3, dtype=np.int32), 3, "mine")
+  for folder in (files.path(bucket) / "c", tmp_path / "c"):
+    for _ in range(2):  # the second finds everything there
+      make_corruptions.make(test, folder, names=("brightness",), quiet=True)
+  for name in ("brightness.npy", "labels.npy", "regenerated.json"):
+    assert (files.path(bucket) / "c" / name).read_bytes() == (tmp_path / "c" / name).read_bytes()
+  shutil.rmtree(tmp_path / "c")
