@@ -8,13 +8,15 @@ and any function:
 
 where FUNCTION() returns a classifier, such as `apr_jax.FromFunction` makes. Of a run the folder is
 enough, for training stored its configuration there. Writes `results.json` and `report.html`.
+Several processes share the work, each on its own devices, with the flags of `train.py`:
+--coordinator auto, or --coordinator HOST:PORT --num_processes N --process_id I.
 """
 
 from collections.abc import Iterable
 
 from absl import flags
 
-from apr_jax import cli, files
+from apr_jax import cli, companions, files
 from apr_jax.classifiers.interface import Classifier
 from apr_jax.errors import UserError
 from apr_jax.evaluation import ood_protocols, runner, settings, suites
@@ -108,9 +110,15 @@ _REPORT = flags.DEFINE_bool(
   "as it is.",
   flag_values=FLAGS,
 )
+_PROCESSES = cli.define_processes(FLAGS)
 
 
 def main() -> None:
+  with companions.joined(*_PROCESSES(), saves_on_sigterm=False) as others:
+    _evaluate(others)
+
+
+def _evaluate(others: companions.Companions | None) -> None:
   given = {
     "data": _DATA.value,
     "data_dir": _DATA_DIR.value,
@@ -126,12 +134,12 @@ def main() -> None:
     chosen = suites.configure(chosen, [f"{_attack_among(chosen)}.save_adversarial=True"])
   settings.check(limit=_LIMIT.value, corruption_source=_CORRUPTIONS.value)
   classifier = _load()
-  evaluation = runner.evaluate(
-    classifier,
-    settings.Settings.of(classifier, **given),
-    chosen,
-    _OUT.value or files.path(_WORKDIR.value) / "eval",
-  )
+  what = classifier, settings.Settings.of(classifier, **given), chosen
+  out = _OUT.value or files.path(_WORKDIR.value) / "eval"
+  if others is not None and others.index:
+    runner.assist(*what, out, companions=others)
+    return
+  evaluation = runner.evaluate(*what, out, companions=others)
   # Before the report is drawn, so that whatever happens to it the scores are seen.
   print("\n".join(evaluation.lines()), flush=True)
   report = evaluation.folder / REPORT

@@ -123,6 +123,27 @@ def _plain(error: Exception) -> str:
   return f"{type(error).__name__}: {one_line(error)}"
 
 
+def define_processes(values: flags.FlagValues) -> Callable[[], tuple[str, int, int]]:
+  """Defines the flags of a command that may run in several processes.
+
+  Returns:
+    gives the values of --coordinator, --num_processes and --process_id.
+  """
+  coordinator = flags.DEFINE_string(
+    "coordinator",
+    "",
+    "For several processes: 'auto' on Cloud TPU pods and Slurm, else host:port of process 0.",
+    flag_values=values,
+  )
+  count = flags.DEFINE_integer(
+    "num_processes", 1, "Number of processes; unused with --coordinator=auto.", flag_values=values
+  )
+  own = flags.DEFINE_integer(
+    "process_id", 0, "This process; unused with --coordinator=auto.", flag_values=values
+  )
+  return lambda: (coordinator.value, count.value, own.value)
+
+
 def use_compilation_cache() -> None:
   """Keeps compiled programs on disk: the second start of a configuration compiles nothing.
 

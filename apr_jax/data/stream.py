@@ -194,8 +194,8 @@ def _read_through_python(encoded: Any, place: Any) -> Any:
   """
   tf, _ = import_tensorflow()
 
-  def read(place: bytes) -> bytes:
-    with files.open_binary(place.decode()) as file:
+  def read(place: Any) -> bytes:  # bytes, or in eager execution an array of them
+    with files.open_binary(np.asarray(place).item().decode()) as file:
       return file.read()
 
   return tf.cond(

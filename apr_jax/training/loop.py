@@ -166,6 +166,7 @@ def _train(
           else:
             window.add(sums)
             clock.add_input_wait(steps.input_wait)
+            signals.after_dispatch()
 
         # Asked once: a signal that arrives from here on stops the next round, which saves before it
         # stops.

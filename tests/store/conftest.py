@@ -2,6 +2,9 @@
 
 import os
 import socket
+import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Iterator
 
@@ -10,8 +13,6 @@ import pytest
 
 @pytest.fixture(scope="session")
 def _server() -> Iterator[None]:
-  pytest.importorskip("gcsfs", reason="the extra gcs is not installed")
-  emulator = pytest.importorskip("gcp_storage_emulator.server", reason="the emulator is missing")
   with socket.socket() as free:
     free.bind(("localhost", 0))
     port = free.getsockname()[1]
@@ -24,11 +25,25 @@ def _server() -> Iterator[None]:
     "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
   }
   before = {name: os.environ.get(name) for name in given}
-  os.environ.update(given)
-  server = emulator.create_server("localhost", port, in_memory=True, default_bucket="bkt")
-  server.start()
+  os.environ.update(given)  # before gcsfs is imported, which reads the third
+  pytest.importorskip("gcsfs", reason="the extra gcs is not installed")
+  pytest.importorskip("gcp_storage_emulator", reason="the emulator is missing")
+  options = ["--host=localhost", f"--port={port}", "--in-memory", "--default-bucket=bkt"]
+  server = subprocess.Popen(
+    [sys.executable, "-m", "gcp_storage_emulator", "start", *options],
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
+  )
+  while True:
+    try:
+      socket.create_connection(("localhost", port)).close()
+      break
+    except OSError:
+      assert server.poll() is None, "the emulator has ended"
+      time.sleep(0.1)
   yield
-  server.stop()
+  server.kill()
+  server.wait()
   for name, value in before.items():
     os.environ.pop(name)
     if value is not None:

@@ -30,11 +30,10 @@ def same(first, second):
 @pytest.fixture
 def arrays(tmp_path):
   random = np.random.default_rng(0)
-  values = {
-    f"{split}_{what}": random.integers(0, 256 if what == "images" else 3, shape).astype(np.uint8)
-    for split in ("train", "test")
-    for what, shape in (("images", (9, 6, 6, 3)), ("labels", (9,)))
-  }
+  values = {}
+  for split in ("train", "test"):
+    values[f"{split}_images"] = random.integers(0, 256, (9, 6, 6, 3), dtype=np.uint8)
+    values[f"{split}_labels"] = random.permutation(9) % 3
   np.savez(tmp_path / "mine.npz", **values)
   for name, value in values.items():
     (tmp_path / "npy").mkdir(exist_ok=True)

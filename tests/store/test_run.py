@@ -109,7 +109,7 @@ def without_speed(lines):
 @pytest.mark.slow
 def test_a_run_that_was_killed_twice_ends_as_one_that_was_not(bucket, tmp_path, command):
   folder = files.path(bucket) / "run"
-  # After a whole checkpoint; and while one is being written, which leaves objects that do not count.
+  # After a whole checkpoint; and while one is written, which leaves objects that do not count.
   kill_when(command(folder), lambda: (checkpoint.latest_step(folder) or 0) >= 6)
   process = command(folder)
   kill_when(
