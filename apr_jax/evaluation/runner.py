@@ -84,8 +84,8 @@ def evaluate(
   """
   if jax.process_count() > 1 and companions is None:
     raise UserError(
-      "an evaluation that is not divided runs in one process, and this one has joined others; "
-      "start it by itself"
+      "an evaluation runs in one process, and this one has joined others; start it by itself, or "
+      "divide it: evaluate.py --coordinator"
     )
   plan = _Plan(classifier, settings, suites, out, quiet, companions)
   known = {**SUITES, **plan.chosen}

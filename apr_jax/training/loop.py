@@ -156,6 +156,7 @@ def _train(
       while done < total_steps and not stopping:
         target = min(total_steps, *(_next_multiple(done, every) for every in stops))
         while done < target and not signals.received and not failure:
+          before = done
           try:
             state, done, sums = steps.run(state, done, target)
           except UserError as error:  # an image cannot be read; the state is good
@@ -166,7 +167,7 @@ def _train(
           else:
             window.add(sums)
             clock.add_input_wait(steps.input_wait)
-            signals.after_dispatch()
+            signals.after_dispatch(before, done)
 
         # Asked once: a signal that arrives from here on stops the next round, which saves before it
         # stops.
