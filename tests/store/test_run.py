@@ -12,8 +12,12 @@ import jax
 import numpy as np
 import pytest
 
-from apr_jax import compare, files, make_corruptions
+from apr_jax import compare, files, make_corruptions, models
+from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.data import ArrayData
+from apr_jax.evaluation import runner
+from apr_jax.evaluation.settings import Settings
+from apr_jax.report.write import write_report
 from apr_jax.run import checkpoint
 from apr_jax.run.metrics import METRICS, read_metrics
 from apr_jax.sweep import plan, process
@@ -58,10 +62,10 @@ def command(tmp_path):
   environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
   environment["XLA_FLAGS"] = environment["XLA_FLAGS"].replace("count=4", "count=1")
 
-  def start(workdir, script="train.py", *arguments):
-    given = [f"--config={tmp_path}/tiny.py"] if script == "train.py" else []
+  def start(workdir):
+    given = [f"--config={tmp_path}/tiny.py", f"--workdir={workdir}"]
     return subprocess.Popen(
-      [sys.executable, str(ROOT / script), *given, f"--workdir={workdir}", *arguments],
+      [sys.executable, str(ROOT / "train.py"), *given],
       cwd=tmp_path,
       env=environment,
       text=True,
@@ -90,16 +94,23 @@ def steps_begun(folder):
   return [int(name) for name, _ in files.entries(folder / checkpoint.FOLDER) if name.isdigit()]
 
 
-def parameters(workdir):
-  from apr_jax.classifiers.of_run import LoadedClassifier
-  from apr_jax.models import NETWORKS
+@pytest.fixture
+def linear(monkeypatch):
+  """The network of CONFIG, in this process too."""
+  monkeypatch.setitem(models.NETWORKS, "linear", None)  # so that it is taken out again
+  exec(CONFIG.partition("def get_config")[0], {})
 
-  values: dict = {}
-  exec(CONFIG.partition("def get_config")[0], values)
-  try:
-    return LoadedClassifier(workdir).variables["params"]
-  finally:
-    del NETWORKS["linear"]
+
+def evaluated(workdir):
+  """The parameters of a run, and its scores, which are written into its folder with a report."""
+  classifier = LoadedClassifier(workdir)
+  settings = Settings.of(classifier, limit=40)
+  out = files.path(workdir) / "eval"
+  evaluation = runner.evaluate(classifier, settings, ("clean", "ood"), out, quiet=True)
+  write_report(evaluation)
+  stored = json.loads((out / "results.json").read_text())
+  assert (out / "report.html").read_text().startswith("<!doctype html>")
+  return classifier.variables["params"], {suite: stored[suite] for suite in ("clean", "ood")}
 
 
 def without_speed(lines):
@@ -109,7 +120,7 @@ def without_speed(lines):
 
 
 @pytest.mark.slow
-def test_a_run_that_was_killed_twice_ends_as_one_that_was_not(bucket, tmp_path, command):
+def test_a_run_that_was_killed_twice_ends_as_one_that_was_not(bucket, tmp_path, command, linear):
   folder = files.path(bucket) / "run"
   # After a whole checkpoint; and while one is written, which leaves objects that do not count.
   kill_when(command(folder), lambda: (checkpoint.latest_step(folder) or 0) >= 6)
@@ -121,29 +132,19 @@ def test_a_run_that_was_killed_twice_ends_as_one_that_was_not(bucket, tmp_path, 
   assert 6 <= between < max(steps_begun(folder)) <= 32
   assert f"continues at step {between}" in finish(command(folder))
   assert checkpoint.latest_step(folder) == 32 and steps_begun(folder) == [32]
-  assert "nothing left to do" in finish(command(folder))
 
   finish(command(tmp_path / "undisturbed"))
-  killed, undisturbed = parameters(folder), parameters(tmp_path / "undisturbed")
+  killed, scores = evaluated(folder)
+  undisturbed, same_scores = evaluated(tmp_path / "undisturbed")
   assert len(jax.tree.leaves(killed)) == 2
   jax.tree.map(np.testing.assert_array_equal, killed, undisturbed)
+  assert scores == same_scores
   lines = without_speed(read_metrics(folder / METRICS))
   assert lines == without_speed(read_metrics(tmp_path / "undisturbed" / METRICS))
   assert len(lines) == 16 + 4
   names = [entry.name for entry in files.entries(folder)]
   assert "claim.json" not in names and "config.json" in names
   assert any(name.startswith("events.out.tfevents") for name in names)
-
-  # Evaluated there, the results are those of the run on disk.
-  given = ("--suites=clean,ood", "--limit=40")
-  out = finish(command(folder, "evaluate.py", *given))
-  assert f"report                 {folder}/eval/report.html" in out
-  finish(command(tmp_path / "undisturbed", "evaluate.py", *given))
-  there = json.loads((folder / "eval" / "results.json").read_text())
-  here = json.loads((tmp_path / "undisturbed" / "eval" / "results.json").read_text())
-  assert {key: there[key] for key in ("clean", "ood")} == {
-    key: here[key] for key in ("clean", "ood")
-  }
   compare.compare([str(folder), str(tmp_path / "undisturbed")], f"{bucket}/compare.html")
   assert "Comparison of 2 runs" in (files.path(bucket) / "compare.html").read_text()
 
