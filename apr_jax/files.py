@@ -197,7 +197,8 @@ def files_below(folder: Place) -> Iterator[str]:
 
 class Lines:
   """A record that grows line by line: a file on disk; in a store, which cannot append, a folder of
-  that name with an object per line.
+  that name with an object per line. Copied from a store to a disk, it can be read there, and
+  becomes a file when it is begun anew.
 
   Objects are called START-LINE, two numbers. What a start of the record kept is its object 0, which
   is written whole before the objects of earlier starts are deleted; the newest start counts.
@@ -215,20 +216,14 @@ class Lines:
 
   def read(self) -> list[str]:
     """The lines, without their ends; [] if there is no record."""
-    if not is_address(self._path):
-      content = self._path.read_bytes() if self._path.exists() else b""
-      return content.decode(errors="replace").splitlines()
+    if is_file(self._path):
+      return self._path.read_bytes().decode(errors="replace").splitlines()
+    if not is_dir(self._path):
+      return []
     newest, names = self._newest()
-    places = [f"{self._path}/{name}" for name in names if _start_of(name) == newest]
-    with store_errors():
-      contents = _store().cat(places) if places else {}
-    if isinstance(contents, bytes):  # of a single object
-      return contents.decode(errors="replace").splitlines()
-    return [
-      line
-      for name in sorted(contents)
-      for line in contents[name].decode(errors="replace").splitlines()
-    ]
+    counting = [name for name in names if _start_of(name) == newest]
+    content = b"".join(self._contents(counting))
+    return content.decode(errors="replace").splitlines()
 
   def start(self, lines: list[str]) -> None:
     """Begins the record anew with these lines, without their ends.
@@ -238,6 +233,8 @@ class Lines:
     """
     text = "".join(f"{line}\n" for line in lines)
     if not is_address(self._path):
+      if self._path.is_dir():  # of a run that was copied from a store
+        shutil.rmtree(self._path)
       write_text(self._path, text)
       return
     newest, names = self._newest()
@@ -265,6 +262,19 @@ class Lines:
       return
     write_text(self._path / f"{self._started:08d}-{self._objects:08d}", line + "\n")
     self._objects += 1
+
+  def _contents(self, names: list[str]) -> list[bytes]:
+    """Of objects; of a store all are asked for at once."""
+    places = [f"{self._path}/{name}" for name in names]
+    if not is_address(self._path):
+      return [pathlib.Path(place).read_bytes() for place in places]
+    with store_errors():
+      found = _store().cat(places) if len(places) > 1 else None
+      return (
+        [_store().cat_file(place) for place in places]
+        if found is None
+        else [found[place.removeprefix("gs://")] for place in places]
+      )
 
   def _newest(self) -> tuple[int, list[str]]:
     """The number of the newest start, 0 for none, and the names of all objects."""

@@ -85,7 +85,10 @@ class Claim:
       )
 
   def _take_on_disk(self) -> None:
-    lock = os.open(self._folder, os.O_RDONLY)
+    try:
+      lock = os.open(self._folder, os.O_RDONLY)
+    except OSError:  # it may be written, and not read: what it holds will say so
+      return
     try:
       fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -83,6 +83,21 @@ def test_a_start_that_was_cut_off_counts_once_it_is_written(bucket):
   assert [name for name, _ in files.entries(path)] == ["00000003-00000000", "00000003-00000001"]
 
 
+def test_a_record_that_was_copied_to_a_disk_is_read_there(bucket, tmp_path):
+  lines = files.Lines(files.path(bucket) / "record.jsonl")
+  lines.start(["a"])
+  lines.append("b")
+  for name in files.files_below(bucket):
+    copy = tmp_path / name.removeprefix(bucket + "/")
+    copy.parent.mkdir(exist_ok=True)
+    copy.write_bytes(files.path(name).read_bytes())
+  copied = files.Lines(tmp_path / "record.jsonl")
+  assert copied.read() == ["a", "b"]
+  copied.start(["a"])
+  copied.append("c")
+  assert (tmp_path / "record.jsonl").read_text() == "a\nc\n"
+
+
 def test_many_lines_become_one_object(bucket, monkeypatch):
   monkeypatch.setattr(files.Lines, "_MOST", 4)
   path = files.path(bucket) / "record.jsonl"
