@@ -108,6 +108,16 @@ def move_in(finished: pathlib.Path, path: pathlib.Path) -> None:
   finished.unlink()
 
 
+def copy_here(place: Place, target: pathlib.Path) -> None:
+  """Copies a file, of a store say, to a disk.
+
+  Raises:
+    OSError: it cannot be read or written.
+  """
+  with store_errors(), open_binary(place) as source, target.open("wb") as file:
+    shutil.copyfileobj(source, file, _CHUNK)
+
+
 def is_file(place: Place) -> bool:
   """As `os.path.isfile`."""
   return path(place).is_file() if is_address(place) else os.path.isfile(place)

@@ -179,7 +179,10 @@ class ImageStream:
             return f"{place}: cannot be read as an image ({op_reason(found)}); repair or remove it"
       except tf.errors.OpError as found:
         reason = op_reason(found)
-    return f"{self._where}: the files are damaged ({reason}); prepare the data set again"
+    remedy = "prepare the data set again"
+    if files.is_address(self._where):
+      remedy = f"let TensorFlow read the bucket, or {remedy}"
+    return f"{self._where}: the files are damaged ({reason}); {remedy}"
 
 
 def _read(encoded: Any, place: Any) -> Any:

@@ -2,9 +2,13 @@
 once.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import os
+import pathlib
+import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -124,23 +128,26 @@ def load_tfds(
   found = open_split(name, split, data_dir=data_dir, download=download)
   tf, tfds = import_tensorflow()
   features = found.builder.info.features
-  # one file after the other
-  read_config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
-  examples = found.builder.as_dataset(
-    split=found.split, shuffle_files=False, read_config=read_config
-  ).map(lambda example: (example[found.image_key], example[found.label_key]))
   # Only images of one static shape can be batched; batches read several times faster.
-  examples = examples.batch(_BATCH if None not in features[found.image_key].shape else 1)
+  batch = _BATCH if None not in features[found.image_key].shape else 1
   labels: list[int] = []
 
-  def named_images() -> Iterator[tuple[str, np.ndarray]]:
-    for images, batch_labels in examples.as_numpy_iterator():
+  def named_images(builder: Any) -> Iterator[tuple[str, np.ndarray]]:
+    # one file after the other
+    read_config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+    examples = builder.as_dataset(
+      split=found.split, shuffle_files=False, read_config=read_config
+    ).map(lambda example: (example[found.image_key], example[found.label_key]))
+    for images, batch_labels in examples.batch(batch).as_numpy_iterator():
       for image, label in zip(images, batch_labels):
         labels.append(label)
         yield f"{found.where}, image {len(labels) - 1}", image
 
   try:
-    images = stack_images(named_images(), found.num_examples, image_size, found.where, resize)
+    with _on_disk(tfds, found) as builder:
+      images = stack_images(
+        named_images(builder), found.num_examples, image_size, found.where, resize
+      )
   except tf.errors.OpError as error:
     raise UserError(
       f"{found.where}: the files are damaged ({op_reason(error)}); delete the folder and prepare "
@@ -150,6 +157,24 @@ def load_tfds(
   num_classes = features[found.label_key].num_classes
   check_labels(all_labels, num_classes, found.where)
   return ArrayData(images, all_labels.astype(np.int32), num_classes, name)
+
+
+@contextlib.contextmanager
+def _on_disk(tfds: Any, found: PreparedSplit) -> Iterator[Any]:
+  """The builder of a split whose files are on disk. Those of an object store are copied here: who
+  reads a split whole reads it once, and TensorFlow's own client of stores has credentials of its
+  own. A stream, which reads longer than a disk holds, does use that client.
+  """
+  folder = str(found.builder.data_path)
+  if not files.is_address(folder):
+    yield found.builder
+    return
+  with tempfile.TemporaryDirectory() as here:
+    for name, is_dir in files.entries(folder):
+      of_another_split = re.search(r"-of-\d+$", name) and f"-{found.split}." not in name
+      if not is_dir and not of_another_split:
+        files.copy_here(f"{folder}/{name}", pathlib.Path(here) / name)
+    yield tfds.builder_from_directory(here)
 
 
 def op_reason(error: Any) -> str:

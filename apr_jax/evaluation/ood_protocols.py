@@ -220,7 +220,7 @@ def _is_prepared(folder: pathlib.Path) -> bool:
   "incomplete..._VERSION".
   """
   return any(
-    re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name) for info in folder.rglob("dataset_info.json")
+    re.search(r"/\d+\.\d+\.\d+/dataset_info\.json$", file) for file in files.files_below(folder)
   )
 
 

@@ -12,6 +12,7 @@ from apr_jax.data.published_corruptions import PublishedCorruptions
 from apr_jax.data.sources import open_stream
 from apr_jax.errors import UserError
 from apr_jax.evaluation import corruption_sources
+from apr_jax.evaluation.ood_protocols import _is_prepared
 from apr_jax.evaluation.settings import check
 
 
@@ -100,6 +101,18 @@ def test_a_stream_of_class_folders(bucket, pictures):
   files.write_bytes(files.path(bucket) / "train" / "ant" / "2.png", b"damaged")
   with pytest.raises(UserError, match=f"{bucket}/train/ant/2.png: cannot be read as an image"):
     batches(bucket)
+
+
+def test_a_tfds_data_set(bucket, real_data):
+  pytest.importorskip("tensorflow_datasets")
+  copy_into(f"{bucket}/cifar100", real_data / "cifar100")
+  same(
+    data.load("cifar100", "test", data_dir=bucket),
+    data.load("cifar100", "test", data_dir=str(real_data)),
+  )
+  assert _is_prepared(files.path(bucket) / "cifar100")
+  with pytest.raises(UserError, match=f"{bucket}/cifar10.*: data set 'cifar10' is not prepared"):
+    data.load("cifar10", "test", data_dir=bucket)
 
 
 def test_published_corruptions_are_read_by_severity(bucket, tmp_path, monkeypatch):
