@@ -214,7 +214,8 @@ class Companions:
     if self._leaving:
       return
     remedy = "what is finished is saved: the same command, in all of them, goes on"
-    print(f"{line}; {remedy}", file=sys.stderr)
+    below = "\n" if sys.stderr.isatty() else ""  # what shows the progress stands in the line
+    print(f"{below}{line}; {remedy}", file=sys.stderr)
     _exit(_FAILED)
 
   def _tell(self, what: dict[str, Any]) -> None:

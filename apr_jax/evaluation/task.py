@@ -10,6 +10,7 @@ from apr_jax import data
 from apr_jax.classifiers.interface import Classifier
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
+from apr_jax.evaluation.division import Division
 from apr_jax.evaluation.settings import Settings
 
 
@@ -64,7 +65,7 @@ class Task:
 
   Args:
     load: reads a split of a data set, with the arguments of `data.load`.
-    division: who computes logits.
+    division: who computes logits; None: this process alone.
   """
 
   def __init__(
@@ -75,7 +76,7 @@ class Task:
     *,
     folder: pathlib.Path | None = None,
     quiet: bool = True,
-    division: Any = None,
+    division: Division | None = None,
   ):
     self.classifier = classifier
     self.settings = settings
@@ -83,7 +84,7 @@ class Task:
     self.quiet = quiet
     self.memory = Memory()
     self._load = load
-    self._division = Alone() if division is None else division
+    self._division: Alone | Division = Alone() if division is None else division
 
   def logits(self, images: np.ndarray) -> np.ndarray:
     """Images uint8 `[N, H, W, 3]` → float32 `[N, K]`, for any N.
