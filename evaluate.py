@@ -8,14 +8,15 @@ and any function:
 
 where FUNCTION() returns a classifier, such as `apr_jax.FromFunction` makes. Of a run the folder is
 enough, for training stored its configuration there. Writes `results.json` and `report.html`.
+Several processes share the work, each on its own devices, with the flags of `train.py`:
+--coordinator auto, or --coordinator HOST:PORT --num_processes N --process_id I.
 """
 
-import pathlib
 from collections.abc import Iterable
 
 from absl import flags
 
-from apr_jax import cli
+from apr_jax import cli, companions, files
 from apr_jax.classifiers.interface import Classifier
 from apr_jax.errors import UserError
 from apr_jax.evaluation import ood_protocols, runner, settings, suites
@@ -109,6 +110,7 @@ _REPORT = flags.DEFINE_bool(
   "as it is.",
   flag_values=FLAGS,
 )
+_PROCESSES = cli.define_processes(FLAGS)
 
 
 _GROUPS = {
@@ -120,6 +122,11 @@ _GROUPS = {
 
 
 def main() -> None:
+  with companions.joined(*_PROCESSES(), saves_on_sigterm=False) as others:
+    _evaluate(others)
+
+
+def _evaluate(others: companions.Companions | None) -> None:
   given = {
     "data": _DATA.value,
     "data_dir": _DATA_DIR.value,
@@ -136,13 +143,16 @@ def main() -> None:
   settings.check(limit=_LIMIT.value, corruption_source=_CORRUPTIONS.value)
   classifier = _load()
   scored = settings.Settings.of(classifier, **given)
-  out = pathlib.Path(_OUT.value or pathlib.Path(_WORKDIR.value) / "eval")
+  out = _OUT.value or files.path(_WORKDIR.value) / "eval"
+  if others is not None and others.index:
+    runner.assist(classifier, scored, chosen, out, companions=others)
+    return
   images = f"the first {scored.limit} images" if scored.limit else "all test images"
   print(
     f"scores {classifier.name} on {images} of {scored.data}: {', '.join(chosen)}; into {out}",
     flush=True,
   )
-  evaluation = runner.evaluate(classifier, scored, chosen, out)
+  evaluation = runner.evaluate(classifier, scored, chosen, out, companions=others)
   # Before the report is drawn, so that whatever happens to it the scores are seen.
   print("\n".join(evaluation.lines()), flush=True)
   report = evaluation.folder / REPORT

@@ -18,6 +18,7 @@ import jax
 from absl import flags, logging
 
 from apr_jax.errors import Stopped, UserError, one_line
+from apr_jax.files import is_of_store
 from apr_jax.help_text import Groups, help_text
 
 
@@ -64,6 +65,16 @@ def run(
         f"the memory of the device is full ({one_line(error)}); end what else is on the device, "
         f"evaluate with a smaller --batch_size, or train in another --workdir with a smaller "
         f"batch_size or with data.stream=True"
+      ),
+      2,
+    )
+  except Exception as error:
+    if not is_of_store(error):
+      raise
+    _exit(
+      Exception(
+        f"Google Cloud Storage: {one_line(error)}; give an address in a bucket that is there and "
+        f"yours, and log in (gcloud auth application-default login)"
       ),
       2,
     )
@@ -147,6 +158,27 @@ def _plain(error: Exception) -> str:
   if isinstance(error, OSError) and unreadable:
     return f"{unreadable[1][:1].lower()}{unreadable[1][1:]}; give --config another file"
   return f"{type(error).__name__}: {one_line(error)}"
+
+
+def define_processes(values: flags.FlagValues) -> Callable[[], tuple[str, int, int]]:
+  """Defines the flags of a command that may run in several processes.
+
+  Returns:
+    gives the values of --coordinator, --num_processes and --process_id.
+  """
+  coordinator = flags.DEFINE_string(
+    "coordinator",
+    "",
+    "For several processes: 'auto' on Cloud TPU pods and Slurm, else host:port of process 0.",
+    flag_values=values,
+  )
+  count = flags.DEFINE_integer(
+    "num_processes", 1, "Number of processes; unused with --coordinator=auto.", flag_values=values
+  )
+  own = flags.DEFINE_integer(
+    "process_id", 0, "This process; unused with --coordinator=auto.", flag_values=values
+  )
+  return lambda: (coordinator.value, count.value, own.value)
 
 
 def use_compilation_cache() -> None:

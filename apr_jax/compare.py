@@ -11,14 +11,12 @@ which needs no other and no network.
 
 import collections
 import dataclasses
-import pathlib
 from collections.abc import Sequence
 
 from absl import flags
 
-from apr_jax import cli, config_files
+from apr_jax import cli, config_files, files
 from apr_jax.errors import UserError, one_line
-from apr_jax.files import write_text
 from apr_jax.report import table
 from apr_jax.report.results import Scores, read_scores
 from apr_jax.report.write import comparison_page
@@ -42,17 +40,17 @@ def compare(folders: Sequence[str], out: str | None = None) -> str:
   """
   if not folders:
     raise UserError("no runs are named; give their folders: python -m apr_jax.compare DIR DIR ...")
-  runs = [read_scores(folder) for folder in dict.fromkeys(map(pathlib.Path, folders))]
+  runs = [read_scores(folder) for folder in dict.fromkeys(map(files.path, folders))]
   rows = table.make_rows(
     _apart([table.entry_of(run, config_files.original_config(run.experiment)) for run in runs])
   )
   if out is not None:
-    if pathlib.Path(out).is_dir():
+    if files.is_dir(out):
       raise UserError(
         f"the page {out} cannot be written: it is a folder; give --out a file, such as compare.html"
       )
     try:
-      write_text(pathlib.Path(out), comparison_page(runs, rows))
+      files.write_text(files.path(out), comparison_page(runs, rows))
     except OSError as error:
       raise UserError(
         f"the page {out} cannot be written: {one_line(error)}; give another --out"

@@ -10,12 +10,12 @@ written as the plain kernel that it is; where that has another size than the rel
 network must be given such a convolution, which is printed too.
 """
 
-import os
 import pathlib
+import tempfile
 
 from absl import flags
 
-from apr_jax import cli
+from apr_jax import cli, files
 from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.errors import UserError, one_line
 from apr_jax.import_torch import import_library
@@ -44,7 +44,7 @@ def export_checkpoint(workdir: str, file: str) -> NetworkSpec:
     UserError: something the user gave cannot be used; nothing is written then.
   """
   torch = import_library()
-  if pathlib.Path(file).exists():
+  if files.path(file).exists():
     raise UserError(f"{file} exists already and is not overwritten; use another --checkpoint")
   classifier = LoadedClassifier(workdir)
   spec = classifier.spec
@@ -54,12 +54,13 @@ def export_checkpoint(workdir: str, file: str) -> NetworkSpec:
       f"state dict does not hold: it is not exported"
     )
   state = torch_names.to_state_dict(spec.name, contrastive.as_plain(classifier.variables))
-  # until it is whole: a killed export leaves no file that looks finished
-  partial = f"{file}.partial"
   try:
-    # Copies, since the arrays of a checkpoint are read-only, which PyTorch warns of.
-    torch.save({key: torch.from_numpy(array.copy()) for key, array in state.items()}, partial)
-    os.replace(partial, file)
+    with tempfile.TemporaryDirectory() as here:
+      # until it is whole: a killed export leaves no file that looks finished
+      partial = f"{here}/partial" if files.is_address(file) else f"{file}.partial"
+      # Copies, since the arrays of a checkpoint are read-only, which PyTorch warns of.
+      torch.save({key: torch.from_numpy(array.copy()) for key, array in state.items()}, partial)
+      files.move_in(pathlib.Path(partial), files.path(file))
   except (OSError, RuntimeError) as error:
     raise UserError(
       f"{file} cannot be written: {one_line(error)}; use another --checkpoint"

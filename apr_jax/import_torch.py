@@ -10,7 +10,7 @@ The folder holds `checkpoints/` and, in place of a training's configuration, `ne
 """
 
 import hashlib
-import pathlib
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from apr_jax import cli, defaults, models, parallel
+from apr_jax import cli, defaults, files, models, parallel
 from apr_jax.errors import UserError, lookup, one_line
 from apr_jax.models import torch_names
 from apr_jax.models.first_layer import KERNEL_SIZES
@@ -108,7 +108,7 @@ def import_checkpoint(
   """
   lookup(models.NETWORKS, model, "model")
   spec = _network(model, num_classes, mean, std, first_kernel)
-  if (pathlib.Path(workdir) / configuration.CONFIG).exists() or checkpoint.exists(workdir):
+  if (files.path(workdir) / configuration.CONFIG).exists() or checkpoint.exists(workdir):
     raise UserError(
       f"{workdir} holds a run already, which is not overwritten; use another --workdir"
     )
@@ -117,7 +117,7 @@ def import_checkpoint(
     lambda: network.init(jax.random.key(0), jnp.zeros((1, *spec.image_size, 3)))
   )
   variables = torch_names.to_variables(model, read_state_dict(file), template, file)
-  path = pathlib.Path(file)
+  path = files.path(file)
   digest = hashlib.sha256(path.read_bytes()).hexdigest()
   imported = Import(spec, _evaluation(spec, data), path.name, digest)
   write_import(workdir, imported)
@@ -133,10 +133,11 @@ def read_state_dict(file: str) -> dict[str, np.ndarray]:
     UserError: PyTorch is missing, or the file holds no state dict.
   """
   torch = import_library()
-  if not pathlib.Path(file).is_file():
+  if not files.is_file(file):
     raise UserError(f"there is no checkpoint file {file}; give its path with --checkpoint")
   try:
-    found = torch.load(file, map_location="cpu", weights_only=True)
+    place = io.BytesIO(files.path(file).read_bytes()) if files.is_address(file) else file
+    found = torch.load(place, map_location="cpu", weights_only=True)
   # Unpickling bytes that are no checkpoint raises exceptions of any kind.
   except Exception as error:
     raise UserError(

@@ -7,17 +7,19 @@ One `NAME.npy` per corruption, uint8 `[5 N, H, W, 3]` with the severities one af
 files. Files that are there already are kept, so an interrupted run goes on where it stopped.
 """
 
+import contextlib
 import hashlib
 import json
-import os
 import pathlib
 import sys
+import tempfile
+from collections.abc import Iterator
 
 import numpy as np
 import tqdm
 from absl import flags
 
-from apr_jax import cli, corruptions, data
+from apr_jax import cli, corruptions, data, files
 from apr_jax.corruptions import SEVERITIES
 from apr_jax.corruptions.whole_sets import MADE, regenerate
 from apr_jax.data import ArrayData
@@ -64,7 +66,7 @@ def make(
     UserError: the folder cannot be written, or holds files of another data set.
   """
   try:
-    folder.mkdir(parents=True, exist_ok=True)
+    files.make_folder(folder)
     _write_mark(folder, test)
     missing = [name for name in names if not (folder / f"{name}.npy").exists()]
     sets = [(name, severity) for name in missing for severity in SEVERITIES]
@@ -72,16 +74,15 @@ def make(
     for name in missing:
       path = folder / f"{name}.npy"
       shape = (len(SEVERITIES) * len(test.images), *test.images.shape[1:])
-      # Under another name until it is whole: a killed run leaves no file that looks finished.
-      partial = np.lib.format.open_memmap(path.with_suffix(".partial"), "w+", np.uint8, shape)
-      end = 0
-      for severity in SEVERITIES:
-        for batch in regenerate(test.images, name, severity):
-          start, end = end, end + len(batch)
-          partial[start:end] = batch
-        next(progress)
-      partial.flush()
-      os.replace(path.with_suffix(".partial"), path)
+      with _unfinished(path) as place:
+        partial = np.lib.format.open_memmap(place, "w+", np.uint8, shape)
+        end = 0
+        for severity in SEVERITIES:
+          for batch in regenerate(test.images, name, severity):
+            start, end = end, end + len(batch)
+            partial[start:end] = batch
+          next(progress)
+        partial.flush()
   except OSError as error:
     raise UserError(f"{folder} cannot be written: {one_line(error)}; use another --out") from error
 
@@ -112,10 +113,20 @@ def _write_mark(folder: pathlib.Path, test: ArrayData) -> None:
     raise UserError(
       f"{folder} holds .npy files and no {MADE}: they were not made here; use another --out"
     )
-  with (folder / "labels.partial").open("wb") as file:
-    np.save(file, labels)
-  (folder / MADE).write_text(json.dumps(mark, indent=2) + "\n", encoding="utf-8")
-  os.replace(folder / "labels.partial", folder / "labels.npy")
+  with _unfinished(folder / "labels.npy") as place:
+    with place.open("wb") as file:
+      np.save(file, labels)
+    files.write_json(folder / MADE, mark)
+
+
+@contextlib.contextmanager
+def _unfinished(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Where a file is on disk until it is whole: a killed run leaves no file that looks finished."""
+  with tempfile.TemporaryDirectory() as here:
+    in_store = files.is_address(path)
+    place = pathlib.Path(here) / path.name if in_store else path.with_suffix(".partial")
+    yield place
+    files.move_in(place, path)
 
 
 def _main() -> None:
@@ -123,7 +134,7 @@ def _main() -> None:
     _DATA.value, "test", data_dir=_DATA_DIR.value, image_size=_IMAGE_SIZE.value
   ).take(_LIMIT.value)
   names = corruptions.CORRUPTIONS + (corruptions.EXTRA_CORRUPTIONS if _EXTRA.value else ())
-  make(test, pathlib.Path(_OUT.value), names=names)
+  make(test, files.path(_OUT.value), names=names)
   print(
     f"{len(names)} corruptions × {len(SEVERITIES)} severities of {len(test.images)} images in "
     f"{_OUT.value} (regenerated: not comparable with published files)"

@@ -13,8 +13,8 @@ LEVELS = (
     "errors",
     "version",
     "files",
-    "help_text",
     "forms",
+    "help_text",
     "settings",
     "keys",
     "dft",
@@ -37,7 +37,7 @@ LEVELS = (
     "cli",
   ),
   # The configuration and the folder of a run.
-  ("defaults", "config_files", "run"),
+  ("defaults", "config_files", "run", "companions"),
   # What a configuration describes, and what is evaluated.
   ("experiment", "classifiers"),
   # Side by side: neither imports the other.

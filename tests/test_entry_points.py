@@ -117,7 +117,10 @@ BAD = {
   "batch size and data": (train("--config.batch_size=2000"), ["batch_size 2000", "1437"]),
   "missing data": (train("--config.data.name=npy", "--config.data.data_dir=nowhere"), ["nowhere"]),
   "workdir is a file": (train("--workdir=/dev/null/run"), ["/dev/null/run"]),
-  "workdir is an address": (train("--workdir=gs://bucket/run"), ["gs://bucket/run is an address"]),
+  "workdir in another store": (
+    train("--workdir=s3://bucket/run"),
+    ["s3://bucket/run: only addresses of Google Cloud Storage, gs://BUCKET/..., can be used"],
+  ),
   "workdir of another config": (
     train("--workdir=stored", "--config.seed=5"),
     ["stored", "seed (0 there, 5 now)"],

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from apr_jax import parallel
+from apr_jax import files, parallel
 from apr_jax.classifiers.grad_cam import enlarge, grad_cam
 from apr_jax.classifiers.predictor import Predictor, check_images
 from apr_jax.errors import UserError, one_line
@@ -66,7 +66,7 @@ class LoadedClassifier:
     label_share: float | None = None,
   ):
     parallel.check_devices()
-    workdir = pathlib.Path(workdir)
+    workdir = files.path(workdir)
     if network.is_import(workdir):
       self._describe_import(workdir)
     else:

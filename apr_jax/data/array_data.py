@@ -2,6 +2,7 @@
 
 import dataclasses
 import zlib
+from typing import Protocol
 
 import numpy as np
 
@@ -96,7 +97,14 @@ def limited(count: int, limit: int, name: str) -> int:
   return limit or count
 
 
-def check_uint8(images: np.ndarray, where: str) -> None:
+class _Typed(Protocol):
+  """An array, or one that is not read yet."""
+
+  @property
+  def dtype(self) -> np.dtype: ...
+
+
+def check_uint8(images: _Typed, where: str) -> None:
   """Refuses images that are not uint8: a float array hides whether it spans 0..1 or 0..255."""
   if images.dtype != np.uint8:
     raise UserError(

@@ -7,13 +7,16 @@ Pickled objects are never loaded.
 """
 
 import contextlib
+import io
 import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
+from apr_jax import files
 from apr_jax.data.array_data import ArrayData, check_labels, check_lengths, check_uint8
 from apr_jax.data.resizing import rgb
 from apr_jax.errors import UserError, one_line
@@ -43,7 +46,7 @@ def load_npz(path: str, split: str) -> ArrayData:
     UserError: the file is missing or corrupt, lacks the arrays of the split, or holds unusable
       ones.
   """
-  if not os.path.isfile(path):
+  if not files.is_file(path):
     raise UserError(
       f"{path}: no such file; give the .npz file as data.name=npz:PATH or in data.data_dir"
     )
@@ -62,15 +65,15 @@ def load_npy(folder: str, split: str) -> ArrayData:
   Raises:
     UserError: as `load_npz`.
   """
-  if not os.path.isdir(folder):
+  if not files.is_dir(folder):
     raise UserError(
       f"{folder}: no such folder; give the .npy folder as data.name=npy:DIR or in data.data_dir"
     )
 
   def read(key: str) -> np.ndarray:
-    return read_npy(os.path.join(folder, f"{key}.npy"))
+    return np.asarray(read_npy(os.path.join(folder, f"{key}.npy")))
 
-  keys = [name.removesuffix(".npy") for name in sorted(os.listdir(folder)) if name.endswith(".npy")]
+  keys = [name.removesuffix(".npy") for name, _ in files.entries(folder) if name.endswith(".npy")]
   return _assemble(keys, read, split, folder, f"npy:{folder}")
 
 
@@ -85,7 +88,7 @@ def read_images(path: str) -> np.ndarray:
     UserError: the file is missing or damaged, or holds no images or unusable ones.
   """
   if path.endswith(".npy"):
-    return _rgb_copy(_with_channels(read_npy(path), path), path)
+    return _rgb_copy(_with_channels(np.asarray(read_npy(path)), path), path)
   with _open_npz(path) as archive:
     named = [
       key for key in ("test_images", "x_test", "images") if key in archive.files
@@ -101,20 +104,72 @@ def read_images(path: str) -> np.ndarray:
   return _rgb_copy(_with_channels(images, where), where)
 
 
-def read_npy(path: str | os.PathLike) -> np.ndarray:
+class ArrayInStore:
+  """A .npy file of an object store: its header is read at once, its rows when they are asked for.
+
+  Attributes:
+    shape, dtype: of the array.
+
+  Raises:
+    ValueError, OSError: the file cannot be read, or holds Python objects.
+  """
+
+  def __init__(self, path: str):
+    self._path = path
+    with files.open_binary(path) as file:
+      version = np.lib.format.read_magic(file)
+      read = {(1, 0): np.lib.format.read_array_header_1_0}.get(
+        version, np.lib.format.read_array_header_2_0
+      )
+      shape, by_columns, dtype = read(file)
+      self._start = file.tell()
+      size = file.seek(0, os.SEEK_END) - self._start
+    if by_columns or dtype.hasobject or size < dtype.itemsize * int(np.prod(shape)):
+      raise ValueError("it is cut off, in Fortran's order, or holds Python objects")
+    self.shape: tuple[int, ...] = shape
+    self.dtype: np.dtype = dtype
+
+  @property
+  def ndim(self) -> int:
+    """Number of axes."""
+    return len(self.shape)
+
+  def __len__(self) -> int:
+    return self.shape[0]
+
+  def __getitem__(self, rows: slice) -> np.ndarray:
+    """Rows [i, j) of the first axis."""
+    first, last, _ = rows.indices(len(self))
+    row = self.dtype.itemsize * int(np.prod(self.shape[1:]))
+    with _reading(self._path):
+      content = files.read_range(self._path, self._start + first * row, self._start + last * row)
+      return np.frombuffer(content, self.dtype).reshape(last - first, *self.shape[1:])
+
+  def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    return np.array(self[:], dtype)
+
+
+Stored = np.ndarray | ArrayInStore
+"""An array of which only what is asked for is read."""
+
+
+def read_npy(path: str | os.PathLike) -> Stored:
   """Maps a .npy file into memory, so that an array of the wrong kind can be refused before its
-  bytes are read.
+  bytes are read; of a store it reads the header.
 
   Raises:
     UserError: the file is damaged, or holds Python objects.
   """
   with _reading(str(path)):
+    if files.is_address(path):
+      return ArrayInStore(os.fspath(path))
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def _open_npz(path: str) -> np.lib.npyio.NpzFile:
   with _reading(path):
-    archive = np.load(path, allow_pickle=False)
+    where = io.BytesIO(files.path(path).read_bytes()) if files.is_address(path) else path
+    archive = np.load(where, allow_pickle=False)
   if not isinstance(archive, np.lib.npyio.NpzFile):
     raise UserError(f"{path}: holds a single array, not an .npz archive; save it with numpy.savez")
   return archive

@@ -3,6 +3,7 @@
 """
 
 import dataclasses
+import io
 import os
 import struct
 
@@ -12,6 +13,7 @@ from PIL import Image
 from apr_jax.data.array_data import ArrayData
 from apr_jax.data.resizing import stack_images
 from apr_jax.errors import UserError, one_line
+from apr_jax.files import entries, is_address, is_dir, open_binary
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 _UNREADABLE = (
@@ -54,7 +56,7 @@ def find_split(folder: str, split: str) -> ImageFiles:
   Raises:
     UserError: a folder or its images are missing, or a test class is not a training class.
   """
-  if not os.path.isdir(folder):
+  if not is_dir(folder):
     raise UserError(
       f"{folder}: no such folder; give the image folder as data.name=folder:DIR or in data.data_dir"
     )
@@ -82,12 +84,12 @@ def find_extra(root: str, classes: tuple[str, ...]) -> ImageFiles:
     UserError: a folder or its images are missing, or the class folders are not those of the data
       set.
   """
-  if not os.path.isdir(root):
+  if not is_dir(root):
     raise UserError(
       f"{root}: no such folder; data.extra_folders names folders with one folder per class, which "
       f"lie in data.data_dir unless the whole path is given"
     )
-  folder = os.path.join(root, "train") if os.path.isdir(os.path.join(root, "train")) else root
+  folder = os.path.join(root, "train") if is_dir(os.path.join(root, "train")) else root
   present, wanted = set(class_names(folder)), set(classes)
   if present != wanted:
     name = min(present ^ wanted)
@@ -131,7 +133,7 @@ def _labelled(folder: str, classes: tuple[str, ...]) -> ImageFiles:
 def _split_folder(folder: str, *names: str) -> str:
   for name in names:
     path = os.path.join(folder, name)
-    if os.path.isdir(path):
+    if is_dir(path):
       return path
   raise UserError(
     f"{folder}: has no folder {' or '.join(map(repr, names))}; put one folder per class in it"
@@ -144,9 +146,9 @@ def class_names(folder: str) -> list[str]:
   Raises:
     UserError: there are none.
   """
-  names = sorted(
-    entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")
-  )
+  names = [
+    entry.name for entry in entries(folder) if entry.is_dir and not entry.name.startswith(".")
+  ]
   if not names:
     raise UserError(
       f"{folder}: has no class folders; put the images of each class in a folder of its own"
@@ -160,9 +162,9 @@ def image_files(folder: str) -> list[str]:
   Raises:
     UserError: there are none.
   """
-  names = sorted(
-    name for name in os.listdir(folder) if name.lower().endswith(EXTENSIONS) and name[0] != "."
-  )
+  names = [
+    name for name, _ in entries(folder) if name.lower().endswith(EXTENSIONS) and name[0] != "."
+  ]
   if not names:
     raise UserError(
       f"{folder}: has no images ({', '.join(EXTENSIONS)}); add some or remove the folder"
@@ -177,7 +179,7 @@ def read_image(path: str) -> np.ndarray:
     UserError: it cannot be read, or has more than 8 bits per channel.
   """
   try:
-    with Image.open(path) as image:
+    with _opened(path) as image:
       mode = image.mode
       pixels = np.asarray(image.convert("RGB"))
   except _UNREADABLE as error:
@@ -191,3 +193,10 @@ def read_image(path: str) -> np.ndarray:
       f"{path}: has more than 8 bits per channel (Pillow mode {mode}); convert it to 8 bits"
     )
   return pixels
+
+
+def _opened(path: str) -> Image.Image:
+  if not is_address(path):
+    return Image.open(path)
+  with open_binary(path) as file:
+    return Image.open(io.BytesIO(file.read()))

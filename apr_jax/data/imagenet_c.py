@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from apr_jax import files
 from apr_jax.data.array_data import ArrayData
 from apr_jax.data.folder import class_names, image_files, read_image
 from apr_jax.errors import UserError
@@ -47,7 +48,7 @@ class ImageNetC:
       )
     self._num_classes = num_classes
     self._image_size = image_size
-    self._folders = {name: _find(pathlib.Path(folder), name) for name in names}
+    self._folders = {name: _find(files.path(folder), name) for name in names}
     self._counts: dict[str, int] | None = None
 
   def load(self, name: str, severity: int) -> Iterator[ArrayData]:
@@ -55,13 +56,13 @@ class ImageNetC:
     per class.
     """
     folder = self._folders[name] / str(severity)
-    files = {wnid: image_files(str(folder / wnid)) for wnid in class_names(str(folder))}
-    if len(files) != self._num_classes:
+    by_class = {wnid: image_files(str(folder / wnid)) for wnid in class_names(str(folder))}
+    if len(by_class) != self._num_classes:
       raise UserError(
-        f"{folder} has {len(files)} class folders, the network {self._num_classes} classes; "
+        f"{folder} has {len(by_class)} class folders, the network {self._num_classes} classes; "
         f"unpack the whole archive"
       )
-    counts = {wnid: len(paths) for wnid, paths in files.items()}
+    counts = {wnid: len(paths) for wnid, paths in by_class.items()}
     self._counts = self._counts or counts
     if counts != self._counts:
       classes = sorted(counts.keys() | self._counts.keys())
@@ -70,7 +71,7 @@ class ImageNetC:
         f"{folder / wnid} has {counts.get(wnid, 0)} images, the same class of the first set "
         f"{self._counts.get(wnid, 0)}; unpack the archive again"
       )
-    labelled = [(path, label) for label, paths in enumerate(files.values()) for path in paths]
+    labelled = [(path, label) for label, paths in enumerate(by_class.values()) for path in paths]
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
       for start in range(0, len(labelled), _CHUNK):
         paths, labels = zip(*labelled[start : start + _CHUNK])

@@ -9,6 +9,7 @@ This is the one place that takes such a name apart.
 import dataclasses
 import os
 
+from apr_jax import files
 from apr_jax.errors import UserError
 
 EMBEDDED = ("digits", "photo_patches", "uniform_noise")
@@ -89,12 +90,12 @@ class DataName:
     if not data_dir or not self.text or not self.is_tfds or "/" in self.text:
       return self
     path = os.path.join(os.path.expanduser(data_dir), self.text)
-    if os.path.isfile(f"{path}.npz"):
+    if files.is_file(f"{path}.npz"):
       return DataName(f"npz:{path}.npz", "npz", f"{path}.npz")
     train = os.path.join(path, "train")
-    if not os.path.isdir(train):
+    if not files.is_dir(train):
       return self
-    numbers = [entry for entry in os.listdir(train) if entry.isdigit()]
+    numbers = [entry.name for entry in files.entries(train) if entry.name.isdigit()]
     if sorted(numbers) != sorted(numbers, key=int):
       raise UserError(
         f"{train}: its class folders are numbers that sort as text into another "

@@ -2,15 +2,16 @@
 
 Each `NAME.npy` is uint8 `[5 N, 32, 32, 3]`: the N test images at severity 1, then at severity 2,
 and so on; the N labels repeat in `labels.npy`. The files are memory-mapped: only the severity that
-is asked for is read.
+is asked for is read, from a store too.
 """
 
 import pathlib
 
 import numpy as np
 
+from apr_jax import files
 from apr_jax.data.array_data import ArrayData, check_labels, check_uint8
-from apr_jax.data.arrays import read_npy
+from apr_jax.data.arrays import Stored, read_npy
 from apr_jax.errors import UserError
 
 SEVERITIES = 5
@@ -39,7 +40,7 @@ class PublishedCorruptions:
     names: tuple[str, ...],
     image_size: tuple[int, int] = (32, 32),
   ):
-    self._folder = pathlib.Path(folder)
+    self._folder = files.path(folder)
     self._num_classes = num_classes
     self._image_size = tuple(image_size)
     missing = [name for name in ("labels", *names) if not self._path(name).is_file()]
@@ -49,7 +50,7 @@ class PublishedCorruptions:
         f"unpack the whole published archive there"
       )
     path = self._path("labels")
-    labels = read_npy(path)
+    labels = np.asarray(read_npy(path))
     if (
       labels.ndim != 1
       or not np.issubdtype(labels.dtype, np.integer)
@@ -78,7 +79,7 @@ class PublishedCorruptions:
       images, self.labels, self._num_classes, f"{self._path(name)}, severity {severity}"
     )
 
-  def _checked(self, name: str) -> np.ndarray:
+  def _checked(self, name: str) -> Stored:
     path = self._path(name)
     images = read_npy(path)
     check_uint8(images, str(path))

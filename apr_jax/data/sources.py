@@ -4,6 +4,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 
+from apr_jax import files
 from apr_jax.data import arrays, digits, folder, photos, tfds_reader, unlabelled
 from apr_jax.data.array_data import SPLITS, ArrayData
 from apr_jax.data.names import DataName
@@ -139,9 +140,9 @@ def open_stream(
   found = DataName.parse(name).found_in(data_dir)
   sources: list[Source]
   if found.kind == "folder":
-    files = folder.find_split(found.located(data_dir), "train")
-    classes = files.classes
-    sources = [FileSource(files, limit)]
+    labelled = folder.find_split(found.located(data_dir), "train")
+    classes = labelled.classes
+    sources = [FileSource(labelled, limit)]
   elif found.is_tfds:
     prepared = tfds_reader.open_split(name, "train", data_dir=data_dir, download=download)
     classes = prepared.classes
@@ -153,7 +154,8 @@ def open_stream(
     )
   inside = os.path.expanduser(data_dir)
   for root in extra_folders:
-    extra = folder.find_extra(os.path.join(inside, os.path.expanduser(root)), classes)
+    place = root if files.is_address(root) else os.path.join(inside, os.path.expanduser(root))
+    extra = folder.find_extra(place, classes)
     sources.append(FileSource(extra))
   return ImageStream(
     str(found), sources, len(classes), image_size, min_crop_area, process, processes

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from apr_jax import files
 from apr_jax.data.array_data import check_labels
 from apr_jax.data.lazy_tensorflow import import_tensorflow, without_notices
 from apr_jax.data.resized_crop import random_resized_crop
@@ -85,12 +86,15 @@ class ImageStream:
     size = batch_size // self._processes
     crops_seed = int(self._random(key, epoch, "crops").randint(2**63 - 1))
 
+    remote = any(files.is_address(source.where) for source in self._sources)
+    read = _read_through_python if remote else _read
+
     @tf.autograph.experimental.do_not_convert  # there is no control flow in Python to convert
     def decode(index: Any, element: Any) -> Any:
       encoded, place, label = element
       place_in_epoch = index * self._processes + self._process
       image = random_resized_crop(
-        _read(encoded, place),
+        read(encoded, place),
         tf.stack([crops_seed, place_in_epoch]),
         self.image_size[0],
         self._min_crop_area,
@@ -175,10 +179,30 @@ class ImageStream:
             return f"{place}: cannot be read as an image ({op_reason(found)}); repair or remove it"
       except tf.errors.OpError as found:
         reason = op_reason(found)
-    return f"{self._where}: the files are damaged ({reason}); prepare the data set again"
+    remedy = "prepare the data set again"
+    if files.is_address(self._where):
+      remedy = f"let TensorFlow read the bucket, or {remedy}"
+    return f"{self._where}: the files are damaged ({reason}); {remedy}"
 
 
 def _read(encoded: Any, place: Any) -> Any:
   """The bytes of an element's image."""
   tf, _ = import_tensorflow()
   return tf.cond(tf.strings.length(encoded) > 0, lambda: encoded, lambda: tf.io.read_file(place))
+
+
+def _read_through_python(encoded: Any, place: Any) -> Any:
+  """The same, of files that may lie in an object store: TensorFlow's own client of those has other
+  credentials than ours, and knows no emulator.
+  """
+  tf, _ = import_tensorflow()
+
+  def read(place: Any) -> bytes:  # bytes, or in eager execution an array of them
+    with files.open_binary(np.asarray(place).item().decode()) as file:
+      return file.read()
+
+  return tf.cond(
+    tf.strings.length(encoded) > 0,
+    lambda: encoded,
+    lambda: tf.ensure_shape(tf.numpy_function(read, [place], tf.string), []),
+  )

@@ -2,15 +2,20 @@
 once.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import os
+import pathlib
+import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from absl import logging
 
+from apr_jax import files
 from apr_jax.data.array_data import ArrayData, check_labels
 from apr_jax.data.lazy_tensorflow import import_tensorflow
 from apr_jax.data.names import KINDS
@@ -123,23 +128,26 @@ def load_tfds(
   found = open_split(name, split, data_dir=data_dir, download=download)
   tf, tfds = import_tensorflow()
   features = found.builder.info.features
-  # one file after the other
-  read_config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
-  examples = found.builder.as_dataset(
-    split=found.split, shuffle_files=False, read_config=read_config
-  ).map(lambda example: (example[found.image_key], example[found.label_key]))
   # Only images of one static shape can be batched; batches read several times faster.
-  examples = examples.batch(_BATCH if None not in features[found.image_key].shape else 1)
+  batch = _BATCH if None not in features[found.image_key].shape else 1
   labels: list[int] = []
 
-  def named_images() -> Iterator[tuple[str, np.ndarray]]:
-    for images, batch_labels in examples.as_numpy_iterator():
+  def named_images(builder: Any) -> Iterator[tuple[str, np.ndarray]]:
+    # one file after the other
+    read_config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+    examples = builder.as_dataset(
+      split=found.split, shuffle_files=False, read_config=read_config
+    ).map(lambda example: (example[found.image_key], example[found.label_key]))
+    for images, batch_labels in examples.batch(batch).as_numpy_iterator():
       for image, label in zip(images, batch_labels):
         labels.append(label)
         yield f"{found.where}, image {len(labels) - 1}", image
 
   try:
-    images = stack_images(named_images(), found.num_examples, image_size, found.where, resize)
+    with _on_disk(tfds, found) as builder:
+      images = stack_images(
+        named_images(builder), found.num_examples, image_size, found.where, resize
+      )
   except tf.errors.OpError as error:
     raise UserError(
       f"{found.where}: the files are damaged ({op_reason(error)}); delete the folder and prepare "
@@ -149,6 +157,24 @@ def load_tfds(
   num_classes = features[found.label_key].num_classes
   check_labels(all_labels, num_classes, found.where)
   return ArrayData(images, all_labels.astype(np.int32), num_classes, name)
+
+
+@contextlib.contextmanager
+def _on_disk(tfds: Any, found: PreparedSplit) -> Iterator[Any]:
+  """The builder of a split whose files are on disk. Those of an object store are copied here: who
+  reads a split whole reads it once, and TensorFlow's own client of stores has credentials of its
+  own. A stream, which reads longer than a disk holds, does use that client.
+  """
+  folder = str(found.builder.data_path)
+  if not files.is_address(folder):
+    yield found.builder
+    return
+  with tempfile.TemporaryDirectory() as here:
+    for name, is_dir in files.entries(folder):
+      of_another_split = re.search(r"-of-\d+$", name) and f"-{found.split}." not in name
+      if not is_dir and not of_another_split:
+        files.copy_here(f"{folder}/{name}", pathlib.Path(here) / name)
+    yield tfds.builder_from_directory(here)
 
 
 def op_reason(error: Any) -> str:
@@ -168,11 +194,11 @@ def _builder(tf: Any, tfds: Any, name: str, data_dir: str, download: bool) -> An
       f"name the config, as in {_CONFIG_REQUIRED[base]}"
     )
   built_in = tfds.list_builders(with_community_datasets=False)
-  prepared_by_user = base and tf.io.gfile.isdir(os.path.join(data_dir, base)) if data_dir else False
+  prepared_by_user = base and files.is_dir(os.path.join(data_dir, base)) if data_dir else False
   if base not in built_in and not prepared_by_user:
     near = difflib.get_close_matches(base, built_in, n=1, cutoff=0.75)
     raise UserError(unknown(name, "data set", {*KINDS, *COMMON, *near}))
-  if data_dir and not download and not tf.io.gfile.isdir(data_dir):
+  if data_dir and not download and not files.is_dir(data_dir):
     raise UserError(
       f"{data_dir}: no such folder; set data.data_dir to the folder that holds {base!r}, "
       "or download it there with --config.data.download=true"

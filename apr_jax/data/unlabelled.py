@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from apr_jax import files
 from apr_jax.data.array_data import ArrayData
 from apr_jax.data.arrays import read_images
 from apr_jax.data.folder import EXTENSIONS, read_image
@@ -37,24 +38,24 @@ def load_images(path: str, split: str, image_size: int, resize: int = 0) -> Arra
   """
   name = f"images:{path}"
   test_only(split, name)
-  if os.path.isfile(path):
+  if files.is_file(path):
     if not path.endswith(ARRAY_FILES):
       raise UserError(
         f"{path}: is neither a folder of images nor an {' or '.join(ARRAY_FILES)} file; give one"
       )
     return unlabelled(resize_all(read_images(path), image_size, name, resize), name)
-  files = sorted(_image_files(path))
-  if not files:
+  paths = sorted(_image_files(path))
+  if not paths:
     raise UserError(
       f"{path}: has no images ({', '.join(EXTENSIONS)}) at any depth; give a folder that has"
     )
-  images = ((file, read_image(file)) for file in files)
-  return unlabelled(stack_images(images, len(files), image_size, path, resize), name)
+  images = ((file, read_image(file)) for file in paths)
+  return unlabelled(stack_images(images, len(paths), image_size, path, resize), name)
 
 
 def holds_images(path: str) -> bool:
   """Whether `load_images` finds anything at the path; no image is opened."""
-  if os.path.isfile(path):
+  if files.is_file(path):
     return path.endswith(ARRAY_FILES)
   return next(_image_files(path), None) is not None
 
@@ -74,11 +75,8 @@ def test_only(split: str, name: str) -> None:
 
 def _image_files(folder: str) -> Iterator[str]:
   """The paths of the images at any depth; hidden files and folders are skipped."""
-  inside = next((name for name in ("test", "val") if os.path.isdir(os.path.join(folder, name))), "")
-  for where, folders, files in os.walk(os.path.join(folder, inside)):
-    folders[:] = [name for name in folders if not name.startswith(".")]
-    yield from (
-      os.path.join(where, name)
-      for name in files
-      if name.lower().endswith(EXTENSIONS) and not name.startswith(".")
-    )
+  inside = next((name for name in ("test", "val") if files.is_dir(os.path.join(folder, name))), "")
+  for path in files.files_below(os.path.join(folder, inside)):
+    name = os.path.basename(path)
+    if name.lower().endswith(EXTENSIONS) and not name.startswith("."):
+      yield path

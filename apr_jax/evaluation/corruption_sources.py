@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from apr_jax import corruptions
+from apr_jax import corruptions, files
 from apr_jax.corruptions.whole_sets import MADE, regenerate
 from apr_jax.data import ArrayData
 from apr_jax.data.imagenet_c import ImageNetC
@@ -119,9 +119,9 @@ def published(task: Task, names: tuple[str, ...]) -> Load:
     )
   if not _has_files(folder):
     return ImageNetC(folder, task.num_classes, names, task.image_size).load
-  files = PublishedCorruptions(folder, task.num_classes, names, task.image_size)
-  _check_labels(task, files.labels, folder)
-  return lambda name, severity: iter([files.load(name, severity)])
+  arrays = PublishedCorruptions(folder, task.num_classes, names, task.image_size)
+  _check_labels(task, arrays.labels, folder)
+  return lambda name, severity: iter([arrays.load(name, severity)])
 
 
 def tfds(task: Task, names: tuple[str, ...]) -> Load:
@@ -173,7 +173,7 @@ def _published_folder(data_name: str, data_dir: str) -> pathlib.Path | None:
   """
   if not data_dir:
     return None
-  folder = pathlib.Path(data_dir).expanduser()
+  folder = files.path(data_dir).expanduser()
   if data_name in _PUBLISHED and (folder / _PUBLISHED[data_name]).is_dir():
     return folder / _PUBLISHED[data_name]
   return folder if _has_files(folder) or _has_tree(folder) else None

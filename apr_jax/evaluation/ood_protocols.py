@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from apr_jax import data
+from apr_jax import data, files
 from apr_jax.data import ArrayData
 from apr_jax.data.unlabelled import ARRAY_FILES, holds_images
 from apr_jax.errors import UserError
@@ -210,7 +210,7 @@ def _is_own(task: Task, path: pathlib.Path) -> bool:
   own = data.DataName.parse(task.settings.data)
   if not own.has_path:
     return False
-  place = pathlib.Path(own.path or task.settings.data_dir)
+  place = files.path(own.path or task.settings.data_dir)
   inside, path = place.expanduser().resolve(), path.resolve()
   return path == inside or (path.parent == inside and path.name in ("train", "val", "test"))
 
@@ -220,7 +220,7 @@ def _is_prepared(folder: pathlib.Path) -> bool:
   "incomplete..._VERSION".
   """
   return any(
-    re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name) for info in folder.rglob("dataset_info.json")
+    re.search(r"/\d+\.\d+\.\d+/dataset_info\.json$", file) for file in files.files_below(folder)
   )
 
 

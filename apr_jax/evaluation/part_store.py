@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import os
 import pathlib
 from typing import Any
 
 from apr_jax.evaluation.evaluator import Evaluator, options
-from apr_jax.files import write_text
+from apr_jax.files import Lines
 
 
 def key_of(evaluator: Evaluator) -> str:
@@ -32,14 +31,14 @@ class PartStore:
   def __init__(self, folder: pathlib.Path, fingerprint: Any):
     """Opens `folder/parts-DIGEST.jsonl`; `fingerprint` is a JSON value, its first line."""
     self.digest = hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:8]
-    self._path = folder / f"parts-{self.digest}.jsonl"
-    self._results = _read(self._path)
+    self._lines = Lines(folder / f"parts-{self.digest}.jsonl")
+    self._results = _read(self._lines)
     # Rewritten, so that half a line of a killed process does not stay in the middle.
     lines = [
       fingerprint,
       *([key, name, result] for (key, name), result in self._results.items()),
     ]
-    write_text(self._path, "".join(json.dumps(line) + "\n" for line in lines))
+    self._lines.start([json.dumps(line) for line in lines])
 
   def get(self, key: str, name: str) -> Any:
     """The result of a finished part, or None.
@@ -59,19 +58,15 @@ class PartStore:
     self._results[key, name] = result
     if isinstance(result, dict) and "missing" in result:
       return
-    with self._path.open("a", encoding="utf-8") as file:
-      file.write(json.dumps([key, name, result]) + "\n")
-      file.flush()
-      os.fsync(file.fileno())
+    self._lines.append(json.dumps([key, name, result]))
 
 
-def _read(path: pathlib.Path) -> dict[tuple[str, str], Any]:
+def _read(stored: Lines) -> dict[tuple[str, str], Any]:
   """The results up to the first line that is damaged: the last one of a killed process, or anything
   after it.
   """
   results = {}
-  lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-  for line in lines[1:]:
+  for line in stored.read()[1:]:
     try:
       key, name, result = json.loads(line)
       results[str(key), str(name)] = result

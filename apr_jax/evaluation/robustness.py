@@ -29,7 +29,7 @@ from apr_jax.evaluation.ood import max_softmax
 from apr_jax.evaluation.part_store import key_of
 from apr_jax.evaluation.task import Task
 from apr_jax.evaluation.thumbnails import to_text
-from apr_jax.files import write_bytes
+from apr_jax.files import make_folder, write_bytes
 
 IMAGES = "adversarial.npz"
 """The attacked images, beside the results: "images" float32 in [0, 1], "labels", "positions" in the
@@ -156,7 +156,9 @@ class Robustness(Evaluator):
     if summary is None or "files" not in summary:
       return
     try:
-      blocks = [np.load(folder / BLOCKS / name) for name in summary["files"]]
+      blocks = [
+        np.load(io.BytesIO((folder / BLOCKS / name).read_bytes())) for name in summary["files"]
+      ]
     except OSError as error:
       raise UserError(
         f"attacked images of {folder / BLOCKS} are gone ({one_line(error)}); delete "
@@ -252,7 +254,7 @@ class Robustness(Evaluator):
       positions=positions,
       robust=found.robust,
     )
-    (task.folder / BLOCKS).mkdir(exist_ok=True)
+    make_folder(task.folder / BLOCKS)
     write_bytes(task.folder / BLOCKS / name, content.getvalue())
     return name
 

@@ -1,24 +1,28 @@
 """Runs evaluators over a classifier and writes `results.json`. It knows none of them by name."""
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import tqdm
 
+from apr_jax import files
 from apr_jax.classifiers.interface import Classifier, check_classifier, need
+from apr_jax.companions import Companions
 from apr_jax.errors import UserError, one_line
 from apr_jax.evaluation import provenance
+from apr_jax.evaluation.division import Board, Division
 from apr_jax.evaluation.evaluator import Evaluator, options
 from apr_jax.evaluation.part_store import PartStore, key_of
 from apr_jax.evaluation.settings import Settings
 from apr_jax.evaluation.suites import SUITES, Suites, choose
 from apr_jax.evaluation.task import Task
-from apr_jax.files import write_json
+from apr_jax.files import make_folder, write_json
 
 RESULTS = "results.json"
 
@@ -50,9 +54,10 @@ def evaluate(
   classifier: Classifier,
   settings: Settings,
   suites: Suites,
-  out: str | pathlib.Path,
+  out: files.Place,
   *,
   quiet: bool = False,
+  companions: Companions | None = None,
 ) -> Evaluation:
   """Scores a classifier and writes the scores to `OUT/results.json`.
 
@@ -67,6 +72,8 @@ def evaluate(
     suites: names of `SUITES`, or {name: evaluator}.
     out: folder of the results.
     quiet: show no progress.
+    companions: of process 0 of several; the others call `assist` with the same arguments. None:
+      there is one process.
 
   Returns:
     the evaluation. "meta" of its results is that of `provenance.describe`, and "suites" {suite:
@@ -75,47 +82,156 @@ def evaluate(
   Raises:
     UserError: something the user gave cannot be used.
   """
-  chosen = choose(suites)
-  if jax.process_count() > 1:
+  if jax.process_count() > 1 and companions is None:
     raise UserError(
-      "an evaluation runs in one process, and this one has joined others; start it by itself"
+      "an evaluation runs in one process, and this one has joined others; start it by itself, or "
+      "divide it: evaluate.py --coordinator"
     )
-  check_classifier(classifier)
-  for suite, evaluator in chosen.items():
-    for ability in evaluator.needs:
-      need(classifier, ability, f"the suite {suite}")
-  folder = _made(pathlib.Path(out))
-  task = Task(classifier, settings, folder=folder, quiet=quiet)
+  plan = _Plan(classifier, settings, suites, out, quiet, companions)
+  known = {**SUITES, **plan.chosen}
+  store = PartStore(plan.folder, provenance.conditions(plan.meta))
+  meta = plan.meta | {"parts": store.digest}
+  results = _earlier_results(plan.folder / RESULTS, meta, known)
 
-  # All of them before the first is computed: what is missing for the last suite is said at once,
-  # not after hours.
-  parts = {suite: dict(evaluator.parts(task)) for suite, evaluator in chosen.items()}
-  keys = {suite: key_of(evaluator) for suite, evaluator in chosen.items()}
-  known = {**SUITES, **chosen}
-  meta = provenance.describe(task)
-  store = PartStore(folder, provenance.conditions(meta))
-  meta["parts"] = store.digest
-  results = _earlier_results(folder / RESULTS, meta, known)
-  for suite in parts:
-    progress = tqdm.tqdm(
-      parts[suite], desc=suite, unit="set", disable=quiet or not sys.stderr.isatty()
-    )
-    for name in progress:
-      # Parts of the same name look at the same images: side by side, they share the network's
-      # answers.
-      for other, key in keys.items():
-        if name in parts[other] and store.get(key, name) is None:
-          store.put(key, name, parts[other][name]())
-    summary = chosen[suite].summarise({name: store.get(keys[suite], name) for name in parts[suite]})
+  def summarise(suite: str) -> None:
+    evaluator, key = plan.chosen[suite], plan.keys[suite]
+    summary = evaluator.summarise({name: store.get(key, name) for name in plan.parts[suite]})
     results[suite] = summary
-    results["meta"]["suites"][suite] = options(chosen[suite])
-    write_json(folder / RESULTS, results)
+    results["meta"]["suites"][suite] = options(evaluator)
+    write_json(plan.folder / RESULTS, results)
     # First what is no longer there, for two suites of one class write the same files.
     kept = {made["evaluator"] for made in results["meta"]["suites"].values()}
     for name in sorted(known, key=lambda name: name in results):
       if name in results or type(known[name]).__name__ not in kept:
-        known[name].write(folder, results.get(name))
-  return Evaluation(results, task, classifier, folder, known)
+        known[name].write(plan.folder, results.get(name))
+
+  if companions is None:
+    for suite in plan.parts:
+      for name in plan.progress(plan.parts[suite], suite):
+        for key in plan.missing(name, store):
+          store.put(key, name, plan.results_of(name, [key])[key])
+      summarise(suite)
+  else:
+    for suite in _divided(plan, store, companions):
+      summarise(suite)
+  return Evaluation(results, plan.task, classifier, plan.folder, known)
+
+
+def assist(
+  classifier: Classifier,
+  settings: Settings,
+  suites: Suites,
+  out: files.Place,
+  *,
+  companions: Companions,
+) -> None:
+  """Computes parts of the evaluation that process 0 writes; arguments as of `evaluate`.
+
+  Raises:
+    UserError: something the user gave cannot be used, or is not what process 0 was given.
+  """
+  plan = _Plan(classifier, settings, suites, out, True, companions)
+  assert plan.division is not None
+  for _ in plan.division.work(plan.digest, plan.results_of):
+    pass
+
+
+class _Plan:
+  """What there is to compute."""
+
+  def __init__(
+    self,
+    classifier: Classifier,
+    settings: Settings,
+    suites: Suites,
+    out: files.Place,
+    quiet: bool,
+    companions: Companions | None,
+  ):
+    self.chosen = choose(suites)
+    check_classifier(classifier)
+    for suite, evaluator in self.chosen.items():
+      for ability in evaluator.needs:
+        need(classifier, ability, f"the suite {suite}")
+    self.folder = _made(files.path(out))
+    self.division = None if companions is None else Division(companions)
+    self.task = Task(classifier, settings, folder=self.folder, quiet=quiet, division=self.division)
+    # All of them before the first is computed: what is missing for the last suite is said at once,
+    # not after hours.
+    self.parts = {
+      suite: dict(evaluator.parts(self.task)) for suite, evaluator in self.chosen.items()
+    }
+    self.keys = {suite: key_of(evaluator) for suite, evaluator in self.chosen.items()}
+    self.meta = provenance.describe(self.task)
+    self._quiet = quiet
+
+  @property
+  def digest(self) -> str:
+    """Of the conditions and of what is evaluated, which all processes must have alike."""
+    parts = {suite: list(parts) for suite, parts in self.parts.items()}
+    about = [provenance.conditions(self.meta), self.keys, parts]
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
+
+  def names(self) -> list[str]:
+    """The names of all parts, in order, each once."""
+    return list(dict.fromkeys(name for parts in self.parts.values() for name in parts))
+
+  def missing(self, name: str, store: PartStore) -> list[str]:
+    """The keys of the evaluators that lack the part of this name."""
+    return list(
+      dict.fromkeys(
+        key
+        for suite, key in self.keys.items()
+        if name in self.parts[suite] and store.get(key, name) is None
+      )
+    )
+
+  def results_of(self, name: str, keys: Sequence[str]) -> dict[str, Any]:
+    """{key: result} of the parts of this name of these evaluators.
+
+    Parts of the same name look at the same images: side by side, they share the network's answers.
+    """
+    functions = {
+      key: self.parts[suite][name]
+      for suite, key in self.keys.items()
+      if key in keys and name in self.parts[suite]
+    }
+    return {key: functions[key]() for key in keys}
+
+  def progress(self, names: Iterable[str], title: str) -> tqdm.tqdm:
+    """Shows how many are done."""
+    off = self._quiet or not sys.stderr.isatty()
+    return tqdm.tqdm(names, desc=title, unit="set", disable=off)
+
+
+def _divided(plan: _Plan, store: PartStore, companions: Companions) -> Iterator[str]:
+  """Has all parts computed, by this process and the others; yields the suites that are complete, in
+  order.
+  """
+  assert plan.division is not None
+  wanted = {name: plan.missing(name, store) for name in plan.names()}
+  wanted = {name: keys for name, keys in wanted.items() if keys}
+  progress = plan.progress((), "parts")
+  progress.total = len(wanted)
+
+  def record(name: str, results: dict[str, Any]) -> None:
+    for key, result in results.items():
+      store.put(key, name, result)
+    progress.update()
+
+  board = Board(wanted, companions.count, plan.digest, record)
+  companions.serve(board.answer)
+  left = list(plan.parts)
+
+  def complete() -> Iterator[str]:
+    while left and not any(plan.missing(name, store) for name in plan.parts[left[0]]):
+      yield left.pop(0)
+
+  yield from complete()
+  for _ in plan.division.work(plan.digest, plan.results_of):
+    yield from complete()
+  yield from complete()
+  progress.close()
 
 
 def summary_lines(
@@ -132,7 +248,7 @@ def summary_lines(
 
 def _made(folder: pathlib.Path) -> pathlib.Path:
   try:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
   except OSError as error:
     raise UserError(
       f"the folder {folder} cannot be written: {one_line(error)}; use another --out"
@@ -140,11 +256,11 @@ def _made(folder: pathlib.Path) -> pathlib.Path:
   return folder
 
 
-def _earlier_results(path: pathlib.Path, meta: dict, known: Mapping[str, Evaluator]) -> dict:
-  """Those suites of `path` that would be the same now, with their "meta"; see `evaluate`."""
+def _earlier_results(stored: pathlib.Path, meta: dict, known: Mapping[str, Evaluator]) -> dict:
+  """Those suites of `stored` that would be the same now, with their "meta"; see `evaluate`."""
   kept, suites = {}, {}
   try:
-    results = json.loads(path.read_text(encoding="utf-8"))
+    results = json.loads(stored.read_text(encoding="utf-8"))
     before = results.pop("meta")
     if before["parts"] == meta["parts"]:
       kept = {

@@ -7,6 +7,7 @@ import os
 import pathlib
 from typing import Any
 
+from apr_jax import files
 from apr_jax.classifiers.interface import Classifier
 from apr_jax.errors import UserError, lookup
 
@@ -101,12 +102,11 @@ def check(**values: Any) -> None:
   if (source := values.get("corruption_source", AUTO)) != AUTO:
     lookup(SOURCES, source, "source of corruptions")
   folder = str(values.get("data_dir", ""))
-  if folder and "://" not in folder and not pathlib.Path(folder).expanduser().exists():
+  if folder and not files.path(folder).expanduser().exists():
     raise UserError(f"there is no folder {folder}: correct --data_dir")
 
 
 def data_folder(data_dir: str) -> pathlib.Path:
   """`data_dir`, or for "" where TFDS keeps its data sets."""
-  return pathlib.Path(
-    data_dir or os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
-  ).expanduser()
+  place = data_dir or os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
+  return files.path(place).expanduser()

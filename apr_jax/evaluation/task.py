@@ -10,6 +10,7 @@ from apr_jax import data
 from apr_jax.classifiers.interface import Classifier
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
+from apr_jax.evaluation.division import Division
 from apr_jax.evaluation.settings import Settings
 
 
@@ -34,6 +35,23 @@ class Memory:
     return self._latest[1]
 
 
+class Alone:
+  """How the logits of many images are computed where there is one process; `division.Division` is
+  for several.
+  """
+
+  def logits(
+    self,
+    images: np.ndarray,
+    compute: Callable[[np.ndarray], np.ndarray],
+    *,
+    kept: bool = False,
+  ) -> np.ndarray:
+    """`compute(images)`."""
+    del kept
+    return compute(images)
+
+
 class Task:
   """A classifier and the settings of its evaluation.
 
@@ -47,6 +65,7 @@ class Task:
 
   Args:
     load: reads a split of a data set, with the arguments of `data.load`.
+    division: who computes logits; None: this process alone.
   """
 
   def __init__(
@@ -57,6 +76,7 @@ class Task:
     *,
     folder: pathlib.Path | None = None,
     quiet: bool = True,
+    division: Division | None = None,
   ):
     self.classifier = classifier
     self.settings = settings
@@ -64,6 +84,7 @@ class Task:
     self.quiet = quiet
     self.memory = Memory()
     self._load = load
+    self._division: Alone | Division = Alone() if division is None else division
 
   def logits(self, images: np.ndarray) -> np.ndarray:
     """Images uint8 `[N, H, W, 3]` → float32 `[N, K]`, for any N.
@@ -71,17 +92,7 @@ class Task:
     Raises:
       UserError: the classifier answers with something else, or with numbers that are not finite.
     """
-    logits = np.asarray(self.classifier.logits(images))
-    wanted = (len(images), self.num_classes)
-    if logits.shape != wanted or logits.dtype.kind != "f" or not np.isfinite(logits).all():
-      found = f"{logits.dtype} {list(logits.shape)}"
-      if logits.shape == wanted and logits.dtype.kind == "f":
-        found += " with numbers that are not finite"
-      raise UserError(
-        f"the logits of {self.classifier.name!r} must be finite floats {list(wanted)}, got "
-        f"{found}; correct its function"
-      )
-    return logits
+    return self._logits(images)
 
   @property
   def num_classes(self) -> int:
@@ -106,7 +117,9 @@ class Task:
   @property
   def test_logits(self) -> np.ndarray:
     """float32 `[N, K]`, of the in-distribution test split."""
-    return self.memory.keep("logits of the test split", lambda: self.logits(self.test.images))
+    return self.memory.keep(
+      "logits of the test split", lambda: self._logits(self.test.images, kept=True)
+    )
 
   def load_test(self, name: str) -> ArrayData:
     """The test split of a data set, at the size that the classifier takes, cut to the limit.
@@ -132,6 +145,19 @@ class Task:
   def once(self, name: str, compute: Callable[[], Any]) -> Any:
     """`compute()`, kept until another name is asked for; see `Memory.once`."""
     return self.memory.once(name, compute)
+
+  def _logits(self, images: np.ndarray, *, kept: bool = False) -> np.ndarray:
+    logits = np.asarray(self._division.logits(images, self.classifier.logits, kept=kept))
+    wanted = (len(images), self.num_classes)
+    if logits.shape != wanted or logits.dtype.kind != "f" or not np.isfinite(logits).all():
+      found = f"{logits.dtype} {list(logits.shape)}"
+      if logits.shape == wanted and logits.dtype.kind == "f":
+        found += " with numbers that are not finite"
+      raise UserError(
+        f"the logits of {self.classifier.name!r} must be finite floats {list(wanted)}, got "
+        f"{found}; correct its function"
+      )
+    return logits
 
   def _at_size(self, name: str) -> ArrayData:
     height, width = self.image_size

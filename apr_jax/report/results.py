@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from apr_jax import files
 from apr_jax.errors import UserError, one_line
 from apr_jax.evaluation.evaluator import Headline, options
 from apr_jax.evaluation.ood import scored_sets
@@ -175,7 +176,7 @@ def read_scores(folder: str | pathlib.Path) -> Scores:
   Raises:
     UserError: there are no results, or they cannot be read.
   """
-  folder = pathlib.Path(folder)
+  folder = files.path(folder)
   paths = [path for path in (folder / "eval" / RESULTS, folder / RESULTS) if path.is_file()]
   if not paths:
     raise UserError(

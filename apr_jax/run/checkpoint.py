@@ -13,11 +13,12 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from apr_jax import parallel
+from apr_jax import files, parallel
 from apr_jax.errors import UserError, one_line
 from apr_jax.run.state import TrainState
 
 FOLDER = "checkpoints"
+COMMITTED = "commit_success.txt"  # what Orbax writes last, in an object store
 
 
 class Checkpoints:
@@ -33,7 +34,7 @@ class Checkpoints:
     self, workdir: str | pathlib.Path, keep: int = 1, keep_multiple_of: int | None = None
   ):
     # Orbax wants an absolute path, and fails in a background thread if it does not get one.
-    self._folder = pathlib.Path(workdir).absolute() / FOLDER
+    self._folder = files.absolute(workdir) / FOLDER
     policies = ocp.checkpoint_managers
     kept = [policies.LatestN(keep)]
     if keep_multiple_of is not None:
@@ -43,7 +44,7 @@ class Checkpoints:
       create=False,
       enable_async_checkpointing=True,
     )
-    self._folder.mkdir(parents=True, exist_ok=True)
+    files.make_folder(self._folder)
     self._manager = ocp.CheckpointManager(self._folder, options=options)
 
   def __enter__(self) -> "Checkpoints":
@@ -135,12 +136,12 @@ def latest_step(workdir: str | pathlib.Path) -> int | None:
   """The step of the newest whole checkpoint of a workdir, or None; reads names alone and writes
   nothing.
   """
-  folder = pathlib.Path(workdir) / FOLDER
-  steps = (
-    [int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()]
-    if folder.is_dir()
-    else []
-  )
+  folder = files.path(workdir) / FOLDER
+  if not folder.is_dir():
+    return None
+  steps = [int(entry.name) for entry in files.entries(folder) if entry.name.isdigit()]
+  if files.is_address(folder):  # nothing is renamed there: a file in it says that one is whole
+    steps = [step for step in steps if files.is_file(folder / str(step) / COMMITTED)]
   return max(steps, default=None)
 
 

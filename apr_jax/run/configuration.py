@@ -12,9 +12,8 @@ from typing import Any
 
 import ml_collections
 
-from apr_jax import data, defaults
+from apr_jax import data, defaults, files
 from apr_jax.errors import UserError, lookup, one_line
-from apr_jax.files import write_json
 from apr_jax.settings import flatten
 
 CONFIG = "config.json"
@@ -66,7 +65,7 @@ def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
       if not isinstance(section, dict):
         place = ".".join(sections)
         raise UserError(
-          f"{pathlib.Path(workdir) / CONFIG}: {place} is {section!r}, where this version has a "
+          f"{files.path(workdir) / CONFIG}: {place} is {section!r}, where this version has a "
           f"section; restore it, or use the version of apr_jax that wrote it"
         )
     section.setdefault(name, value)
@@ -81,13 +80,13 @@ def check_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict)
     UserError: the folder holds a run with another configuration, and the message names the keys; or
       it holds an imported network.
   """
-  if pathlib.Path(workdir).exists() and not pathlib.Path(workdir).is_dir():
+  if files.path(workdir).exists() and not files.is_dir(workdir):
     raise UserError(f"the workdir {workdir} cannot be written: it is a file; use another --workdir")
-  if (pathlib.Path(workdir) / IMPORT).exists():
+  if (files.path(workdir) / IMPORT).exists():
     raise UserError(
       f"{workdir} holds an imported network, which is not trained further; use another --workdir"
     )
-  if not (pathlib.Path(workdir) / CONFIG).exists():
+  if not (files.path(workdir) / CONFIG).exists():
     return
   stored, wanted = flatten(_stored(workdir)), flatten(config.to_dict())
   differing = [
@@ -142,10 +141,10 @@ def write_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict)
   Raises:
     UserError: the folder cannot be written.
   """
-  workdir = pathlib.Path(workdir)
+  workdir = files.path(workdir)
   try:
-    workdir.mkdir(parents=True, exist_ok=True)
-    write_json(workdir / CONFIG, config.to_dict())
+    files.make_folder(workdir)
+    files.write_json(workdir / CONFIG, config.to_dict())
   except OSError as error:
     raise UserError(
       f"the workdir {workdir} cannot be written: {one_line(error)}; use another --workdir"
@@ -164,7 +163,7 @@ def _stored(workdir: str | pathlib.Path) -> dict[str, Any]:
   Raises:
     UserError: as `read_config`.
   """
-  path = pathlib.Path(workdir) / CONFIG
+  path = files.path(workdir) / CONFIG
   if not path.is_file():
     raise UserError(f"{workdir} holds no run: there is no {path}; give the --workdir of a training")
   try:

@@ -7,13 +7,13 @@ and with `adversary.log_pgd` a line per epoch.
 
 `step` counts finished steps, `epoch` is a fraction, accuracies and errors are in percent. Runs on a
 stream also have "input_wait", the percentage of the window's time in which the devices had nothing
-to do for want of images.
+to do for want of images. In an object store it is a folder of that name; see `files.Lines`.
 """
 
 import json
 import pathlib
 
-from apr_jax.files import write_text
+from apr_jax.files import Lines
 
 METRICS = "metrics.jsonl"
 
@@ -28,34 +28,27 @@ class MetricsFile:
   """
 
   def __init__(self, workdir: pathlib.Path, step: int):
-    path = workdir / METRICS
-    if path.exists():
-      kept = [line + "\n" for line, values in _lines(path) if values["step"] <= step]
-      write_text(path, "".join(kept))
-    self._file = path.open("a", encoding="utf-8")
+    self._lines = Lines(workdir / METRICS)
+    self._lines.start(
+      [line for line, values in _whole_lines(workdir / METRICS) if values["step"] <= step]
+    )
 
   def write(self, kind: str, step: int, epoch: float, values: dict[str, float]) -> None:
     """Adds a line of this kind, "train", "eval" or "pgd"."""
     line = {"kind": kind, "step": step, "epoch": round(epoch, 4)} | values
-    self._file.write(json.dumps(line) + "\n")
-    self._file.flush()
-
-  def close(self) -> None:
-    """Closes the file."""
-    self._file.close()
+    self._lines.append(json.dumps(line))
 
 
 def read_metrics(path: pathlib.Path) -> list[dict]:
   """The lines of a `metrics.jsonl`, [] without the file. Half of a killed run's last line, or one
   not of ours, is left out.
   """
-  return [values for _, values in _lines(path)]
+  return [values for _, values in _whole_lines(path)]
 
 
-def _lines(path: pathlib.Path) -> list[tuple[str, dict]]:
+def _whole_lines(path: pathlib.Path) -> list[tuple[str, dict]]:
   """Each line that is whole, with its values."""
-  lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-  read = [(line, _values(line)) for line in lines]
+  read = [(line, _values(line)) for line in Lines(path).read()]
   return [(line, values) for line, values in read if values is not None]
 
 

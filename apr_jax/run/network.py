@@ -20,12 +20,11 @@ from typing import Any
 
 import ml_collections
 
-from apr_jax import settings
+from apr_jax import files, settings
 from apr_jax.augment.bands import Bands
 from apr_jax.augment.methods import switched_on
 from apr_jax.augment.two_labels import TwoLabels
 from apr_jax.errors import UserError, one_line, unknown
-from apr_jax.files import write_json
 from apr_jax.models import DTYPES, NETWORKS, FirstLayer, NetworkSpec
 from apr_jax.models.band_input import BandInput
 from apr_jax.models.first_layer import KERNEL_SIZES
@@ -77,7 +76,7 @@ class Import:
 
 def is_import(workdir: str | pathlib.Path) -> bool:
   """Whether the folder holds an imported network."""
-  return (pathlib.Path(workdir) / IMPORT).is_file()
+  return (files.path(workdir) / IMPORT).is_file()
 
 
 def write_import(workdir: str | pathlib.Path, imported: Import) -> None:
@@ -86,15 +85,15 @@ def write_import(workdir: str | pathlib.Path, imported: Import) -> None:
   Raises:
     UserError: the folder cannot be written.
   """
-  workdir = pathlib.Path(workdir)
+  workdir = files.path(workdir)
   try:
-    workdir.mkdir(parents=True, exist_ok=True)
+    files.make_folder(workdir)
     values = dataclasses.asdict(imported)
     first_kernel = values["network"]["first_layer"]["kernel_size"]
     values["network"] |= {"first_kernel": first_kernel}
     # An import is a plain network: what else a specification may say is off.
     values["network"] = {key: values["network"][key] for key in _NETWORK}
-    write_json(workdir / IMPORT, {"kind": "import", **values})
+    files.write_json(workdir / IMPORT, {"kind": "import", **values})
   except OSError as error:
     raise UserError(
       f"the workdir {workdir} cannot be written: {one_line(error)}; use another --workdir"
@@ -107,7 +106,7 @@ def read_import(workdir: str | pathlib.Path) -> Import:
   Raises:
     UserError: the file is missing or damaged, or a value in it cannot be used.
   """
-  path = pathlib.Path(workdir) / IMPORT
+  path = files.path(workdir) / IMPORT
   try:
     values = json.loads(path.read_text(encoding="utf-8"))
     _check(values, _FILE, "")

@@ -11,12 +11,11 @@ stopped: finished runs are skipped, interrupted ones continue from their checkpo
 tried again. The exit code is 1 if a run failed.
 """
 
-import pathlib
 import sys
 
 from absl import flags
 
-from apr_jax import cli
+from apr_jax import cli, files
 from apr_jax.errors import UserError, lookup
 from apr_jax.evaluation.suites import DEFAULT_SUITES, SUITES
 from apr_jax.report.table import FAILED
@@ -65,7 +64,7 @@ def main() -> None:
       state = "is finished" if run.finished(_SUITES.value) else "to run"
       print(f"{run.folder}: {state}" + (f" ({run.changes})" if run.changes else ""))
     return
-  entries = run_all(runs, _SUITES.value, pathlib.Path(_WORKDIR.value))
+  entries = run_all(runs, _SUITES.value, files.path(_WORKDIR.value))
   failed = sum(entry.state == FAILED for entry in entries)
   print(
     f"{len(entries) - failed} of {len(entries)} runs are finished; "

@@ -7,7 +7,6 @@ end the sweep has died, and this process saves its state and stops too.
 """
 
 import os
-import pathlib
 import signal
 import sys
 import threading
@@ -16,11 +15,10 @@ from collections.abc import Sequence
 import ml_collections
 from absl import flags
 
-from apr_jax import cli, config_files
+from apr_jax import cli, config_files, files
 from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.evaluation import runner
 from apr_jax.evaluation.settings import Settings
-from apr_jax.files import write_json
 from apr_jax.run import checkpoint
 from apr_jax.sweep import plan
 from apr_jax.training import loop
@@ -51,10 +49,10 @@ def complete(config: ml_collections.ConfigDict, workdir: str, suites: Sequence[s
   loop.train(config, workdir)
   classifier = LoadedClassifier(workdir, batch_size=config.evaluation.batch_size)
   settings = Settings.of(classifier, ood_sets=config.evaluation.ood_sets)
-  evaluation = runner.evaluate(classifier, settings, suites, pathlib.Path(workdir) / "eval")
+  evaluation = runner.evaluate(classifier, settings, suites, files.path(workdir) / "eval")
   print("\n".join(evaluation.lines()), flush=True)
-  write_json(
-    pathlib.Path(workdir) / plan.DONE,
+  files.write_json(
+    files.path(workdir) / plan.DONE,
     {"config": plan.json_config(config), "step": checkpoint.latest_step(workdir)},
   )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import ml_collections
 
-from apr_jax import config_files, defaults, experiment, models
+from apr_jax import config_files, defaults, experiment, files, models
 from apr_jax.errors import UserError, lookup
 from apr_jax.evaluation import corruption_sources
 from apr_jax.report.results import Scores, deviations, read_scores
@@ -106,12 +106,12 @@ def make_plan(
   for override in overrides:
     _check_override(override)
   runs: list[Run] = []
-  files: dict[str, str] = {}
+  named: dict[str, str] = {}
   for file in _files(patterns):
     original = config_files.load_config(file)
-    if files.setdefault(original.name, file) != file:
+    if named.setdefault(original.name, file) != file:
       raise UserError(
-        f"{files[original.name]} and {file} are both called {original.name}, which names the "
+        f"{named[original.name]} and {file} are both called {original.name}, which names the "
         f"folders of their runs; rename one of them"
       )
     for network in dict.fromkeys(networks or [original.model.name]):
@@ -120,7 +120,7 @@ def make_plan(
         config = config_files.load_config(file, own)
         _check_values(file, config)
         changes = deviations(config.to_dict(), original.to_dict())
-        folder = pathlib.Path(workdir) / f"{config.name}-{network}-s{seed}"
+        folder = files.path(workdir) / f"{config.name}-{network}-s{seed}"
         runs.append(Run(file, own, config, changes, folder))
   return runs
 
@@ -137,7 +137,7 @@ def _are_alike(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 def _files(patterns: Sequence[str]) -> list[str]:
   """The configuration files that the patterns match, each once, in order."""
-  files: list[str] = []
+  matching: list[str] = []
   for pattern in patterns:
     found = [file for file in sorted(glob.glob(pattern)) if not _is_base(pathlib.Path(file).stem)]
     if not found:
@@ -145,8 +145,8 @@ def _files(patterns: Sequence[str]) -> list[str]:
         f"no configuration matches {pattern!r} in --configs; give files, such as "
         f"'configs/cifar10_*.py' (base files are no experiments)"
       )
-    files += map(os.path.normpath, found)
-  return list(dict.fromkeys(files))
+    matching += map(os.path.normpath, found)
+  return list(dict.fromkeys(matching))
 
 
 def _is_base(stem: str) -> bool:

@@ -8,9 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 
+from apr_jax import files
 from apr_jax.errors import Stopped, UserError, one_line
+from apr_jax.run.claim import Claim
 from apr_jax.sweep.plan import Run
 
 # What trains and evaluates a run.
@@ -21,15 +24,21 @@ _LOOK_EVERY = 2.0  # seconds between two looks at the log, for a terminal
 
 
 @contextlib.contextmanager
-def only_sweep(workdir: pathlib.Path) -> Iterator[int]:
+def only_sweep(workdir: pathlib.Path) -> Iterator[int | None]:
   """Makes the folder and holds its lock, which the runs' processes hold too: one sweep at a time.
 
   Yields:
-    the lock's file descriptor.
+    the lock's file descriptor; None in an object store, where it is a claim that is renewed, and
+    each run claims its own folder.
 
   Raises:
     UserError: another sweep is at work there, or the folder cannot be written.
   """
+  if files.is_address(workdir):
+    with Claim(workdir, "sweep", print) as claim:
+      claim.take()
+      yield None
+    return
   try:
     workdir.mkdir(parents=True, exist_ok=True)
     lock = (workdir / _LOCK).open("ab")
@@ -65,14 +74,14 @@ def stopping_on_signals() -> Iterator[None]:
 
 
 def execute(
-  run: Run, suites: Sequence[str], lock: int, command: Sequence[str] = COMMAND
+  run: Run, suites: Sequence[str], lock: int | None, command: Sequence[str] = COMMAND
 ) -> str | None:
   """Trains and evaluates a run, with its output behind that of earlier attempts in FOLDER/log.txt.
 
   Args:
     run: what to do.
     suites: what to evaluate.
-    lock: file descriptor that the process keeps open.
+    lock: file descriptor that the process keeps open, if any.
     command: of the process; the run follows as --config, --set, --workdir and --suites.
 
   Returns:
@@ -88,22 +97,49 @@ def execute(
     f"--workdir={run.folder}",
     f"--suites={','.join(suites)}",
   ]
-  try:
-    run.folder.mkdir(parents=True, exist_ok=True)
-    log = (run.folder / LOG).open("ab")
-  except OSError as error:
-    return f"the folder {run.folder} cannot be written: {one_line(error)}"
-  with log:
+  with _log_of(run) as place:
+    if isinstance(place, str):
+      return place
+    return _execute(arguments, place, () if lock is None else (lock,))
+
+
+@contextlib.contextmanager
+def _log_of(run: Run) -> Iterator[pathlib.Path | str]:
+  """Where the log of a run is written, or why it cannot be; of a run in an object store that is a
+  file here, which is copied there at its end.
+  """
+  if not files.is_address(run.folder):
+    try:
+      run.folder.mkdir(parents=True, exist_ok=True)
+      (run.folder / LOG).open("ab").close()
+    except OSError as error:
+      yield f"the folder {run.folder} cannot be written: {one_line(error)}"
+      return
+    yield run.folder / LOG
+    return
+  with tempfile.TemporaryDirectory() as here:
+    place = pathlib.Path(here) / LOG
+    before = run.folder / LOG
+    place.write_bytes(before.read_bytes() if before.exists() else b"")
+    try:
+      yield place
+    finally:
+      files.write_bytes(before, place.read_bytes())
+
+
+def _execute(arguments: Sequence[str], place: pathlib.Path, kept_open: Sequence[int]) -> str | None:
+  """Runs the command with its output behind what is in the log; as `execute`."""
+  with place.open("ab") as log:
     start = log.tell()
     try:
       process = subprocess.Popen(
-        arguments, stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[lock]
+        arguments, stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=kept_open
       )
     except OSError as error:
       return f"its process cannot be started: {one_line(error)}"
     with process:
       try:
-        code = _wait(process, run.folder / LOG, start)
+        code = _wait(process, place, start)
       except Stopped:
         _stop(process)
         raise
@@ -112,7 +148,7 @@ def execute(
   if code < 0:
     by_the_system = " (as the system does when memory runs out)" if code == -signal.SIGKILL else ""
     return f"killed by {signal.Signals(-code).name}{by_the_system}"
-  return _last_line(run.folder / LOG, start).removeprefix("error: ")
+  return _last_line(place, start).removeprefix("error: ")
 
 
 def _wait(process: subprocess.Popen, log: pathlib.Path, start: int) -> int:

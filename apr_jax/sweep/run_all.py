@@ -53,7 +53,9 @@ def run_all(
   return entries
 
 
-def _execute(run: Run, suites: Sequence[str], lock: int, command: Sequence[str]) -> table.Entry:
+def _execute(
+  run: Run, suites: Sequence[str], lock: int | None, command: Sequence[str]
+) -> table.Entry:
   reason = process.execute(run, suites, lock, command)
   scores = run.finished(suites)
   return _entry(run, scores, reason or "it ended without results")

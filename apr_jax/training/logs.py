@@ -47,7 +47,7 @@ class Logs:
     return self
 
   def __exit__(self, *_) -> None:
-    for output in (self._console, self._metrics, self._tensorboard):
+    for output in (self._console, self._tensorboard):
       if output is not None:
         output.close()
 

@@ -10,7 +10,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from apr_jax import experiment, optimizers, parallel, schedules
+from apr_jax import experiment, files, optimizers, parallel, schedules
 from apr_jax.attacks.pgd import make_adversary
 from apr_jax.augment.methods import METHODS
 from apr_jax.augment.samples import as_grid, training_views
@@ -18,6 +18,7 @@ from apr_jax.classifiers.predictor import Predictor
 from apr_jax.data import ArrayData, ImageStream, resident
 from apr_jax.errors import Stopped, UserError
 from apr_jax.run import checkpoint, configuration
+from apr_jax.run.claim import Claim
 from apr_jax.run.state import TrainState, create_state
 from apr_jax.settings import read
 from apr_jax.training import overfitting
@@ -48,9 +49,24 @@ def train(
     UserError: something the user gave cannot be used.
     Stopped: SIGTERM or SIGINT arrived.
   """
-  workdir = _absolute(workdir)
+  workdir = files.absolute(workdir)
   primary = jax.process_index() == 0  # of several processes, the one that writes and prints
+  with Claim(workdir, "training", print if primary and not quiet else _silent) as claim:
+    _train(config, workdir, claim, primary=primary, quiet=quiet)
 
+
+def _silent(line: str) -> None:
+  del line
+
+
+def _train(
+  config: ml_collections.ConfigDict,
+  workdir: pathlib.Path,
+  claim: Claim,
+  *,
+  primary: bool,
+  quiet: bool,
+) -> None:
   # ---- Data and configuration ----
   parallel.check_devices()
   experiment.check(config)  # before data are read, or downloaded
@@ -85,6 +101,8 @@ def train(
 
   # ---- Workdir ----
   configuration.check_config(workdir, config)
+  if primary and workdir.exists():
+    claim.take()
   done = _steps_done(workdir, steps_per_epoch, total_steps, config.epochs)
   watch = overfitting.PgdWatch(
     config.adversary, parts.model, parts.augmentation, steps_per_epoch, workdir, done
@@ -101,6 +119,7 @@ def train(
   _check_same_kind(train_data, test_data)
   if primary:
     configuration.write_config(workdir, config)
+    claim.take()
 
   keep_epoch = steps_per_epoch if watch.stops else None
   with checkpoint.Checkpoints(workdir, config.checkpoint.keep, keep_epoch) as checkpoints:
@@ -146,6 +165,7 @@ def train(
       while done < total_steps and not stopping:
         target = min(total_steps, *(_next_multiple(done, every) for every in stops))
         while done < target and not signals.received and not failure:
+          before = done
           try:
             state, done, sums = steps.run(state, done, target)
           except UserError as error:  # an image cannot be read; the state is good
@@ -156,6 +176,7 @@ def train(
           else:
             window.add(sums)
             clock.add_input_wait(steps.input_wait)
+            signals.after_dispatch(before, done)
 
         # Asked once: a signal that arrives from here on stops the next round, which saves before it
         # stops.
@@ -185,6 +206,7 @@ def train(
 
         if last or done % save_every == 0 or (watch.stops and done % steps_per_epoch == 0):
           window.check_finite(done)  # a diverged state must not push out the good ones
+          claim.check()
           if done != checkpoints.latest_step():
             checkpoints.save(done, state)
           clock.start(done)
@@ -194,15 +216,6 @@ def train(
     raise Stopped(
       signals.received, f" after step {done}; its state is saved: the same command continues it"
     )
-
-
-def _absolute(workdir: str | pathlib.Path) -> pathlib.Path:
-  if "://" in str(workdir):
-    raise UserError(
-      f"the workdir {workdir} is an address; give a folder, such as one in which the bucket is "
-      f"mounted"
-    )
-  return pathlib.Path(workdir).absolute()
 
 
 def _steps_done(workdir: pathlib.Path, steps_per_epoch: int, total_steps: int, epochs: int) -> int:

@@ -31,7 +31,7 @@ ROOMS = {
 # A stream is opened by a training; its example would need TensorFlow and files.
 WITHOUT = ("open_stream", "ImageStream")
 # What ops has for other rooms.
-NOT_PUBLIC = ("severity_setting", "checked")
+NOT_PUBLIC = ("severity_setting", "checked", "Drawn", "draw", "apply_drawn")
 
 
 def public():

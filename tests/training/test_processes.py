@@ -3,14 +3,17 @@
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from apr_jax.classifiers.of_run import LoadedClassifier
+from apr_jax.run import checkpoint
 
 ROOT = pathlib.Path(__file__).parents[2]
 COMMAND = [
@@ -34,10 +37,8 @@ def with_devices(devices):
   return os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
 
 
-def run(workdir, epochs, processes, devices):
-  """Trains for so many epochs with `devices` CPU devices in each of the processes; returns what
-  each printed.
-  """
+def start(workdir, epochs, processes, devices, *more):
+  """Begins to train for so many epochs with `devices` CPU devices in each of the processes."""
   with socket.socket() as free:
     free.bind(("localhost", 0))
     port = free.getsockname()[1]
@@ -50,9 +51,9 @@ def run(workdir, epochs, processes, devices):
       else [f"--coordinator=localhost:{port}", f"--num_processes={processes}", f"--process_id={i}"]
     )
 
-  running = [
+  return [
     subprocess.Popen(
-      [*COMMAND, f"--config.epochs={epochs}", f"--workdir={workdir}", *cluster(i)],
+      [*COMMAND, f"--config.epochs={epochs}", f"--workdir={workdir}", *more, *cluster(i)],
       cwd=ROOT,
       env=environment,
       text=True,
@@ -61,6 +62,11 @@ def run(workdir, epochs, processes, devices):
     )
     for i in range(processes)
   ]
+
+
+def run(workdir, epochs, processes, devices):
+  """As `start`, to the end; returns what each printed."""
+  running = start(workdir, epochs, processes, devices)
   outputs = [process.communicate(timeout=300) for process in running]
   assert [process.returncode for process in running] == [0] * processes, outputs
   return [output for output, _ in outputs]
@@ -79,6 +85,39 @@ def test_two_processes_train_as_two_devices_of_one_do(tmp_path):
   images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3)).astype(np.uint8)
   one, two = (LoadedClassifier(tmp_path / name).logits(images) for name in ("one", "two"))
   np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_processes_stop_together_and_one_that_dies_ends_the_others(tmp_path):
+  """SIGTERM in one of them saves the same step in both, and `kill -9` ends both with one line."""
+
+  def begun(more_than):
+    running = start(tmp_path / "run", 1000, 2, 1, "--config.checkpoint.every_steps=6")
+    while (checkpoint.latest_step(tmp_path / "run") or 0) <= more_than:
+      assert [process.poll() for process in running] == [None, None], running[0].communicate()
+      time.sleep(0.05)
+    return running
+
+  running = begun(0)
+  running[1].terminate()
+  said = [process.communicate(timeout=100)[1].splitlines()[-1] for process in running]
+  assert [process.returncode for process in running] == [128 + signal.SIGTERM] * 2
+  step = checkpoint.latest_step(tmp_path / "run")
+  assert (
+    said
+    == [f"stopped by SIGTERM after step {step}; its state is saved: the same command continues it"]
+    * 2
+  )
+
+  running = begun(step)
+  running[1].kill()
+  out, said = running[0].communicate(timeout=60)
+  running[1].communicate()
+  assert f"continues at step {step}" in out and running[0].returncode == 1
+  assert said == (
+    "process 1 of 2 has died; what is finished is saved: "
+    "the same command, in all of them, goes on\n"
+  )
 
 
 SHARES = """
