@@ -118,6 +118,7 @@ _GROUPS = {
   "How": ("suites", "limit", "corruptions", "ood_sets", "option"),
   "What is written": ("out", "report", "save_adversarial"),
   "How images are read": ("resize", "download", "batch_size"),
+  "Several processes": ("coordinator", "num_processes", "process_id"),
 }
 
 
