@@ -70,7 +70,7 @@ def lines(
   axes.grid(color="#dddddd", linewidth=0.6)
   if len(series) > 1:
     axes.legend(fontsize=8.5, framealpha=0.0)
-  return to_svg(figure)
+  return to_svg(figure, transparent=True)
 
 
 def bars(
@@ -110,7 +110,7 @@ def bars(
   if len(values) > 1:
     # above the bars, not on them
     figure.legend(loc="outside upper left", ncols=_LEGEND_COLUMNS, fontsize=8.5, frameon=False)
-  return to_svg(figure)
+  return to_svg(figure, transparent=True)
 
 
 def square_map(values: np.ndarray, label: str, axis_label: str) -> bytes:
@@ -138,7 +138,7 @@ def square_map(values: np.ndarray, label: str, axis_label: str) -> bytes:
   )
   axes.set(xlabel=f"horizontal {axis_label}", ylabel=f"vertical {axis_label}")
   figure.colorbar(picture, ax=axes, label=label)
-  return to_svg(figure)
+  return to_svg(figure, transparent=True)
 
 
 def _figure(width: float, height: float):
@@ -161,15 +161,14 @@ def frames(rows: int, columns: int, width: float, height: float) -> tuple[Any, n
   return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def to_svg(figure: Any) -> bytes:
-  """The figure as SVG."""
+def to_svg(figure: Any, *, transparent: bool = False) -> bytes:
+  """The figure as SVG, on white or, for charts that a page turns light on dark, on nothing."""
   from matplotlib import rc_context
 
   data = io.BytesIO()
   # The same figure gives the same bytes: no date, and names that do not depend on the clock.
   with rc_context({"svg.hashsalt": "apr_jax"}):
-    # Transparent, for pages of any colour.
-    figure.savefig(data, format="svg", metadata={"Date": None}, transparent=True)
+    figure.savefig(data, format="svg", metadata={"Date": None}, transparent=transparent)
   return data.getvalue()
 
 

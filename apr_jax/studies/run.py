@@ -100,7 +100,7 @@ def page(study: Study, written: Mapping[str, Any], figure: bytes) -> str:
       html.section(
         "Finding",
         *(html.paragraph(line) for line in (*study.lines(summary), agreement(summary))),
-        html.vector_picture(figure, study.title),
+        html.vector_picture(figure, study.title, is_map=True),  # pictures stand in it
         *study.blocks(summary),
       ),
       html.section(

@@ -67,7 +67,8 @@ def test_an_answer_is_right_if_it_names_the_phase(scripts):
   )
 
 
-@pytest.mark.parametrize("path", sorted(FIGURES.glob("*.svg")), ids=lambda path: path.name)
+# Of the two themes; figures of studies are charts on white.
+@pytest.mark.parametrize("path", sorted(FIGURES.glob("*-*.svg")), ids=lambda path: path.name)
 def test_pictures_load_nothing_and_have_a_title(path):
   picture = ElementTree.fromstring(path.read_text())
   assert picture.find(f"{SVG}title").text
