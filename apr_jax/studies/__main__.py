@@ -9,11 +9,9 @@ continue from their checkpoints. --quick is a size for two CPU cores and minutes
 `python -m apr_jax.studies` without a name lists the studies and their options.
 """
 
-import pathlib
-
 from absl import flags
 
-from apr_jax import cli
+from apr_jax import cli, files
 from apr_jax.errors import UserError, lookup
 from apr_jax.studies import options, run
 from apr_jax.studies.names import STUDIES
@@ -50,7 +48,7 @@ def main(*names: str) -> None:
   (name,) = names
   cls = lookup(STUDIES, name, "study")
   study = options.make(name, cls, _QUICK.value, _OPTIONS.value)
-  folder = pathlib.Path(_WORKDIR.value or pathlib.Path("runs", "studies", name))
+  folder = files.path(_WORKDIR.value or f"runs/studies/{name}")
   request = Request(
     folder,
     quick=_QUICK.value,

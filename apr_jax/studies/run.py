@@ -19,7 +19,7 @@ import tqdm
 from apr_jax.errors import UserError, one_line
 from apr_jax.evaluation.part_store import PartStore
 from apr_jax.evaluation.provenance import git_commit
-from apr_jax.files import write_bytes, write_json, write_text
+from apr_jax.files import make_folder, write_bytes, write_json, write_text
 from apr_jax.report import html, plots
 from apr_jax.studies.study import Request, Study
 from apr_jax.version import __version__
@@ -51,7 +51,7 @@ def run(name: str, study: Study, request: Request) -> dict[str, Any]:
       raise UserError(f"the study {name} takes no {flag}; leave it out")
   folder = request.workdir
   try:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
   except OSError as error:
     raise UserError(
       f"the folder {folder} cannot be written: {one_line(error)}; use another --workdir"

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from apr_jax import files
 from apr_jax.augment.samples import one_per_class
 from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.errors import UserError
@@ -208,7 +209,7 @@ def _folders(request: Request) -> dict[str, pathlib.Path]:
   Raises:
     UserError: one is not there, or two have the same name.
   """
-  folders = [pathlib.Path(run) for run in request.runs or DEMO]
+  folders = [files.path(run) for run in request.runs or DEMO]
   found: dict[str, pathlib.Path] = {}
   for folder in folders:
     if not folder.is_dir():
