@@ -220,13 +220,12 @@ def test_simclr_brings_its_loss_and_a_projection():
     random.normal(size=(2, 4, 3)).astype(np.float32),
   )
   shared = jax.vmap(
-    lambda *outputs: parts.augmentation.loss(
-      models.Outputs(*outputs), np.eye(7)[:4], parallel.AXIS
-    ),
+    lambda outputs: parts.augmentation.loss(outputs, np.eye(7)[:4], parallel.AXIS),
     axis_name=parallel.AXIS,
   )
-  found = shared(*(x[None] for x in outputs))[0]
-  assert found == pytest.approx(float(losses.supclr_loss(*outputs, np.eye(7)[:4], 0.3)), rel=1e-6)
+  found = shared(jax.tree.map(lambda x: x[None], outputs))[0]
+  alone = losses.supclr_loss(outputs.logits, outputs.projection, np.eye(7)[:4], 0.3)
+  assert found == pytest.approx(float(alone), rel=1e-6)
 
 
 def test_build_makes_the_configured_parts():

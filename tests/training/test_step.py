@@ -381,7 +381,7 @@ def test_views_are_compared_across_devices(tiny_network, on_devices):
   )
 
   def loss_of(outputs, targets, axis_name):
-    return losses.supclr_loss(*outputs, targets, axis_name=axis_name)
+    return losses.supclr_loss(outputs.logits, outputs.projection, targets, axis_name=axis_name)
 
   views = Views(two_views, loss_of=loss_of)
   results = {}
