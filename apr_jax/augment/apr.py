@@ -16,9 +16,10 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from apr_jax import forms, keys, losses, settings, spectrum
+from apr_jax import keys, losses, settings, spectrum
 from apr_jax.augment import ops
 from apr_jax.augment.method import Batch, Method, stacked
+from apr_jax.augment.permuted import permuted
 from apr_jax.errors import UserError
 
 OVERFLOW = settings.one_of(("clip", "wrap"))
@@ -272,14 +273,8 @@ def two_views(
 
   def draw(key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]:
     chosen_key, first_key, stop_key, second_key, reverse_key = jax.random.split(key, 5)
-    # drawn together: a TPU takes as long for one small computation as for two
-    height, width, _ = image.shape
-    drawn = jax.vmap(lambda key: ops.draw(key, height, width, severity))(
-      jnp.stack([first_key, second_key])
-    )
-    operations = [jax.tree.map(lambda x, place=place: x[place], drawn) for place in (0, 1)]
-    first = ops.apply_drawn(operations[0], image, severity, form)
-    second = ops.apply_drawn(operations[1], first, severity, form)
+    first = ops.random_op(first_key, image, severity, form)
+    second = ops.random_op(second_key, first, severity, form)
     coins = (
       jax.random.bernoulli(chosen_key, prob),
       jax.random.bernoulli(stop_key),
@@ -303,20 +298,6 @@ def recombine_views(
   """`apr_s` from one key per image; `form` as in `forms.by_platform`."""
   views = two_views(image_keys, images, severity, prob, form)
   return views.result(images, to_uint8(_recombine_views(views, axes, form), overflow))
-
-
-def permuted(values: jax.Array, permutation: jax.Array, form: str | None = None) -> jax.Array:
-  """`values[permutation]` of float32 `[B, ...]`; `form` as in `forms.by_platform`."""
-
-  def by_index(values: jax.Array, permutation: jax.Array) -> jax.Array:
-    return values[permutation]
-
-  def by_product(values: jax.Array, permutation: jax.Array) -> jax.Array:
-    # A TPU keeps the images of a batch side by side, not one after the other.
-    one_hot = jax.nn.one_hot(permutation, len(values))
-    return jnp.tensordot(one_hot, values, 1, precision=jax.lax.Precision.HIGHEST)
-
-  return forms.by_platform(by_index, by_product, values, permutation, form=form)
 
 
 def random_partners(

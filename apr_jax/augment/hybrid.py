@@ -23,6 +23,7 @@ import numpy as np
 from apr_jax import keys, settings, spectrum
 from apr_jax.augment import apr, ops
 from apr_jax.augment.method import Batch, Method, stacked
+from apr_jax.augment.permuted import permuted
 
 SIGMA = 0.5  # pixels; the released 3x3 kernel. A wider blur trades clean accuracy for robustness.
 
@@ -169,7 +170,7 @@ def swap_high(
   """
   images = images.astype(jnp.float32)
   low = low_pass(images)
-  high = apr.permuted(images - low, permutation)
+  high = permuted(images - low, permutation)
   if low_partners is not None:
     low = apr.swap_amplitudes(low, *low_partners)
   return jnp.where(chosen.reshape(-1, 1, 1, 1), low + high, images)
