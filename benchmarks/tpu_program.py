@@ -118,11 +118,12 @@ def lower(
     )
   else:
     count = data.num_examples
+    rows = jax.ShapeDtypeStruct((count, height * width * 3), np.uint8)
     training = parallel.lower_step(
-      resident_step(step, count, config.batch_size, chips),
+      resident_step(step, count, parts.image_size, config.batch_size, chips),
       devices,
       state,
-      (images(count), numbers(count), numbers(count)),
+      (rows, numbers(count), numbers(count)),
     )
   share = -(-config.evaluation.batch_size // chips)
   evaluation = parallel.lower_inference(

@@ -19,7 +19,8 @@ import jax.numpy as jnp
 from apr_jax import keys, losses, settings, spectrum
 from apr_jax.augment import ops
 from apr_jax.augment.method import Batch, Method, stacked
-from apr_jax.augment.partners import permuted, random_partners
+from apr_jax.augment.partners import random_partners
+from apr_jax.augment.permuted import permuted
 from apr_jax.augment.two_views import Views, two_views
 from apr_jax.errors import UserError
 

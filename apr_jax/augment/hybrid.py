@@ -23,7 +23,8 @@ import numpy as np
 from apr_jax import keys, settings, spectrum
 from apr_jax.augment import apr, ops
 from apr_jax.augment.method import Batch, Method, stacked
-from apr_jax.augment.partners import permuted, random_partners
+from apr_jax.augment.partners import random_partners
+from apr_jax.augment.permuted import permuted
 from apr_jax.augment.two_views import two_views
 
 SIGMA = 0.5  # pixels; the released 3x3 kernel. A wider blur trades clean accuracy for robustness.

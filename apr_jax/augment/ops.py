@@ -12,14 +12,12 @@ Reference: AugMix (https://arxiv.org/abs/1912.02781), whose levels and signs the
 3.3.
 """
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 
 from apr_jax import settings
 from apr_jax.augment import shifts, tables
-from apr_jax.augment.warp import IDENTITY, Matrix, rotation, select, warp, with_entry
+from apr_jax.augment.warp import IDENTITY, rotation, select, warp, with_entry
 
 NUM_OPS = 9
 _FIRST_WARP = 4  # behind the lookups
@@ -134,20 +132,6 @@ def translate_y(image: jax.Array, pixels: float | jax.Array) -> jax.Array:
   return warp(checked(image), with_entry(5, pixels))
 
 
-class Drawn(NamedTuple):
-  """An operation drawn at random, as data.
-
-  Attributes:
-    op: int `[]`, 0 to 8; the lookups come first.
-    level: float32 `[]`, in 0..1 of the operation's largest.
-    matrix: of its warp; the identity's for a lookup.
-  """
-
-  op: jax.Array
-  level: jax.Array
-  matrix: Matrix
-
-
 def random_op(
   key: jax.Array, image: jax.Array, severity: float = 3, form: str | None = None
 ) -> jax.Array:
@@ -171,11 +155,6 @@ def random_op(
     (8, 8, 3)
   """
   height, width, _ = checked(image).shape
-  return apply_drawn(draw(key, height, width, severity), image, severity, form)
-
-
-def draw(key: jax.Array, height: int, width: int, severity: float) -> Drawn:
-  """What `random_op` draws for an image of that size."""
   op_key, level_key, sign_key = jax.random.split(key, 3)
   op = jax.random.randint(op_key, (), 0, NUM_OPS)
   level = jax.random.uniform(level_key, minval=0.1, maxval=severity) / 10
@@ -191,15 +170,7 @@ def draw(key: jax.Array, height: int, width: int, severity: float) -> Drawn:
       IDENTITY,
     ],
   )
-  return Drawn(op, level, matrix)
 
-
-def apply_drawn(
-  drawn: Drawn, image: jax.Array, severity: float, form: str | None = None
-) -> jax.Array:
-  """Applies what `draw` has drawn with that severity; otherwise as `random_op`."""
-  height, width, _ = checked(image).shape
-  op, level, matrix = drawn
   counts = tables.histogram(image, form)
   table = tables.choose(
     jnp.minimum(op, _FIRST_WARP),

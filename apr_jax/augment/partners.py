@@ -1,13 +1,12 @@
-"""Partners within a batch: who gives to whom, and a read of what they give.
+"""Partners within a batch: who gives to whom.
 
 A method that pairs images, as APR-P, HybridAugment and the network with two labels do, draws the
 partners of a device's images here, so that no image crosses between devices.
 """
 
 import jax
-import jax.numpy as jnp
 
-from apr_jax import forms, keys
+from apr_jax import keys
 
 
 def random_partners(
@@ -31,17 +30,3 @@ def random_partners(
   else:
     chosen = jax.random.bernoulli(coin_key, prob)
   return jax.random.permutation(jax.random.fold_in(permutation_key, shard), len(images)), chosen
-
-
-def permuted(values: jax.Array, permutation: jax.Array, form: str | None = None) -> jax.Array:
-  """`values[permutation]` of float32 `[B, ...]`; `form` as in `forms.by_platform`."""
-
-  def by_index(values: jax.Array, permutation: jax.Array) -> jax.Array:
-    return values[permutation]
-
-  def by_product(values: jax.Array, permutation: jax.Array) -> jax.Array:
-    # A TPU keeps the images of a batch side by side, not one after the other.
-    one_hot = jax.nn.one_hot(permutation, len(values))
-    return jnp.tensordot(one_hot, values, 1, precision=jax.lax.Precision.HIGHEST)
-
-  return forms.by_platform(by_index, by_product, values, permutation, form=form)

@@ -47,14 +47,8 @@ def two_views(
 
   def draw(key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]:
     chosen_key, first_key, stop_key, second_key, reverse_key = jax.random.split(key, 5)
-    # drawn together: a TPU takes as long for one small computation as for two
-    height, width, _ = image.shape
-    drawn = jax.vmap(lambda key: ops.draw(key, height, width, severity))(
-      jnp.stack([first_key, second_key])
-    )
-    operations = [jax.tree.map(lambda x, place=place: x[place], drawn) for place in (0, 1)]
-    first = ops.apply_drawn(operations[0], image, severity, form)
-    second = ops.apply_drawn(operations[1], first, severity, form)
+    first = ops.random_op(first_key, image, severity, form)
+    second = ops.random_op(second_key, first, severity, form)
     coins = (
       jax.random.bernoulli(chosen_key, prob),
       jax.random.bernoulli(stop_key),

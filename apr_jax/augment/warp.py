@@ -56,7 +56,7 @@ def warp(
     uint8 `[H, W, 3]`.
   """
   if reach is None:
-    return _by_index(image, matrix)
+    return _by_index(image, tuple(matrix))
   by_shifts = functools.partial(_by_shifts, reach=reach)
   return forms.by_platform(_by_index, by_shifts, image, tuple(matrix), form=form)
 

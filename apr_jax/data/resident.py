@@ -65,7 +65,7 @@ def batch_at(
   checked, and a slice that runs past the end would be moved back inside without a word.
 
   Args:
-    images: uint8 `[N, H, W, 3]`.
+    images: uint8 `[N, ...]`.
     labels: int32 `[N]`.
     permutation: int32 `[N]` of `epoch_permutation`.
     index: step within the epoch, from 0; may be traced.
@@ -74,7 +74,7 @@ def batch_at(
     size: examples in the slice; static. None is the whole batch.
 
   Returns:
-    (uint8 `[size, H, W, 3]`, int32 `[size]`).
+    (uint8 `[size, ...]`, int32 `[size]`).
   """
   size = batch_size if size is None else size
   chosen = jax.lax.dynamic_slice_in_dim(permutation, index * batch_size + start, size)

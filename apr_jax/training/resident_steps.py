@@ -23,6 +23,7 @@ STEPS_PER_DISPATCH = 32
 def resident_step(
   step: Callable[..., tuple[TrainState, Sums]],
   num_examples: int,
+  image_size: tuple[int, int],
   batch_size: int,
   num_devices: int,
 ) -> Callable[..., tuple[TrainState, Sums]]:
@@ -31,19 +32,21 @@ def resident_step(
   Args:
     step: `(state, images, labels, key, shard)` → `(state, sums)`.
     num_examples: N, images of the data set.
+    image_size: (H, W) in pixels.
     batch_size: images per step over all devices.
     num_devices: D.
 
   Returns:
     `(state, images, labels, permutation, shard)` → `(state, sums)`, with the whole data set's
-    images uint8 `[N, H, W, 3]`, its labels and the epoch's permutation, int32 `[N]`.
+    images uint8 `[N, H·W·3]`, its labels and the epoch's permutation, int32 `[N]`. An image is a
+    row: `[N, H, W, 3]` a TPU keeps side by side, and would lay out all of it anew to pick some.
   """
   steps_per_epoch = resident.steps_per_epoch(num_examples, batch_size)
   size = batch_size // num_devices
 
   def one(state, images, labels, permutation, shard):
     with jax.named_scope("batch"):
-      batch = resident.batch_at(
+      images, labels = resident.batch_at(
         images,
         labels,
         permutation,
@@ -52,7 +55,8 @@ def resident_step(
         start=shard * size,
         size=size,
       )
-    return step(state, *batch, keys.of_step(state.key, state.step), shard)
+      images = images.reshape(size, *image_size, 3)
+    return step(state, images, labels, keys.of_step(state.key, state.step), shard)
 
   return one
 
@@ -90,14 +94,15 @@ class ResidentSteps:
       per_dispatch = 1 if jax.default_backend() == "cpu" else STEPS_PER_DISPATCH
     self._per_dispatch = per_dispatch if longest is None else min(per_dispatch, longest)
     self._data, self._batch_size = data, batch_size
-    self._images, self._labels = parallel.replicate((data.images, data.labels))
+    rows = data.images.reshape(len(data.images), -1)
+    self._images, self._labels = parallel.replicate((rows, data.labels))
     key = jax.random.wrap_key_data(parallel.to_host(jax.random.key_data(key)))
     self._permutation_of = jax.jit(
       functools.partial(resident.epoch_permutation, key, num_examples=len(data.images))
     )
     self._order: tuple[int, jax.Array] | None = None  # an epoch and its permutation
 
-    one = resident_step(step, len(data.images), batch_size, jax.device_count())
+    one = resident_step(step, len(data.images), data.image_size, batch_size, jax.device_count())
 
     def many(state, images, labels, permutation, shard):
       state, sums = jax.lax.scan(
