@@ -102,7 +102,7 @@ def test_training_returns_logits_and_the_projection_in_float64_numpy(trained):
   model, variables, images = trained
   outputs, _ = model.apply(variables, images, train=True, mutable=["batch_stats"])
   inner = {name: {"network": tree["network"]["network"]} for name, tree in variables.items()}
-  (features, _), _ = small(0).apply(inner, images, train=True, mutable=["batch_stats"])
+  features = small(0).apply(inner, images, train=True, mutable=["batch_stats"])[0].logits
   params = jax.tree.map(lambda x: np.asarray(x, np.float64), variables["params"]["network"])
 
   def layer(name, x):

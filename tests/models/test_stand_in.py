@@ -42,7 +42,7 @@ class Small(nn.Module):
 
 
 def small(layer=PLAIN, **keywords):
-  return models.NormalisedNetwork(Small(5, **keywords), MEAN, STD, "highest", layer)
+  return models.NormalisedNetwork(Small(5, **keywords), MEAN, STD, "highest", first_layer=layer)
 
 
 def init(model):
@@ -175,7 +175,9 @@ def test_the_gradient_of_the_loss_reaches_the_gains_through_the_perturbation():
 
 
 def test_a_contrastive_network_takes_it():
-  model = models.NormalisedNetwork(contrastive.Contrastive(Small(0), 5), MEAN, STD, None, MODULATED)
+  model = models.NormalisedNetwork(
+    contrastive.Contrastive(Small(0), 5), MEAN, STD, first_layer=MODULATED
+  )
   variables = init(model)
   assert "gain_logits" in variables["params"]["network"]["network"]["conv1"]
   plain = contrastive.as_plain(MODULATED.fold(variables))
@@ -212,7 +214,7 @@ class Wide(nn.Module):
   ],
 )
 def test_a_network_that_it_cannot_stand_in_for_is_one_line(network, words):
-  model = models.NormalisedNetwork(network, MEAN, STD, None, MODULATED)
+  model = models.NormalisedNetwork(network, MEAN, STD, first_layer=MODULATED)
   with pytest.raises(UserError, match=words) as error:
     jax.eval_shape(lambda: init(model))
   assert str(error.value).startswith("model.first_layer") and "\n" not in str(error.value)

@@ -18,11 +18,13 @@ def _server() -> Iterator[None]:
     port = free.getsockname()[1]
   address = f"http://localhost:{port}"
   # The first is gcsfs's, the second TensorStore's, through which Orbax writes; the third spares
-  # gcsfs the question of the bucket's kind, which the emulator cannot answer.
+  # gcsfs the question of the bucket's kind, which the emulator cannot answer. It answers one request
+  # at a time, and lets few wait.
   given = {
     "STORAGE_EMULATOR_HOST": address,
     "TENSORSTORE_GCS_HTTP_URL": address,
     "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
+    "TENSORSTORE_GCS_REQUEST_CONCURRENCY": "2",
   }
   before = {name: os.environ.get(name) for name in given}
   os.environ.update(given)  # before gcsfs is imported, which reads the third

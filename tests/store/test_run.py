@@ -84,7 +84,7 @@ def finish(started):
 
 def kill_when(started, seen):
   while not seen():
-    assert started.poll() is None, started.communicate()
+    assert started.poll() is None, started.communicate()[1][:2000]
     time.sleep(0.02)
   started.kill()
   started.communicate()

@@ -531,7 +531,10 @@ class Convolution(nn.Module):
 
 def with_first_layer(**settings):
   return models.NormalisedNetwork(
-    Convolution(parallel.AXIS), (0.5,) * 3, (0.25,) * 3, None, models.FirstLayer(**settings)
+    Convolution(parallel.AXIS),
+    (0.5,) * 3,
+    (0.25,) * 3,
+    first_layer=models.FirstLayer(**settings),
   )
 
 
