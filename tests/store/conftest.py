@@ -18,8 +18,8 @@ def _server() -> Iterator[None]:
     port = free.getsockname()[1]
   address = f"http://localhost:{port}"
   # The first is gcsfs's, the second TensorStore's, through which Orbax writes; the third spares
-  # gcsfs the question of the bucket's kind, which the emulator cannot answer. It answers one request
-  # at a time, and lets few wait.
+  # gcsfs the question of the bucket's kind, which the emulator cannot answer. It answers one
+  # request at a time, and lets few wait.
   given = {
     "STORAGE_EMULATOR_HOST": address,
     "TENSORSTORE_GCS_HTTP_URL": address,
