@@ -12,6 +12,7 @@ A configuration is made of such sections, checked by their rules and read back i
 do the work. What concerns two settings at once is a rule of neither: `experiment.check` knows it.
 """
 
+import ast
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
@@ -174,6 +175,29 @@ def read(cls: type[Section], values: Mapping[str, Any]) -> Section:
       for field in dataclasses.fields(cls)
     }
   )
+
+
+def from_text(text: str, default: Any, name: str) -> Any:
+  """The value that a text of the command line gives an option, of the type of its default.
+
+  Args:
+    text: as Python writes the value, or a plain text.
+    default: what the option has now; None takes any type.
+    name: of the option, for the message.
+
+  Raises:
+    UserError: the value is of another type.
+  """
+  try:
+    value = ast.literal_eval(text)
+  except (ValueError, SyntaxError):
+    value = text
+  if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+    value = float(value)
+  if default is not None and type(value) is not type(default):
+    kind = type(default).__name__
+    raise UserError(f"the option {name} is of type {kind}, such as {default!r}; got {text!r}")
+  return value
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

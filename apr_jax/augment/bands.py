@@ -16,8 +16,9 @@ import jax.numpy as jnp
 
 from apr_jax import settings, spectrum
 from apr_jax.augment.method import Batch, Method
+from apr_jax.spectrum.bands import BANDS, FILLS, SHAPES
 
-_NAMES = ("all", "low", "middle", "high")
+_NAMES = ("all", *BANDS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +37,12 @@ class Bands(Method):
   shape: str = settings.setting(
     "hard",
     "of the bands: hard, or butterworth of order 2",
-    settings.one_of(("hard", "butterworth")),
+    settings.one_of(SHAPES),
   )
   fill: str = settings.setting(
     "angle",
     "phase where none is left: angle, 1 radian, as the paper's transfer function reads; phasor, 0",
-    settings.one_of(("angle", "phasor")),
+    settings.one_of(FILLS),
   )
 
   stage: ClassVar[str] = "image"

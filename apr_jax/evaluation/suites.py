@@ -1,8 +1,6 @@
 """The evaluators by name."""
 
-import ast
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from apr_jax.corruptions import EXTRA_CORRUPTIONS
 from apr_jax.errors import UserError, lookup
@@ -15,6 +13,7 @@ from apr_jax.evaluation.fourier import Fourier
 from apr_jax.evaluation.ood import Ood
 from apr_jax.evaluation.robustness import Robustness
 from apr_jax.evaluation.swap import Swap
+from apr_jax.settings import from_text
 
 SUITES: Mapping[str, Evaluator] = {
   "clean": Clean(),
@@ -83,19 +82,5 @@ def configure(suites: Mapping[str, Evaluator], settings: Sequence[str]) -> dict[
     evaluator = lookup(configured, suite, "suite among those that are evaluated")
     now = {key: value for key, value in vars(evaluator).items() if key in options(evaluator)}
     default = lookup(now, option, f"option of the suite {suite}")
-    configured[suite] = type(evaluator)(**now | {option: _value(text, default, place)})
+    configured[suite] = type(evaluator)(**now | {option: from_text(text, default, place)})
   return configured
-
-
-def _value(text: str, default: Any, place: str) -> Any:
-  """The value of an option, of the type that it has now."""
-  try:
-    value = ast.literal_eval(text)
-  except (ValueError, SyntaxError):
-    value = text
-  if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-    value = float(value)
-  if default is not None and type(value) is not type(default):
-    kind = type(default).__name__
-    raise UserError(f"the option {place} is of type {kind}, such as {default!r}; got {text!r}")
-  return value

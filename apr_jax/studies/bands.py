@@ -26,10 +26,11 @@ from apr_jax.models.band_input import BandInput
 from apr_jax.published import published
 from apr_jax.report import html, plots
 from apr_jax.settings import at_least, names, numbers, one_of, setting
+from apr_jax.spectrum import bands
 from apr_jax.studies import trained
 from apr_jax.studies.study import Part, Request, Study
 
-BANDS = ("all", "low", "middle", "high")
+BANDS = ("all", *bands.BANDS)
 _CHUNK = 1000  # images that are recombined at a time; changes no result
 
 
@@ -40,8 +41,8 @@ class TrainedOnBands(Study):
   radii: tuple[float, ...] = setting(
     (8.0, 16.0), "where middle and high begin, in bins", numbers("two growing numbers above 0", 2)
   )
-  shape: str = setting("hard", "of the bands", one_of(("hard", "butterworth")))
-  fill: str = setting("angle", "phase of empty bins: 1 radian, or 0", one_of(("angle", "phasor")))
+  shape: str = setting("hard", "of the bands", one_of(bands.SHAPES))
+  fill: str = setting("angle", "phase of empty bins: 1 radian, or 0", one_of(bands.FILLS))
   only: tuple[str, ...] = setting(
     (),
     "networks, AMPLITUDE/PHASE, such as low/low,high/high; empty = all sixteen",

@@ -1,6 +1,5 @@
 """The options of a study from the command line: "KEY=VALUE", held to their rules."""
 
-import ast
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -53,13 +52,4 @@ def _value(text: str, default: Any, option: str) -> Any:
   if isinstance(default, tuple):
     of = type(default[0]) if default else str
     return tuple(_value(part, of(), option) for part in text.split(",") if part)
-  try:
-    value = ast.literal_eval(text)
-  except (ValueError, SyntaxError):
-    value = text
-  if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-    value = float(value)
-  if type(value) is not type(default):
-    kind = type(default).__name__
-    raise UserError(f"the option {option} is of type {kind}, such as {default!r}; got {text!r}")
-  return value
+  return settings.from_text(text, default, option)
