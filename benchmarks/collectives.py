@@ -57,7 +57,7 @@ def collectives(text: str) -> list[Collective]:
   for part in re.split(r'(?="stablehlo\.(?:all_|reduce_scatter|collective_))', text)[1:]:
     name = re.match(r'"stablehlo\.(\w+)"', part)
     groups = re.search(r"replica_groups = dense<.*?> : tensor<\d+x(\d+)xi64>", part)
-    operands = re.search(r"\) : \(([^)]*)\) ->", part)
+    operands = re.search(r"[)>] : \(([^)]*)\) ->", part)
     if name and groups and operands:
       size = sum(_bytes(kind) for kind in re.findall(r"tensor<([^>]*)>", operands[1]))
       found.append(Collective(name[1], size, int(groups[1])))

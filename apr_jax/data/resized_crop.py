@@ -34,6 +34,11 @@ def random_resized_crop(encoded: Any, seed: Any, size: int, min_area: float) -> 
   Raises:
     tf.errors.OpError, where the operation runs: the bytes are no image.
   """
+  return resize(decode_random_box(encoded, seed, min_area), size)
+
+
+def decode_random_box(encoded: Any, seed: Any, min_area: float) -> Any:
+  """The pixels of the box, uint8 tensor `[h, w, 3]`; arguments as of `random_resized_crop`."""
   tf, _ = import_tensorflow()
   draws = tf.random.stateless_uniform((ATTEMPTS, 4), seed, dtype=tf.float64)
 
@@ -50,9 +55,45 @@ def random_resized_crop(encoded: Any, seed: Any, size: int, min_area: float) -> 
     )
     return image[top : top + height, left : left + width]
 
-  box = tf.cond(tf.io.is_jpeg(encoded), decode_box, decode_whole)
-  resized = tf.image.resize(box, (size, size), antialias=True)
-  return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+  return tf.cond(tf.io.is_jpeg(encoded), decode_box, decode_whole)
+
+
+def resize(image: Any, size: int) -> Any:
+  """Bilinear with antialiasing, rounded half to even.
+
+  To the bit what `tf.image.resize(image, (size, size), antialias=True)` gives, rounded. Its
+  operation is fast where it adds up whole rows and slow along a row, which is most of its time. So
+  here rows are added up twice, with a transposition between.
+
+  Args:
+    image: uint8 tensor `[h, w, 3]`.
+    size: side of the result in pixels.
+
+  Returns:
+    uint8 tensor `[size, size, 3]`.
+  """
+  tf, _ = import_tensorflow()
+  height, width = tf.unstack(tf.shape(image)[:2])
+
+  def resize_rows(rows: Any, count: Any) -> Any:
+    """`[count, k]` → float32 `[size, k]`."""
+    scale = size / tf.cast(count, tf.float32)
+    resized = tf.raw_ops.ScaleAndTranslate(
+      images=rows[None, :, None, :],
+      size=(size, 1),
+      scale=tf.stack([scale, 1.0]),
+      translation=(0.0, 0.0),
+      kernel_type="triangle",
+      antialias=True,
+    )
+    return resized[0, :, 0, :]
+
+  rows = resize_rows(tf.reshape(image, (height, width * 3)), height)
+  columns = tf.transpose(tf.reshape(rows, (size, width, 3)), (1, 0, 2))
+  resized = resize_rows(tf.reshape(columns, (width, size * 3)), width)
+  # Means of 0..255 with weights above 0 round to 0..255.
+  rounded = tf.cast(tf.round(resized), tf.uint8)
+  return tf.transpose(tf.reshape(rounded, (size, size, 3)), (1, 0, 2))
 
 
 def choose_box(draws: Any, height: Any, width: Any, min_area: float) -> Any:

@@ -9,7 +9,7 @@ from PIL import Image
 
 tf = pytest.importorskip("tensorflow")
 
-from apr_jax.data.resized_crop import ATTEMPTS, choose_box, random_resized_crop
+from apr_jax.data.resized_crop import ATTEMPTS, choose_box, random_resized_crop, resize
 
 
 def box_by_hand(draws, height, width, min_area):
@@ -107,6 +107,23 @@ def test_pixels_are_pillows(photograph, kind, seed):
     assert difference[2:-2, 2:-2].max() <= 1 and difference.max() <= 8
   else:
     assert difference.max() <= 1
+
+
+@pytest.mark.parametrize("height, width", [(150, 90), (224, 224), (40, 201), (1, 7), (97, 96)])
+def test_resizing_is_tensorflows_to_the_bit(photograph, height, width):
+  image = photograph[:height, :width]
+  expected = tf.image.resize(image, (96, 96), antialias=True).numpy()
+  found = resize(tf.constant(image), 96).numpy()
+  assert found.dtype == np.uint8
+  np.testing.assert_array_equal(found, np.rint(expected))
+
+
+def test_black_and_white_stay_black_and_white():
+  for height, width in ((131, 57), (300, 301), (9, 400)):
+    halves = np.zeros((height, width, 3), np.uint8)
+    halves[:, width // 2 :] = 255
+    found = resize(tf.constant(halves), 64).numpy()
+    assert (found[:, :20] == 0).all() and (found[:, -20:] == 255).all()
 
 
 def test_the_whole_image_at_its_own_size_is_left_alone(photograph):

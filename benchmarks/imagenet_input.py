@@ -1,0 +1,352 @@
+"""Images per second that a core reads, decodes, crops and resizes for a training on ImageNet.
+
+    python -m benchmarks.imagenet_input [--json FILE] [--quality 90] [--size 224] [--rounds 7]
+
+The records are JPEGs of ImageNet's usual size, 500 x 375 pixels, cut out of scikit-learn's two
+photographs. All rows are measured in turns, in CPU seconds, so that what else runs on the machine
+hardly counts: the time is that of one core, however many work at once.
+
+- parts: our stream, one part after the other; a part is the difference to the row before.
+- pipelines: our stream, and tf.data as tutorials write it (`benchmarks.baseline_input`).
+- choices: other ways to decode and to resize, with how far they change the crops.
+- needs: what the chips of a TPU v5e host take in, computed from the compiler's cycles in
+  docs/benchmarks.md and the published peak of a chip.
+"""
+
+import argparse
+import io
+import itertools
+import json
+import pathlib
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from sklearn import datasets
+
+from apr_jax import data
+from apr_jax.data import resized_crop, tfds_reader
+from apr_jax.data.lazy_tensorflow import import_tensorflow
+from apr_jax.data.stream_sources import RecordSource
+from benchmarks import baseline_input, timing
+
+tf, tfds = import_tensorflow()
+
+NAME, LABELS, FILES = "photographs_500", 10, 4
+LANDSCAPE = (500, 375)  # width, height
+BATCH, MIN_AREA, KEY = 32, 0.08, (0, 1)
+SHORT_SIDE = 256  # of images that are stored smaller
+
+PEAK = 197e12  # bfloat16 operations per second of a v5e (published)
+CLOCK = PEAK / (2 * 4 * 128 * 128)  # of its four units of 128 x 128 products and sums
+# ResNet-50, 128 images a step, in docs/benchmarks.md: {training: cycles of a step}
+CYCLES = {
+  "APR-SP, the whole step": 349_582_289,
+  "two views, the network alone": 230_245_023,
+  "one view, half of that": 230_245_023 / 2,
+}
+HOSTS = {1: 24, 4: 112, 8: 224}  # chips of a v5e host: its virtual cores (published)
+
+
+def photographs(count: int) -> list[np.ndarray]:
+  """Pictures of 500 x 375 pixels, every fourth upright; uint8 `[H, W, 3]`."""
+  random = np.random.RandomState(0)
+  found = []
+  for number, image in zip(range(count), itertools.cycle(datasets.load_sample_images().images)):
+    width, height = LANDSCAPE if number % 4 else LANDSCAPE[::-1]
+    image = image if number % 4 else np.rot90(image)
+    top, left = (
+      random.randint(have - want + 1) for have, want in zip(image.shape, (height, width))
+    )
+    found.append(image[top : top + height, left : left + width])
+  return found
+
+
+def encode(image: np.ndarray, quality: int) -> bytes:
+  """As a JPEG."""
+  stream = io.BytesIO()
+  Image.fromarray(image).save(stream, "JPEG", quality=quality)
+  return stream.getvalue()
+
+
+def smaller(encoded: bytes, short_side: int) -> np.ndarray:
+  """The whole image of a JPEG with another short side, uint8 `[H, W, 3]`."""
+  image = Image.open(io.BytesIO(encoded))
+  factor = short_side / min(image.size)
+  size = round(image.width * factor), round(image.height * factor)
+  return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
+
+
+def write_records(root: pathlib.Path, encoded: Sequence[bytes]) -> list[str]:
+  """A TFDS data set of JPEGs as they are; returns its files."""
+  folder = root / NAME / "1.0.0"
+  folder.mkdir(parents=True)
+  features = tfds.features.FeaturesDict(
+    {
+      "image": tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg"),
+      "label": tfds.features.ClassLabel(num_classes=LABELS),
+    }
+  )
+  paths, lengths, sizes = [], [], []
+  for number in range(FILES):
+    part = encoded[number::FILES]
+    path = str(folder / f"{NAME}-train.tfrecord-{number:05}-of-{FILES:05}")
+    with tf.io.TFRecordWriter(path) as writer:
+      for image in part:
+        writer.write(features.serialize_example({"image": image, "label": number}))
+    paths.append(path)
+    lengths.append(len(part))
+    sizes.append(sum(map(len, part)))
+  template = tfds.core.ShardedFileTemplate(
+    dataset_name=NAME, data_dir=folder, split="train", filetype_suffix="tfrecord"
+  )
+  split = tfds.core.SplitInfo(
+    name="train", shard_lengths=lengths, num_bytes=sum(sizes), filename_template=template
+  )
+  tfds.folder_dataset.write_metadata(
+    data_dir=str(folder), features=features, split_infos=[split], check_data=False
+  )
+  return paths
+
+
+def drain(dataset: Any) -> Callable[[], None]:
+  """A call that goes once through a data set."""
+
+  def run() -> None:
+    for _ in dataset:
+      pass
+
+  return run
+
+
+def per_image(functions: dict[str, Callable[[], object]], count: int, rounds: int) -> dict:
+  """{name: CPU milliseconds per image}."""
+  seconds = timing.seconds(functions, rounds, time.process_time)
+  return {name: 1000 * value / count for name, value in seconds.items()}
+
+
+def parts(root: pathlib.Path, count: int, size: int) -> dict[str, Callable[[], object]]:
+  """Our stream, each row with one part more."""
+  prepared = tfds_reader.open_split(NAME, "train", data_dir=str(root), download=False)
+  source = RecordSource(prepared, 0, count)
+  elements = source.examples(np.random.RandomState(0), 0, 1, 0).enumerate()
+  stream = open_stream(root, count, size)
+
+  def box(index: Any, element: Any) -> Any:
+    draws = tf.random.stateless_uniform(
+      (resized_crop.ATTEMPTS, 4), tf.stack([0, index]), dtype=tf.float64
+    )
+    shape = tf.image.extract_jpeg_shape(element[0])
+    return resized_crop.choose_box(draws, shape[0], shape[1], MIN_AREA)
+
+  def decoded(index: Any, element: Any) -> Any:
+    return resized_crop.decode_random_box(element[0], tf.stack([0, index]), MIN_AREA)
+
+  def resized(index: Any, element: Any) -> Any:
+    return resized_crop.resize(decoded(index, element), size)
+
+  def mapped(function: Callable[..., Any]) -> Callable[[], None]:
+    return drain(elements.map(function, num_parallel_calls=tf.data.AUTOTUNE))
+
+  return {
+    "read records": drain(elements),
+    "choose the box": mapped(box),
+    "decode the box": mapped(decoded),
+    "resize": mapped(resized),
+    "batch, hand over": lambda: list(stream.batches(KEY, 0, 0, BATCH)),
+  }
+
+
+def open_stream(root: pathlib.Path, count: int, size: int) -> data.ImageStream:
+  """Ours, of the records in `root`."""
+  return data.open_stream(
+    NAME, data_dir=str(root), image_size=size, shuffle_buffer=count, min_crop_area=MIN_AREA
+  )
+
+
+def choices(
+  encoded: list[bytes], quality: int, size: int
+) -> tuple[dict[str, Callable[[], object]], dict[str, np.ndarray]]:
+  """Ways to make the same crops: {name: a call}, and {name: what it makes, uint8 `[N, S, S, 3]`}.
+
+  The boxes of images stored smaller are the same parts of the image, up to their rounding.
+  """
+  stored = [encode(smaller(image, SHORT_SIDE), quality) for image in encoded]
+
+  def crops(files: list[bytes], function: Callable[[Any, Any, Any], Any]) -> Any:
+    """A data set of the crops that a function of (bytes, box, shape) makes."""
+
+    def one(number: Any, image: Any) -> Any:
+      draws = tf.random.stateless_uniform(
+        (resized_crop.ATTEMPTS, 4), tf.stack([0, number]), dtype=tf.float64
+      )
+      shape = tf.image.extract_jpeg_shape(image)
+      return function(image, resized_crop.choose_box(draws, shape[0], shape[1], MIN_AREA), shape)
+
+    numbered = tf.data.Dataset.from_tensor_slices(files).enumerate()
+    return numbered.map(one, num_parallel_calls=tf.data.AUTOTUNE)
+
+  def decode(image: Any, box: Any, **options: Any) -> Any:
+    return tf.image.decode_and_crop_jpeg(image, box, channels=3, **options)
+
+  def exact(image: Any, box: Any, shape: Any) -> Any:
+    del shape
+    return resized_crop.resize(decode(image, box, dct_method="INTEGER_ACCURATE"), size)
+
+  def whole(image: Any, box: Any, shape: Any) -> Any:
+    del shape
+    pixels = tf.image.decode_jpeg(image, channels=3, dct_method="INTEGER_ACCURATE")
+    return resized_crop.resize(tf.slice(pixels, [box[0], box[1], 0], [box[2], box[3], 3]), size)
+
+  def fast(image: Any, box: Any, shape: Any) -> Any:
+    del shape
+    return resized_crop.resize(decode(image, box, dct_method="INTEGER_FAST"), size)
+
+  def plain_chroma(image: Any, box: Any, shape: Any) -> Any:
+    del shape
+    options = {"dct_method": "INTEGER_ACCURATE", "fancy_upscaling": False}
+    return resized_crop.resize(decode(image, box, **options), size)
+
+  def one_operation(image: Any, box: Any, shape: Any) -> Any:
+    del shape
+    pixels = decode(image, box, dct_method="INTEGER_ACCURATE")
+    resized = tf.image.resize(pixels, (size, size), antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+
+  def aliased(image: Any, box: Any, shape: Any) -> Any:
+    del shape
+    pixels = decode(image, box, dct_method="INTEGER_ACCURATE")
+    return tf.cast(tf.round(tf.image.resize(pixels, (size, size))), tf.uint8)
+
+  def reduced(image: Any, box: Any, shape: Any) -> Any:
+    """Decoded at 1/2, 1/4 or 1/8 where that leaves at least `size` pixels."""
+
+    def at(ratio: int) -> Callable[[], Any]:
+      def decode_reduced() -> Any:
+        first, extent = tf.split(box, 2)
+        last = tf.minimum((first + extent + ratio - 1) // ratio, -(-shape[:2] // ratio))
+        first = first // ratio
+        window = tf.concat([first, last - first], 0)
+        return decode(image, window, ratio=ratio, dct_method="INTEGER_ACCURATE")
+
+      return decode_reduced
+
+    fits = tf.reduce_min(box[2:]) // size
+    chosen = tf.reduce_sum(tf.cast(fits >= [2, 4, 8], tf.int32))
+    return resized_crop.resize(tf.switch_case(chosen, [at(r) for r in (1, 2, 4, 8)]), size)
+
+  made = {
+    "the box alone (ours)": crops(encoded, exact),
+    "the whole image, then the box": crops(encoded, whole),
+    "dct_method INTEGER_FAST": crops(encoded, fast),
+    "without fancy_upscaling": crops(encoded, plain_chroma),
+    "at 1/2, 1/4, 1/8 where it fits": crops(encoded, reduced),
+    "tf.image.resize, antialias": crops(encoded, one_operation),
+    "tf.image.resize, no antialias": crops(encoded, aliased),
+    f"stored with short side {SHORT_SIDE}": crops(stored, exact),
+  }
+  pixels = {name: np.stack(list(of.as_numpy_iterator())) for name, of in made.items()}
+  return {name: drain(of) for name, of in made.items()}, pixels
+
+
+def differences(pixels: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+  """How far each choice is from the first, in levels of 0..255."""
+  first = next(iter(pixels.values())).astype(int)
+  apart = {name: np.abs(made - first) for name, made in pixels.items()}
+  return {
+    name: {
+      "values that differ, %": 100 * float((of > 0).mean()),
+      "mean": float(of.mean()),
+      "largest": int(of.max()),
+    }
+    for name, of in apart.items()
+  }
+
+
+def needs(ms: float) -> list[dict[str, Any]]:
+  """What hosts of v5e chips take in, and how many cores that keeps busy at `ms` per image."""
+  found = []
+  for training, cycles in CYCLES.items():
+    per_chip = 128 / (cycles / CLOCK)
+    for chips, cores in HOSTS.items():
+      images = per_chip * chips
+      row = {"training": training, "chips": chips, "images/s": round(images)}
+      found.append(row | {"cores busy": round(images * ms / 1000, 1), "cores of the host": cores})
+  return found
+
+
+def measure(quality: int, size: int, count: int, rounds: int) -> dict[str, Any]:
+  """All figures."""
+  encoded = [encode(picture, quality) for picture in photographs(count)]
+  with tempfile.TemporaryDirectory() as folder:
+    files = write_records(pathlib.Path(folder), encoded)
+    own = parts(pathlib.Path(folder), count, size)
+    plain = {
+      "tutorial": drain(baseline_input.dataset(files, size, BATCH)),
+      "tutorial, the box alone": drain(baseline_input.dataset(files, size, BATCH, whole=False)),
+    }
+    chosen, pixels = choices(encoded, quality, size)
+    times = per_image(own | plain | chosen, count, rounds)
+  whole = times["batch, hand over"]
+  steps = [0.0, *(times[name] for name in own)]
+  return {
+    "images": {
+      "count": count,
+      "pixels": list(LANDSCAPE),
+      "quality": quality,
+      "mean bytes": round(np.mean([len(image) for image in encoded])),
+      "crop": size,
+    },
+    "parts": {name: round(after - before, 3) for name, before, after in zip(own, steps, steps[1:])},
+    "pipelines": {
+      name: {"ms": round(ms, 3), "images/s of a core": round(1000 / ms)}
+      for name, ms in {"ours": whole, **{name: times[name] for name in plain}}.items()
+    },
+    "choices": {
+      name: {"ms": round(times[name], 3), **apart} for name, apart in differences(pixels).items()
+    },
+    "needs": needs(whole),
+  }
+
+
+def main() -> int:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--json", default="", help="a file for the figures")
+  parser.add_argument("--quality", type=int, default=90, help="of the JPEGs")
+  parser.add_argument("--size", type=int, default=224, help="side of the crops in pixels")
+  parser.add_argument("--images", type=int, default=128)
+  parser.add_argument("--rounds", type=int, default=7)
+  arguments = parser.parse_args()
+  found = measure(arguments.quality, arguments.size, arguments.images, arguments.rounds)
+  if arguments.json:
+    pathlib.Path(arguments.json).write_text(json.dumps(found, indent=2) + "\n")
+  of = found["images"]
+  print(f"{of['count']} images, quality {of['quality']}, {of['mean bytes']:,} bytes each\n")
+  print("| part of our stream | CPU ms per image |\n|---|---|")
+  for name, ms in found["parts"].items():
+    print(f"| {name} | {ms:.3f} |")
+  print("\n| pipeline | CPU ms per image | images/s of a core |\n|---|---|---|")
+  for name, row in found["pipelines"].items():
+    print(f"| {name} | {row['ms']:.3f} | {row['images/s of a core']:,} |")
+  print("\n| decoding and resizing | CPU ms | values that differ | mean, levels | largest |")
+  print("|---|---|---|---|---|")
+  for name, row in found["choices"].items():
+    share, mean, largest = row["values that differ, %"], row["mean"], row["largest"]
+    print(f"| {name} | {row['ms']:.3f} | {share:.1f} % | {mean:.3f} | {largest} |")
+  print("\n| training of ResNet-50 | chips | images/s | cores busy | cores of the host |")
+  print("|---|---|---|---|---|")
+  for row in found["needs"]:
+    print(
+      "| "
+      + " | ".join(f"{value:,}" if not isinstance(value, str) else value for value in row.values())
+      + " |"
+    )
+  return 0
+
+
+if __name__ == "__main__":
+  sys.exit(main())
