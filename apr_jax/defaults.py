@@ -82,6 +82,11 @@ class Data:
     "of those: smallest share of an image; 1 = the whole; torchvision's default",
     above(0, at_most=1),
   )
+  fast_crops: bool = setting(
+    False,
+    "of streams, for hosts with few cores: decode at 1/2, 1/4 or 1/8 where the crop is that small, "
+    "and resize without antialiasing; other pixels",
+  )
   shuffle_buffer: int = setting(
     10_000,
     "of streams from TFDS: encoded images that each process holds to shuffle",

@@ -63,6 +63,7 @@ def load_train(of: ml_collections.ConfigDict) -> ArrayData | ImageStream:
       extra_folders=of.extra_folders,
       shuffle_buffer=of.shuffle_buffer,
       min_crop_area=of.min_crop_area,
+      fast_crops=of.fast_crops,
       download=of.download,
       process=jax.process_index(),
       processes=jax.process_count(),

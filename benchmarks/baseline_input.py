@@ -18,13 +18,14 @@ FEATURES = {
 }
 
 
-def dataset(files: Sequence[str], size: int, batch: int, *, whole: bool = True) -> Any:
+def dataset(files: Sequence[str], size: int, batch: int, count: int, whole: bool) -> Any:
   """Batches of uint8 images `[batch, size, size, 3]` and int64 labels.
 
   Args:
     files: of records.
     size: side of the crops in pixels.
     batch: images in a batch.
+    count: take the first so many images.
     whole: decode the whole image and cut the box out, or decode the box alone.
   """
 
@@ -47,6 +48,6 @@ def dataset(files: Sequence[str], size: int, batch: int, *, whole: bool = True) 
       box = tf.image.decode_and_crop_jpeg(encoded, window, channels=3)
     return tf.cast(tf.image.resize(box, (size, size)), tf.uint8), example["label"]
 
-  records = tf.data.TFRecordDataset(list(files)).shuffle(1000)
+  records = tf.data.TFRecordDataset(list(files)).take(count).shuffle(batch)
   images = records.map(crop, num_parallel_calls=tf.data.AUTOTUNE)
   return images.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)

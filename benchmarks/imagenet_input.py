@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -40,7 +40,7 @@ NAME, LABELS, FILES = "photographs_500", 10, 4
 LANDSCAPE = (500, 375)  # width, height
 BATCH, MIN_AREA, KEY = 32, 0.08, (0, 1)
 SHORT_SIDE = 256  # of images that are stored smaller
-WHOLE, START = "batch, hand over", "start of an epoch, and its last batch"
+WHOLE = "batch, hand over"
 
 PEAK = 197e12  # bfloat16 operations per second of a v5e (published)
 CLOCK = PEAK / (2 * 4 * 128 * 128)  # of its four units of 128 x 128 products and sums
@@ -114,35 +114,59 @@ def write_records(root: pathlib.Path, encoded: Sequence[bytes]) -> list[str]:
   return paths
 
 
-def drain(dataset: Any) -> Callable[[], None]:
-  """A call that goes once through a data set."""
+class Pass(NamedTuple):
+  """A pass over the images, and one that ends after the first `BATCH` of them: the difference is
+  what an image costs once a pass has started, as it does once in an epoch.
+  """
 
-  def run() -> None:
-    for _ in dataset:
-      pass
-
-  return run
+  whole: Callable[[], object]
+  start: Callable[[], object]
 
 
-def cpu_ms(functions: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-  """{name: CPU milliseconds of a call}, in turns: the least of the rounds, as what shares the
+def through(whole: Any, start: Any) -> Pass:
+  """Through one data set of tf.data and another."""
+
+  def run(dataset: Any) -> Callable[[], None]:
+    def drain() -> None:
+      for _ in dataset:
+        pass
+
+    return drain
+
+  return Pass(run(whole), run(start))
+
+
+def mapped(elements: Any, function: Callable[..., Any]) -> Pass:
+  """Through what a function makes of the elements of a data set."""
+  return through(
+    *(
+      of.map(function, num_parallel_calls=tf.data.AUTOTUNE)
+      for of in (elements, elements.take(BATCH))
+    )
+  )
+
+
+def cpu_ms(passes: dict[str, Pass], count: int, rounds: int) -> dict[str, float]:
+  """{name: CPU milliseconds per image}, in turns: the least of the rounds, as what shares the
   caches of the machine only adds. The first round, in which functions are traced, does not count.
   """
-  times: dict[str, list[float]] = {name: [] for name in functions}
+  found: dict[str, list[float]] = {name: [] for name in passes}
   for _ in range(rounds + 1):
-    for name, function in functions.items():
-      start = time.process_time()
-      function()
-      times[name].append(1000 * (time.process_time() - start))
-  return {name: min(of[1:]) for name, of in times.items()}
+    for name, each in passes.items():
+      times = []
+      for function in each:
+        start = time.process_time()
+        function()
+        times.append(time.process_time() - start)
+      found[name].append(1000 * (times[0] - times[1]) / (count - BATCH))
+  return {name: min(of[1:]) for name, of in found.items()}
 
 
-def parts(root: pathlib.Path, count: int, size: int) -> dict[str, Callable[[], object]]:
+def parts(root: pathlib.Path, count: int, size: int) -> dict[str, Pass]:
   """Our stream, each row with one part more."""
   prepared = tfds_reader.open_split(NAME, "train", data_dir=str(root), download=False)
-  source = RecordSource(prepared, 0, count)
+  source = RecordSource(prepared, 0, BATCH)
   elements = source.examples(np.random.RandomState(0), 0, 1, 0).enumerate()
-  stream = open_stream(root, count, size)
 
   def box(index: Any, element: Any) -> Any:
     draws = tf.random.stateless_uniform(
@@ -157,37 +181,46 @@ def parts(root: pathlib.Path, count: int, size: int) -> dict[str, Callable[[], o
   def resized(index: Any, element: Any) -> Any:
     return resized_crop.resize(decoded(index, element), size)
 
-  def mapped(function: Callable[..., Any]) -> Callable[[], None]:
-    return drain(elements.map(function, num_parallel_calls=tf.data.AUTOTUNE))
-
   return {
-    "read records": drain(elements),
-    "choose the box": mapped(box),
-    "decode the box": mapped(decoded),
-    "resize": mapped(resized),
-    WHOLE: lambda: list(stream.batches(KEY, 0, 0, BATCH)),
-    START: lambda: list(stream.batches(KEY, 0, count // BATCH - 1, BATCH)),
+    "read records": through(elements, elements.take(BATCH)),
+    "choose the box": mapped(elements, box),
+    "decode the box": mapped(elements, decoded),
+    "resize": mapped(elements, resized),
+    WHOLE: of_stream(open_stream(root, size), count),
   }
 
 
-def open_stream(root: pathlib.Path, count: int, size: int) -> data.ImageStream:
+def open_stream(root: pathlib.Path, size: int, **options: Any) -> data.ImageStream:
   """Ours, of the records in `root`."""
   return data.open_stream(
-    NAME, data_dir=str(root), image_size=size, shuffle_buffer=count, min_crop_area=MIN_AREA
+    NAME,
+    data_dir=str(root),
+    image_size=size,
+    shuffle_buffer=BATCH,
+    min_crop_area=MIN_AREA,
+    **options,
+  )
+
+
+def of_stream(stream: data.ImageStream, count: int) -> Pass:
+  """A pass over an epoch of ours; it starts with its last batch, having passed over the others."""
+  return Pass(
+    lambda: list(stream.batches(KEY, 0, 0, BATCH)),
+    lambda: list(stream.batches(KEY, 0, count // BATCH - 1, BATCH)),
   )
 
 
 def choices(
   encoded: list[bytes], quality: int, size: int
-) -> tuple[dict[str, Callable[[], object]], dict[str, np.ndarray]]:
-  """Ways to make the same crops: {name: a call}, and {name: what it makes, uint8 `[N, S, S, 3]`}.
+) -> tuple[dict[str, Pass], dict[str, np.ndarray]]:
+  """Ways to make the same crops: {name: a pass}, and {name: what it makes, uint8 `[N, S, S, 3]`}.
 
   The boxes of images stored smaller are the same parts of the image, up to their rounding.
   """
   stored = [encode(smaller(image, SHORT_SIDE), quality) for image in encoded]
 
   def crops(files: list[bytes], function: Callable[[Any, Any, Any], Any]) -> Any:
-    """A data set of the crops that a function of (bytes, box, shape) makes."""
+    """Images, and what makes their crops with a function of (bytes, box, shape)."""
 
     def one(number: Any, image: Any) -> Any:
       draws = tf.random.stateless_uniform(
@@ -196,8 +229,7 @@ def choices(
       shape = tf.image.extract_jpeg_shape(image)
       return function(image, resized_crop.choose_box(draws, shape[0], shape[1], MIN_AREA), shape)
 
-    numbered = tf.data.Dataset.from_tensor_slices(files).enumerate()
-    return numbered.map(one, num_parallel_calls=tf.data.AUTOTUNE)
+    return tf.data.Dataset.from_tensor_slices(files).enumerate(), one
 
   def decode(image: Any, box: Any, **options: Any) -> Any:
     return tf.image.decode_and_crop_jpeg(image, box, channels=3, **options)
@@ -229,24 +261,17 @@ def choices(
   def aliased(image: Any, box: Any, shape: Any) -> Any:
     del shape
     pixels = decode(image, box, dct_method="INTEGER_ACCURATE")
-    return tf.cast(tf.round(tf.image.resize(pixels, (size, size))), tf.uint8)
+    return resized_crop.resize_plainly(pixels, size)
 
   def reduced(image: Any, box: Any, shape: Any) -> Any:
-    """Decoded at 1/2, 1/4 or 1/8 where that leaves at least `size` pixels."""
+    return resized_crop.resize(at_any_ratio(image, box, shape), size)
 
-    def at(ratio: int) -> Callable[[], Any]:
-      def decode_reduced() -> Any:
-        first, extent = tf.split(box, 2)
-        last = tf.minimum((first + extent + ratio - 1) // ratio, -(-shape[:2] // ratio))
-        first = first // ratio
-        window = tf.concat([first, last - first], 0)
-        return decode(image, window, ratio=ratio, dct_method="INTEGER_ACCURATE")
+  def quick(image: Any, box: Any, shape: Any) -> Any:
+    return resized_crop.resize_plainly(at_any_ratio(image, box, shape), size)
 
-      return decode_reduced
-
-    fits = tf.reduce_min(box[2:]) // size
-    chosen = tf.reduce_sum(tf.cast(fits >= [2, 4, 8], tf.int32))
-    return resized_crop.resize(tf.switch_case(chosen, [at(r) for r in (1, 2, 4, 8)]), size)
+  def at_any_ratio(image: Any, box: Any, shape: Any) -> Any:
+    del shape
+    return resized_crop.decode_jpeg_reduced(image, box, size)
 
   made = {
     "the box alone (ours)": crops(encoded, exact),
@@ -254,12 +279,16 @@ def choices(
     "dct_method INTEGER_FAST": crops(encoded, fast),
     "without fancy_upscaling": crops(encoded, plain_chroma),
     "at 1/2, 1/4, 1/8 where it fits": crops(encoded, reduced),
+    "both (data.fast_crops)": crops(encoded, quick),
     "tf.image.resize, antialias": crops(encoded, one_operation),
     "tf.image.resize, no antialias": crops(encoded, aliased),
     f"stored with short side {SHORT_SIDE}": crops(stored, exact),
   }
-  pixels = {name: np.stack(list(of.as_numpy_iterator())) for name, of in made.items()}
-  return {name: drain(of) for name, of in made.items()}, pixels
+  pixels = {
+    name: np.stack(list(images.map(one).as_numpy_iterator()))
+    for name, (images, one) in made.items()
+  }
+  return {name: mapped(*of) for name, of in made.items()}, pixels
 
 
 def differences(pixels: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
@@ -295,17 +324,18 @@ def measure(quality: int, size: int, count: int, rounds: int) -> dict[str, Any]:
     files = write_records(pathlib.Path(folder), encoded)
     own = parts(pathlib.Path(folder), count, size)
     plain = {
-      "tutorial": drain(baseline_input.dataset(files, size, BATCH)),
-      "tutorial, the box alone": drain(baseline_input.dataset(files, size, BATCH, whole=False)),
+      name: through(*(baseline_input.dataset(files, size, BATCH, n, whole) for n in (count, BATCH)))
+      for name, whole in (("tutorial", True), ("tutorial, the box alone", False))
+    }
+    fast = {
+      "ours, data.fast_crops": of_stream(
+        open_stream(pathlib.Path(folder), size, fast_crops=True), count
+      )
     }
     chosen, pixels = choices(encoded, quality, size)
-    epochs = cpu_ms(own | plain | chosen, rounds)
-  # An epoch of a training is much longer, and starts once.
-  start = epochs.pop(START)
-  times = {name: ms / count for name, ms in epochs.items()}
-  times[WHOLE] = (epochs[WHOLE] - start) / (count - BATCH)
-  own_times = {name: times[name] for name in own if name != START}
-  before = dict(zip(own_times, [0.0, *own_times.values()]))
+    times = cpu_ms(own | fast | plain | chosen, count, rounds)
+  before = dict(zip(own, [0.0, *(times[name] for name in own)]))
+  pipelines = {"ours": times[WHOLE], **{name: times[name] for name in (*fast, *plain)}}
   return {
     "images": {
       "count": count,
@@ -314,11 +344,10 @@ def measure(quality: int, size: int, count: int, rounds: int) -> dict[str, Any]:
       "mean bytes": round(np.mean([len(image) for image in encoded])),
       "crop": size,
     },
-    "parts": {name: round(ms - before[name], 3) for name, ms in own_times.items()},
-    "start of an epoch, ms": round(start),
+    "parts": {name: round(times[name] - before[name], 3) for name in own},
     "pipelines": {
       name: {"ms": round(ms, 3), "images/s of a core": round(1000 / ms)}
-      for name, ms in {"ours": times[WHOLE], **{name: times[name] for name in plain}}.items()
+      for name, ms in pipelines.items()
     },
     "choices": {
       name: {"ms": round(times[name], 3), **apart} for name, apart in differences(pixels).items()

@@ -112,6 +112,7 @@ def open_stream(
   min_crop_area: float,
   limit: int = 0,
   extra_folders: Sequence[str] = (),
+  fast_crops: bool = False,
   download: bool = False,
   process: int = 0,
   processes: int = 1,
@@ -127,6 +128,7 @@ def open_stream(
     min_crop_area: smallest share of an image that a crop may have, in (0, 1].
     limit: use the first so many images of the data set, before `extra_folders`; 0 = all.
     extra_folders: more training images; see `folder.find_extra`. Relative paths lie in `data_dir`.
+    fast_crops: other pixels for fewer CPU cycles; see `resized_crop`.
     process, processes: this process and their number; each reads its own share.
 
   Raises:
@@ -158,7 +160,7 @@ def open_stream(
     extra = folder.find_extra(place, classes)
     sources.append(FileSource(extra))
   return ImageStream(
-    str(found), sources, len(classes), image_size, min_crop_area, process, processes
+    str(found), sources, len(classes), image_size, min_crop_area, process, processes, fast_crops
   )
 
 
