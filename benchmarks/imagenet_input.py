@@ -147,10 +147,10 @@ def mapped(elements: Any, function: Callable[..., Any]) -> Pass:
 
 
 def cpu_ms(passes: dict[str, Pass], count: int, rounds: int) -> dict[str, float]:
-  """{name: CPU milliseconds per image}, in turns: the least of the rounds, as what shares the
+  """{name: CPU milliseconds per image}, in turns: from the least of the rounds, as what shares the
   caches of the machine only adds. The first round, in which functions are traced, does not count.
   """
-  found: dict[str, list[float]] = {name: [] for name in passes}
+  found: dict[str, list[list[float]]] = {name: [] for name in passes}
   for _ in range(rounds + 1):
     for name, each in passes.items():
       times = []
@@ -158,8 +158,9 @@ def cpu_ms(passes: dict[str, Pass], count: int, rounds: int) -> dict[str, float]
         start = time.process_time()
         function()
         times.append(time.process_time() - start)
-      found[name].append(1000 * (times[0] - times[1]) / (count - BATCH))
-  return {name: min(of[1:]) for name, of in found.items()}
+      found[name].append(times)
+  least = {name: np.min(times[1:], axis=0) for name, times in found.items()}
+  return {name: 1000 * (whole - start) / (count - BATCH) for name, (whole, start) in least.items()}
 
 
 def parts(root: pathlib.Path, count: int, size: int) -> dict[str, Pass]:
@@ -361,7 +362,7 @@ def main() -> int:
   parser.add_argument("--json", default="", help="a file for the figures")
   parser.add_argument("--quality", type=int, default=90, help="of the JPEGs")
   parser.add_argument("--size", type=int, default=224, help="side of the crops in pixels")
-  parser.add_argument("--images", type=int, default=512)
+  parser.add_argument("--images", type=int, default=1024)
   parser.add_argument("--rounds", type=int, default=5)
   arguments = parser.parse_args()
   found = measure(arguments.quality, arguments.size, arguments.images, arguments.rounds)
