@@ -8,16 +8,18 @@ for others, and ends in
 """
 
 import difflib
+import functools
 import os
 import pathlib
 import re
 import sys
+import threading
 from collections.abc import Callable, Sequence
 
 import jax
 from absl import flags, logging
 
-from apr_jax.errors import Stopped, UserError, one_line
+from apr_jax.errors import Stopped, UserError, disk_trouble, one_line
 from apr_jax.files import is_of_store
 from apr_jax.help_text import Groups, help_text
 
@@ -40,6 +42,7 @@ def run(
     more_help: the command's arguments → what --help prints below the flags.
   """
   logging.set_verbosity(logging.WARNING)  # Orbax reports every file at INFO
+  _say_once()
   values = flags.FlagValues() if values is None else values
   if any(argument in ("--help", "-h", "--helpfull") for argument in sys.argv[1:]):
     about = sys.modules["__main__"].__doc__ or ""
@@ -69,6 +72,9 @@ def run(
       2,
     )
   except Exception as error:
+    trouble = disk_trouble(error)
+    if trouble is not None:
+      _exit(UserError(trouble), 2)
     if not is_of_store(error):
       raise
     _exit(
@@ -193,6 +199,29 @@ def use_compilation_cache() -> None:
   jax.config.update("jax_compilation_cache_dir", folder)
   if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:  # which JAX has read
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+@functools.cache  # once for a process
+def _say_once() -> None:
+  """What fails in a thread of Orbax is raised where it is waited for, and becomes a line there: its
+  own pages about it are left out.
+  """
+  logging.get_absl_logger().addFilter(lambda record: "orbax" not in record.pathname)
+  in_threads, ignored = threading.excepthook, sys.unraisablehook
+
+  def in_thread(raised: threading.ExceptHookArgs) -> None:
+    if raised.exc_value is None or disk_trouble(raised.exc_value) is None:
+      in_threads(raised)
+
+  def unraisable(raised: "sys.UnraisableHookArgs") -> None:
+    # TensorStore reports to event loops that an exception has closed.
+    closed = isinstance(raised.exc_value, RuntimeError) and "loop is closed" in str(
+      raised.exc_value
+    )
+    if not closed and (raised.exc_value is None or disk_trouble(raised.exc_value) is None):
+      ignored(raised)
+
+  threading.excepthook, sys.unraisablehook = in_thread, unraisable
 
 
 def _exit(error: Exception, code: int) -> None:

@@ -1,5 +1,5 @@
-"""A run's claim to its folder, so that a second run in the same folder is refused where that can be
-told.
+"""The claim of a run, an evaluation or a study to its folder, so that a second one in the same
+folder is refused where that can be told.
 
 On disk the folder itself is locked, which leaves no file and ends with the process; disks that
 know no locks are trusted. An object store locks nothing: there `claim.json` says who is at work,
@@ -37,10 +37,13 @@ class Claim:
     folder: of the run.
     who: names such a run in messages: "training".
     say: is told, in a line, that it waits.
+    flag: names the folder in messages.
   """
 
-  def __init__(self, folder: pathlib.Path, who: str, say: Callable[[str], None]):
-    self._folder, self._who, self._say = folder, who, say
+  def __init__(
+    self, folder: pathlib.Path, who: str, say: Callable[[str], None], flag: str = "--workdir"
+  ):
+    self._folder, self._who, self._say, self._flag = folder, who, say, flag
     self._token = uuid.uuid4().hex
     self._lock: int | None = None
     self._renewing: threading.Thread | None = None
@@ -147,7 +150,7 @@ class Claim:
   def _refusal(self, where: str) -> UserError:
     return UserError(
       f"another {self._who} is at work in {self._folder}{where}; wait until it has stopped, or use "
-      f"another --workdir"
+      f"another {self._flag}"
     )
 
 

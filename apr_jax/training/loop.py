@@ -103,7 +103,7 @@ def _train(
   configuration.check_config(workdir, config)
   if primary and workdir.exists():
     claim.take()
-  done = _steps_done(workdir, steps_per_epoch, total_steps, config.epochs)
+  done = _steps_done(workdir, steps_per_epoch, total_steps, config.epochs, primary)
   watch = overfitting.PgdWatch(
     config.adversary, parts.model, parts.augmentation, steps_per_epoch, workdir, done
   )
@@ -124,7 +124,7 @@ def _train(
   keep_epoch = steps_per_epoch if watch.stops else None
   with checkpoint.Checkpoints(workdir, config.checkpoint.keep, keep_epoch) as checkpoints:
     # ---- State ----
-    state = checkpoints.restore(create) if done else parallel.call_replicated(create)
+    state = checkpoints.restore(create, done) if done else parallel.call_replicated(create)
     log_every = config.log_every_steps
     save_every = config.checkpoint.every_steps or steps_per_epoch
     eval_every = config.eval_every_epochs * steps_per_epoch
@@ -218,13 +218,19 @@ def _train(
     )
 
 
-def _steps_done(workdir: pathlib.Path, steps_per_epoch: int, total_steps: int, epochs: int) -> int:
-  """The step of the newest checkpoint; 0 without one.
+def _steps_done(
+  workdir: pathlib.Path, steps_per_epoch: int, total_steps: int, epochs: int, primary: bool
+) -> int:
+  """The step of the newest checkpoint that is not damaged; 0 without any. The damaged ones are set
+  aside.
 
   Raises:
-    UserError: it lies beyond the end of the run, or the processes see different ones.
+    UserError: it lies beyond the end of the run, the processes see different ones, or all are
+      damaged.
   """
-  done = checkpoint.latest_step(workdir) or 0
+  done = checkpoint.sound_step(workdir, quiet=not primary) or 0
+  if primary and done:
+    checkpoint.set_aside_after(workdir, done)
   parallel.check_agreed(
     lambda: done, "the step of the newest checkpoint", "give a --workdir that they share"
   )
