@@ -38,7 +38,8 @@ class Linear(nn.Module):
     return head(x.reshape(len(x), 1, 1, -1), self.num_classes)
 
 
-NETWORKS["linear"] = Linear
+NETWORK = "linear"
+NETWORKS[NETWORK] = Linear
 
 
 class Ended(NamedTuple):
@@ -64,17 +65,11 @@ class Process:
   """A command of the repository in a process group of its own.
 
   Args:
-    command: the name of a script, or of a module behind "-m", and its arguments.
+    command: the name of a script, or of a module behind "-m", and its arguments; or a function.
     log: beginning of the paths of its output.
-    prepare: is called in the process before the command.
   """
 
-  def __init__(
-    self,
-    command: Sequence[str],
-    log: pathlib.Path,
-    prepare: Callable[[], None] | None = None,
-  ):
+  def __init__(self, command: Sequence[str] | Callable[[], None], log: pathlib.Path):
     self._log = log
     self.started = time.monotonic()
     sys.stdout.flush()
@@ -83,25 +78,23 @@ class Process:
       warnings.simplefilter("ignore")  # of forking, which is safe here: no device is open
       self.pid = os.fork()
     if not self.pid:
-      self._run(command, prepare)
+      self._run(command)
 
-  def _run(self, command: Sequence[str], prepare: Callable[[], None] | None) -> None:
+  def _run(self, command: Sequence[str] | Callable[[], None]) -> None:
     code = 1
     try:
       os.setsid()
       for suffix, descriptor in ((".out", 1), (".err", 2)):
         path = self._log.with_suffix(suffix)
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
-      if prepare:
-        prepare()
-      name, *arguments = command
-      if name == "-m":
-        name, *arguments = arguments
-        sys.argv = [name, *arguments]
-        runpy.run_module(name, run_name="__main__", alter_sys=True)
+      if callable(command):
+        command()
+      elif command[0] == "-m":
+        sys.argv = list(command[1:])
+        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
       else:
-        sys.argv = [name, *arguments]
-        runpy.run_path(str(ROOT / name), run_name="__main__")
+        sys.argv = list(command)
+        runpy.run_path(str(ROOT / command[0]), run_name="__main__")
       code = 0
     except SystemExit as error:
       code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1

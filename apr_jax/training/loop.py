@@ -9,6 +9,7 @@ import pathlib
 import jax
 import ml_collections
 import numpy as np
+import optax
 
 from apr_jax import experiment, files, optimizers, parallel, schedules
 from apr_jax.attacks.pgd import make_adversary
@@ -95,6 +96,7 @@ def _train(
     augmentation=parts.augmentation,
     optimizer=update_rule,
     adversary=make_adversary(config.adversary),
+    skip_nonfinite=config.optimizer.skip_nonfinite,
   )
   # a network that cannot take these images says so before anything is written
   jax.eval_shape(create)
@@ -160,7 +162,7 @@ def _train(
 
       # ---- Loop ----
       steps.compile(state)
-      clock, window = Clock(config.batch_size, done), Window()
+      clock, window = Clock(config.batch_size, done), Window(config.optimizer.skip_nonfinite)
       failure, stopping = None, False
       while done < total_steps and not stopping:
         target = min(total_steps, *(_next_multiple(done, every) for every in stops))
@@ -174,7 +176,7 @@ def _train(
               raise
             failure = error
           else:
-            window.add(sums)
+            window.add(sums, done)
             clock.add_input_wait(steps.input_wait)
             signals.after_dispatch(before, done)
 
@@ -183,15 +185,16 @@ def _train(
         stopping = bool(signals.received or failure)
         last = done == total_steps or stopping
         epoch = done / steps_per_epoch
+        rate = functools.partial(_rate, schedule, done)
+        check_finite = functools.partial(window.check_finite, rate, checkpoints.latest_step)
 
         if window and (last or done % log_every == 0):
-          window.check_finite(done)
+          check_finite()
           speed = clock.read(done)
-          learning_rate = float(schedule(done - 1))
-          logs.train(done, epoch, window.take_means() | {"learning_rate": learning_rate} | speed)
+          logs.train(done, epoch, window.take_means() | {"learning_rate": rate()} | speed)
 
         if watch.due(done):
-          window.check_finite(done)  # a diverged network has no accuracy either
+          check_finite()  # a diverged network has no accuracy either
           state = watch.look(state, done, steps.first_batch(done // steps_per_epoch - 1), logs)
           if watch.stopped:
             checkpoints.drop_after(done - steps_per_epoch)
@@ -205,7 +208,7 @@ def _train(
           clock.start(done)
 
         if last or done % save_every == 0 or (watch.stops and done % steps_per_epoch == 0):
-          window.check_finite(done)  # a diverged state must not push out the good ones
+          check_finite()  # a diverged state must not push out the good ones
           claim.check()
           if done != checkpoints.latest_step():
             checkpoints.save(done, state)
@@ -268,6 +271,11 @@ def _clean_error(predictor: Predictor, state: TrainState, test: ArrayData) -> fl
   variables = predictor.place(parallel.to_host(state.variables))
   predicted = predictor.logits(variables, test.images).argmax(-1)
   return 100 * float(np.mean(predicted != test.labels))
+
+
+def _rate(schedule: optax.Schedule, done: int) -> float:
+  """The learning rate of the last of `done` steps."""
+  return float(schedule(done - 1))
 
 
 def _next_multiple(step: int, every: int) -> int:
