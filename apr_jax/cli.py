@@ -225,5 +225,8 @@ def _say_once() -> None:
 
 
 def _exit(error: Exception, code: int) -> None:
-  print(f"error: {error}" if code == 2 else str(error), file=sys.stderr)
+  said = f"error: {error}" if code == 2 else str(error)
+  # Names of files and texts in them may hold line breaks, and codes that a terminal obeys.
+  line = "".join(c if c.isprintable() else " " for c in said)
+  print(line.encode(errors="replace").decode(), file=sys.stderr)
   sys.exit(code)

@@ -103,6 +103,21 @@ def write_json(path: pathlib.Path, value: Any) -> None:
   write_text(path, json.dumps(value, indent=2) + "\n")
 
 
+def read_json(path: pathlib.Path) -> Any:
+  """The JSON value of a file.
+
+  Raises:
+    OSError: the file cannot be read.
+    ValueError: it holds something else.
+  """
+  with store_errors():
+    text = path.read_text(encoding="utf-8")
+  try:
+    return json.loads(text)
+  except RecursionError as error:
+    raise ValueError("it is nested too deeply") from error
+
+
 def move_in(finished: pathlib.Path, path: pathlib.Path) -> None:
   """Gives a finished file on disk its place, on the same disk or in a store.
 
@@ -181,7 +196,7 @@ def entries(folder: Place) -> list[Entry]:
     OSError: the folder cannot be read.
   """
   if not is_address(folder):
-    return sorted(Entry(entry.name, entry.is_dir()) for entry in os.scandir(folder))
+    return sorted(Entry(entry.name, _is_folder(entry)) for entry in os.scandir(folder))
   path(folder)  # says what is missing
   inside = os.fspath(folder).removeprefix("gs://").rstrip("/")
   with store_errors():
@@ -195,6 +210,13 @@ def entries(folder: Place) -> list[Entry]:
     # Some programs leave an empty object for the folder itself.
     if info["name"].rstrip("/") != inside
   )
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+  try:
+    return entry.is_dir()
+  except OSError:  # a link that leads to itself
+    return False
 
 
 def files_below(folder: Place) -> Iterator[str]:

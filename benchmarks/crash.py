@@ -2,7 +2,7 @@
 are killed, stopped, run out of disk, may not write, find their files damaged, or are started
 twice.
 
-    python -m benchmarks.crash [--kills 100] [--evaluations 30] [--sweeps 30] [--only training,sweep]
+    python -m benchmarks.crash [--kills 100] [--evaluations 30] [--sweeps 30] [--only ROWS]
 
 Kills are SIGKILL at random moments, of real processes that do the work of the commands themselves.
 After them the same command is started again, and what it ends with is compared with what an

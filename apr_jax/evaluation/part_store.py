@@ -92,7 +92,7 @@ def _read(stored: Lines) -> tuple[dict[tuple[str, str], Any], int]:
     try:
       key, name, result, _ = values = json.loads(line)
       whole = values == _line(key, name, result)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
       whole = False
     if whole:
       results[str(key), str(name)] = result

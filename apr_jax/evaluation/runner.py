@@ -276,7 +276,7 @@ def _earlier_results(stored: pathlib.Path, meta: dict, known: Mapping[str, Evalu
   """Those suites of `stored` that would be the same now, with their "meta"; see `evaluate`."""
   kept, suites = {}, {}
   try:
-    results = json.loads(stored.read_text(encoding="utf-8"))
+    results = files.read_json(stored)
     if not provenance.is_sealed(results):
       raise ValueError("it is not what was written")
     before = results.pop("meta")
@@ -292,7 +292,8 @@ def _earlier_results(stored: pathlib.Path, meta: dict, known: Mapping[str, Evalu
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     kept, suites = {}, {}
     _say(
-      f"{stored} is damaged ({one_line(error)}): its scores are made again, of the parts on disk"
+      f"{stored} is damaged ({one_line(error)}): the scores of this command are made again, of the "
+      f"parts on disk"
     )
   return {"meta": meta | {"suites": suites}, **kept}
 

@@ -1,7 +1,6 @@
 """The headline scores of one evaluation, and the published numbers they are measured against."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -185,7 +184,7 @@ def read_scores(folder: str | pathlib.Path) -> Scores:
       f"--workdir {folder} first"
     )
   try:
-    results = json.loads(paths[0].read_text(encoding="utf-8"))
+    results = files.read_json(paths[0])
     scores = Scores(folder, results)
     _ = (
       scores.title,

@@ -11,7 +11,6 @@ and takes the folder over. A run that finds another one's claim in place of its 
 
 import fcntl
 import functools
-import json
 import os
 import pathlib
 import socket
@@ -141,8 +140,7 @@ class Claim:
   def _holder(self) -> dict[str, Any]:
     """Who holds the folder; {} for nobody."""
     try:
-      with files.store_errors():
-        claim = json.loads((self._folder / CLAIM).read_text())
+      claim = files.read_json(self._folder / CLAIM)
     except (FileNotFoundError, ValueError):
       return {}
     return claim if isinstance(claim, dict) else {}

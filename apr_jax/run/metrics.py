@@ -56,7 +56,7 @@ def _whole_lines(path: pathlib.Path) -> list[tuple[str, dict]]:
 def _values(line: str) -> dict | None:
   try:
     values = json.loads(line)
-  except ValueError:
+  except (ValueError, RecursionError):
     return None
   ours = (
     isinstance(values, dict)

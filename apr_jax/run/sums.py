@@ -60,8 +60,7 @@ def damage(folder: pathlib.Path, parts: Sequence[str]) -> str:
   if not are_there(folder):
     return ""
   try:
-    with files.store_errors():
-      written = json.loads((folder / SUMS).read_text(encoding="utf-8"))
+    written = files.read_json(folder / SUMS)
     expected = {
       name: Sum(*sums) for name, sums in written.items() if name.partition("/")[0] in parts
     }
