@@ -14,7 +14,9 @@ import pathlib
 import re
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 from absl import flags, logging
@@ -204,7 +206,7 @@ def use_compilation_cache() -> None:
 @functools.cache  # once for a process
 def _say_once() -> None:
   """What fails in a thread of Orbax is raised where it is waited for, and becomes a line there: its
-  own pages about it are left out.
+  own pages about it are left out. What JAX says of a damaged file of its cache is a line too.
   """
   logging.get_absl_logger().addFilter(lambda record: "orbax" not in record.pathname)
   in_threads, ignored = threading.excepthook, sys.unraisablehook
@@ -222,6 +224,17 @@ def _say_once() -> None:
       ignored(raised)
 
   threading.excepthook, sys.unraisablehook = in_thread, unraisable
+  showwarning = warnings.showwarning
+
+  def show(message: Warning | str, *arguments: Any, **named: Any) -> None:
+    # A damaged file of the cache, or a disk that takes no more of them, changes no result.
+    if "persistent compilation cache" not in str(message):
+      showwarning(message, *arguments, **named)
+      return
+    folder = jax.config.values["jax_compilation_cache_dir"]
+    print(f"{one_line(str(message))}; compiled anew (files of {folder})", file=sys.stderr)
+
+  warnings.showwarning = show
 
 
 def _exit(error: Exception, code: int) -> None:

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 # What the processes need is imported before they are forked, and no device is opened.
 import matplotlib.figure  # noqa: F401
@@ -368,6 +369,7 @@ def start_twice(bench: Bench, run: pathlib.Path) -> None:
 def main() -> None:
   with tempfile.TemporaryDirectory(prefix="apr_jax_crash_") as folder:
     bench = Bench(pathlib.Path(folder), _SEED.value)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(bench.folder / "compiled")
     run = bench.new("run")
     bench.finish(train(run))
     few = _OTHERS.value

@@ -81,6 +81,26 @@ def damage_all(bench: Any, run: pathlib.Path) -> None:
   same = ended.code == 2 and len(ended.err.splitlines()) == 1 and sorted(copy.rglob("*")) == before
   bench.row("training: all checkpoints cut", 1, same, "nothing is deleted", "one line, exit code 2")
 
+  compiled = sorted((bench.folder / "compiled").glob("*-cache"))
+  whole, same = [file.read_bytes() for file in compiled], True
+  for damage in (cut, empty, flip):
+    for file, content in zip(compiled, whole):
+      file.write_bytes(content)
+      damage(file)
+    copy = bench.new("anew")
+    ended = bench.finish(train(copy))
+    same &= bench.digest(copy) == expected
+    same &= all("compiled anew" in line for line in ended.err.splitlines())
+  for file, content in zip(compiled, whole):
+    file.write_bytes(content)
+  bench.row(
+    f"training: {len(compiled)} files of the compilation cache cut, emptied, flipped",
+    3,
+    same,
+    "nothing",
+    "compiled anew, with a line for each file that was needed",
+  )
+
   suites = "--suites=clean,ood"
   whole = bench.new("evaluation")
   bench.finish(evaluate(run, whole, suites))
