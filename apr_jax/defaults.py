@@ -142,6 +142,11 @@ class Optimizer:
     "on all parameters but the logits of gains, added to the gradient before the momentum",
     at_least(0),
   )
+  skip_nonfinite: bool = setting(
+    False,
+    "a step whose loss or gradient is not finite changes nothing and is counted (skipped_steps in "
+    "metrics.jsonl); otherwise it ends the training",
+  )
 
 
 @dataclasses.dataclass(frozen=True)
