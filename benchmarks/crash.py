@@ -397,7 +397,7 @@ def main() -> None:
       "sweep": lambda: kill_resumable(bench, "sweep", _SWEEPS.value, sweep, outcome),
       "study": lambda: kill_resumable(bench, "study", few, lambda out: study(out, run), outcome),
       "sigterm": lambda: stop_by_sigterm(bench, run, few),
-      "damage": lambda: crash_damage.damage_all(bench, run),
+      "damage": lambda: crash_damage.damage_all(bench, run, few),
       "twice": lambda: start_twice(bench, run),
       "full": lambda: fill_disks(bench, run, few),
       "read-only": lambda: forbid_writing(bench, run),
