@@ -11,7 +11,7 @@ import ml_collections
 import numpy as np
 import optax
 
-from apr_jax import experiment, files, optimizers, parallel, schedules
+from apr_jax import device_group, experiment, files, optimizers, parallel, schedules
 from apr_jax.attacks.pgd import make_adversary
 from apr_jax.augment.methods import METHODS
 from apr_jax.augment.samples import as_grid, training_views
@@ -72,6 +72,7 @@ def _train(
   parallel.check_devices()
   experiment.check(config)  # before data are read, or downloaded
   parallel.check_batch_size(config.batch_size, jax.device_count())
+  device_group.check_size(config.device_group, jax.device_count())
   train_data = experiment.load_train(config.data)
   parallel.check_agreed(
     train_data.checksum, "the training images (checksums)", "give all of them the same data"
@@ -150,7 +151,7 @@ def _train(
       logs.say(
         f"on {train_data.num_examples} images of {config.data.name}, {config.batch_size} a step: "
         f"{config.batch_size // jax.device_count()} on each of {jax.device_count()} "
-        f"{jax.default_backend()} device(s)"
+        f"{jax.default_backend()} device(s){_grouped(config.device_group)}"
       )
       logs.say(
         f"for {config.epochs} epoch(s) of {steps_per_epoch} steps, {total_steps} in all; "
@@ -264,6 +265,12 @@ def _methods(config: ml_collections.ConfigDict) -> str:
   on = [name for name, method in METHODS.items() if read(method, config.augment[name]).on]
   on += ["an adversary"] if config.adversary.steps else []
   return f"with {', '.join(on)}" if on else "without a method of augmentation"
+
+
+def _grouped(size: int) -> str:
+  """Which devices act as one, where several do."""
+  count = jax.device_count()
+  return f", {size or count} of which act as one" if count > 1 and size != 1 else ""
 
 
 def _clean_error(predictor: Predictor, state: TrainState, test: ArrayData) -> float:
