@@ -109,6 +109,7 @@ class LoadedClassifier:
       raise _not_ours(workdir, one_line(error)) from error
     if not (self.spec.num_classes and all(self.spec.image_size)):
       raise _not_ours(workdir, "model.num_classes and model.image_size are not filled in")
+    checkpoint.check_network(workdir, self._step)
     self.kind = "run"
     self.config: ml_collections.ConfigDict | None = config
     self.workdir: pathlib.Path | None = workdir

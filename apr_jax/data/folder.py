@@ -13,7 +13,7 @@ from PIL import Image
 from apr_jax.data.array_data import ArrayData
 from apr_jax.data.resizing import stack_images
 from apr_jax.errors import UserError, one_line
-from apr_jax.files import entries, is_address, is_dir, open_binary
+from apr_jax.files import entries, is_address, is_dir, is_file, open_binary
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 # Whatever a file is called, Pillow is to open no others: for some it starts a program, as
@@ -200,7 +200,7 @@ def read_image(path: str) -> np.ndarray:
 
 def _opened(path: str) -> Image.Image:
   if not is_address(path):
-    if not os.path.isfile(path):  # a pipe or a device would be waited for
+    if not is_file(path):  # a pipe or a device would be waited for
       raise OSError("it is no file, or a link to none")
     return Image.open(path, formats=_FORMATS)
   with open_binary(path) as file:
