@@ -13,6 +13,7 @@ import ml_collections
 import numpy as np
 
 from apr_jax import files, parallel
+from apr_jax.classifiers import inside
 from apr_jax.classifiers.grad_cam import enlarge, grad_cam
 from apr_jax.classifiers.predictor import Predictor, check_images
 from apr_jax.errors import UserError, one_line
@@ -82,6 +83,8 @@ class LoadedClassifier:
     if batch_size is None:
       batch_size = self.defaults.get("batch_size", _BATCH_SIZE)
     self._predictor = Predictor(self._apply, batch_size, devices)
+    self._features = Predictor(functools.partial(inside.features, self._apply), batch_size, devices)
+    self._adapted = jax.jit(functools.partial(inside.adapted_logits, self._apply))
     self._maps = jax.jit(functools.partial(grad_cam, self._apply))
     self._variables = self._predictor.place(variables)
 
@@ -148,13 +151,41 @@ class LoadedClassifier:
       UserError: another dtype or shape, or the network's parameters are not finite.
     """
     check_images(images, self.image_size)
-    logits = self._predictor.logits(self._variables, images)
-    if not np.isfinite(logits).all():
-      raise UserError(
-        "the network's outputs are not finite: its training diverged; train it again into another "
-        "workdir with a lower optimizer.learning_rate"
-      )
-    return logits
+    return _finite(self._predictor.logits(self._variables, images))
+
+  def features(self, images: np.ndarray) -> np.ndarray:
+    """Images uint8 `[N, H, W, 3]` → what the last linear layer is given, float32 `[N, D]`.
+
+    Raises:
+      UserError: as `logits`, or the network has no last linear layer.
+    """
+    check_images(images, self.image_size)
+    return _finite(self._features.logits(self._variables, images))
+
+  @property
+  def last_layer(self) -> tuple[np.ndarray, np.ndarray]:
+    """(W float32 `[D, K]`, b float32 `[K]`) of the last linear layer: the logits are
+    `features @ W + b`.
+    """
+    return inside.last_layer(self.variables)
+
+  def adapted_logits(self, images: np.ndarray, prior: float = 0) -> np.ndarray:
+    """Logits with batch statistics of these images, which are one batch on one device; see
+    `classifiers.inside`.
+
+    Args:
+      images: uint8 `[N, H, W, 3]`.
+      prior: how many images the statistics of the training count as.
+
+    Returns:
+      float32 `[N, K]`.
+
+    Raises:
+      UserError: as `logits`, or the network has no batch normalisation.
+    """
+    check_images(images, self.image_size)
+    floats = jnp.asarray(images).astype(jnp.float32) / 255
+    return _finite(np.asarray(self._adapted(self._variables, floats, float(prior)), np.float32))
 
   def predict_proba(self, images: np.ndarray) -> np.ndarray:
     """Images uint8 `[N, H, W, 3]` → probabilities float32 `[N, K]`."""
@@ -235,6 +266,20 @@ class LoadedClassifier:
     batches = [slice(start, start + size) for start in range(0, len(images), size)]
     maps = [self._maps(self._variables, images[batch], classes[batch]) for batch in batches]
     return np.asarray(enlarge(jnp.concatenate(maps), self.image_size))
+
+
+def _finite(outputs: np.ndarray) -> np.ndarray:
+  """The network's outputs, if they are finite.
+
+  Raises:
+    UserError: they are not.
+  """
+  if not np.isfinite(outputs).all():
+    raise UserError(
+      "the network's outputs are not finite: its training diverged; train it again into another "
+      "workdir with a lower optimizer.learning_rate"
+    )
+  return outputs
 
 
 def _not_ours(workdir: pathlib.Path, what: str) -> UserError:

@@ -9,7 +9,7 @@ from typing import Any
 from apr_jax import files
 from apr_jax.errors import UserError, one_line
 from apr_jax.evaluation.evaluator import Headline, options
-from apr_jax.evaluation.ood import scored_sets
+from apr_jax.evaluation.ood import Ood, scored_sets
 from apr_jax.evaluation.runner import RESULTS
 from apr_jax.evaluation.suites import SUITES
 from apr_jax.published import OOD_SETS, Figure, data_set, other_recipe, published, test_images
@@ -109,7 +109,12 @@ class Scores:
   @property
   def ood_sets(self) -> tuple[str, ...]:
     """Names of the out-of-distribution sets that were scored."""
-    return tuple(scored_sets(self.results.get("ood", {})))
+    return self._ood_sets("ood")
+
+  def _ood_sets(self, suite: str) -> tuple[str, ...]:
+    """Those of a suite; none of one that has no such sets."""
+    found = scored_sets(self.results.get(suite, {})) if isinstance(SUITES[suite], Ood) else {}
+    return tuple(found)
 
   @property
   def limit(self) -> str | None:
@@ -153,7 +158,7 @@ class Scores:
     about = (self.limit, repr(self.results["meta"]["suites"].get(suite)))
     if metric in ("mean_error", "mce"):
       return *about, self.corruption_source
-    return *about, tuple(sorted(self.ood_sets)) if metric == "ood_auroc" else ()
+    return *about, tuple(sorted(self._ood_sets(suite)))
 
   def not_comparable(self, metric: str) -> str | None:
     """Why the score must not be held against the published number, or None."""
