@@ -106,8 +106,11 @@ def adapted_logits(
     x = args[0]
     wide = x.astype(jnp.float32)
     mean, var = wide.mean((0, 1, 2)), wide.var((0, 1, 2))
-    running = {name: module.get_variable("batch_stats", name) for name in ("mean", "var")}
-    scale, bias = (module.get_variable("params", name) for name in ("scale", "bias"))
+    running: dict[str, jax.Array] = {
+      name: module.get_variable("batch_stats", name) for name in ("mean", "var")
+    }
+    scale: jax.Array = module.get_variable("params", "scale")
+    bias: jax.Array = module.get_variable("params", "bias")
     mean = running["mean"] + share * (mean - running["mean"])
     var = running["var"] + share * (var - running["var"])
     factor = scale * jax.lax.rsqrt(var + module.epsilon)

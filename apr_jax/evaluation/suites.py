@@ -13,6 +13,7 @@ from apr_jax.evaluation.fourier import Fourier
 from apr_jax.evaluation.ood import Ood
 from apr_jax.evaluation.ood_scores import SCORES
 from apr_jax.evaluation.robustness import Robustness
+from apr_jax.evaluation.shifts import Shifts
 from apr_jax.evaluation.swap import Swap
 from apr_jax.settings import from_text
 
@@ -20,6 +21,7 @@ SUITES: Mapping[str, Evaluator] = {
   "clean": Clean(),
   "corruptions": Corruptions(),
   "extra_corruptions": Corruptions(EXTRA_CORRUPTIONS, title="extra corruptions"),
+  "shifts": Shifts(),
   "calibration": Calibration(),
   "ood": Ood(),
   "ood_scores": Ood(tuple(SCORES), title="OOD AUROC, all scores"),

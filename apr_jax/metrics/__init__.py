@@ -11,6 +11,7 @@ from apr_jax.metrics.calibration import (
 )
 from apr_jax.metrics.classification import accuracy_and_error
 from apr_jax.metrics.corruption import ALEXNET_ERRORS, mce, mean_error
+from apr_jax.metrics.flips import flip_probability
 from apr_jax.metrics.ood import ood_metrics, oscr, roc
 from apr_jax.metrics.ood_scores import (
   Mahalanobis,
@@ -36,6 +37,7 @@ __all__ = [
   "class_templates",
   "energy",
   "fit_temperature",
+  "flip_probability",
   "gradnorm",
   "kl_matching",
   "max_logit",

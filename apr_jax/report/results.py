@@ -8,6 +8,7 @@ from typing import Any
 
 from apr_jax import files
 from apr_jax.errors import UserError, one_line
+from apr_jax.evaluation.corruptions import Corruptions
 from apr_jax.evaluation.evaluator import Headline, options
 from apr_jax.evaluation.ood import Ood, scored_sets
 from apr_jax.evaluation.runner import RESULTS
@@ -156,8 +157,8 @@ class Scores:
     """Of which images the score is, and how it was taken; scores of different ones have no mean."""
     suite = all_metrics()[metric].suite
     about = (self.limit, repr(self.results["meta"]["suites"].get(suite)))
-    if metric in ("mean_error", "mce"):
-      return *about, self.corruption_source
+    if isinstance(SUITES[suite], Corruptions):
+      return *about, self.results[suite].get("source")
     return *about, tuple(sorted(self._ood_sets(suite)))
 
   def not_comparable(self, metric: str) -> str | None:
@@ -165,7 +166,12 @@ class Scores:
     if self.limit:
       return self.limit
     suite = all_metrics()[metric].suite
-    if self.results["meta"]["suites"].get(suite, options(SUITES[suite])) != options(SUITES[suite]):
+    usual = options(SUITES[suite])
+    # An option that is younger than the results, or only adds scores, changes none.
+    stored = self.results["meta"]["suites"].get(suite, {})
+    if any(
+      stored.get(name, usual[name]) != usual[name] for name in usual.keys() - SUITES[suite].beside
+    ):
       return f"other options of the suite {suite}"
     if metric in ("mean_error", "mce") and self.corruption_source == "regenerated":
       return "regenerated corruptions"

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 
 from apr_jax.evaluation.fourier import fourier_map
-from apr_jax.report import filters, html, ood, plots, robustness
+from apr_jax.report import filters, html, ood, plots, robustness, shifts
 from apr_jax.report.runs import Runs, prefix, sections_of
 
 _CALIBRATION_COLUMNS = {
@@ -202,6 +202,7 @@ SECTIONS: tuple[Callable[[Runs], str], ...] = (
   clean,
   corruptions,
   extra_corruptions,
+  shifts.shifts,
   ood.usual_scores,
   ood.all_scores,
   ood.full_spectrum,
@@ -219,8 +220,12 @@ def _corruption_section(runs: Runs, suite: str, title: str, charted: bool = True
   sections = sections_of(runs, suite)
   if not sections:
     return ""
+  shown = {name: _plain_and_adapted(section) for name, section in sections.items()}
   largest = max(
-    max(errors) for section in sections.values() for errors in section["by_corruption"].values()
+    max(errors)
+    for kinds in shown.values()
+    for by_corruption in kinds.values()
+    for errors in by_corruption.values()
   )
   largest = 10 * math.ceil(largest / 10) or 10
   maps = [
@@ -232,13 +237,14 @@ def _corruption_section(runs: Runs, suite: str, title: str, charted: bool = True
       ],
       [
         (corruption.replace("_", " "), [*errors, _mean(errors)])
-        for corruption, errors in section["by_corruption"].items()
+        for corruption, errors in by_corruption.items()
       ],
       largest,
-      f"{prefix(runs, name)}error in %, {section['examples']} images per set, "
+      f"{prefix(runs, name)}{kind} in %, {section['examples']} images per set, "
       f"source: {section['source']}; white is 0, the darkest shade {largest} %",
     )
     for name, section in sections.items()
+    for kind, by_corruption in shown[name].items()
   ]
   regenerated = any(section["source"] == "regenerated" for section in sections.values())
   note = "Corruptions regenerated from the test images are not comparable with published scores."
@@ -248,6 +254,20 @@ def _corruption_section(runs: Runs, suite: str, title: str, charted: bool = True
     *maps,
     _bars(sections, title) if charted else "",
   )
+
+
+def _plain_and_adapted(section: dict) -> dict[str, dict[str, list[float]]]:
+  """{what is shown: errors by corruption}: the network as it is and, if it was scored so, with
+  adapted batch statistics.
+  """
+  kinds = {"error": section["by_corruption"]}
+  if "adapted" in section:
+    of = section["adapted"]
+    kinds[
+      f"error with batch statistics of {of['batch']} corrupted images at a time (prior "
+      f"{of['prior']}; mean {of['mean_error']:.2f} %)"
+    ] = of["by_corruption"]
+  return kinds
 
 
 def _bars(sections: Runs, title: str) -> str:
