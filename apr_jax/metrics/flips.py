@@ -19,8 +19,9 @@ def flip_probability(predictions: np.ndarray, noise: bool = False) -> float:
     UserError: there are no pairs.
 
   Examples:
-    >>> flip_probability(np.array([[1, 1, 2, 1]])), flip_probability(np.array([[1, 1, 2, 1]]), True)
-    (66.66666666666667, 33.333333333333336)
+    >>> frames = np.array([[1, 1, 2, 1, 1]])
+    >>> flip_probability(frames), flip_probability(frames, noise=True)
+    (50.0, 25.0)
   """
   predictions = np.asarray(predictions)
   if predictions.ndim != 2 or not len(predictions) or predictions.shape[1] < 2:

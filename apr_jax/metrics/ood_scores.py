@@ -179,8 +179,8 @@ class Mahalanobis:
   Examples:
     >>> features = np.array([[0.0, 0.0], [0.0, 2.0], [9.0, 0.0], [9.0, 2.0]])
     >>> fitted = Mahalanobis.fit(features, np.array([0, 0, 1, 1]))
-    >>> fitted.score(np.array([[0.0, 1.0], [0.0, 3.0]])).round(6).tolist()
-    [0.0, -4.0]
+    >>> fitted.score(np.array([[0.0, 2.0], [0.0, 3.0]])).round(6).tolist()
+    [-1.0, -4.0]
   """
 
   class_means: np.ndarray
