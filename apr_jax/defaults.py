@@ -168,8 +168,8 @@ class Schedule:
   )
   peak_momentum: float = setting(
     0.8,
-    "triangular, one_cycle: the momentum at the peak of the rate; at both ends it is optimizer.momentum, "
-    "and where that is 0 there is none",
+    "triangular, one_cycle: the momentum at the peak of the rate; at both ends it is "
+    "optimizer.momentum, and where that is 0 there is none",
     from_to_below(0, 1),
   )
 

@@ -1,4 +1,4 @@
-"""The recipe of PRIME's released code on CIFAR: ResNet-18, 100 epochs, one cycle of rate and momentum."""
+"""The recipe of PRIME's released code on CIFAR: ResNet-18, 100 epochs, one cycle of the rate."""
 
 from configs import base
 

@@ -16,7 +16,6 @@ from apr_jax.augment import crop_flip
 from apr_jax.augment.method import Batch, Method
 from apr_jax.augment.methods import switched_on
 
-
 Targets = jax.Array | tuple[jax.Array, jax.Array]
 """Of all views; or of those that methods make together, and of one beside them."""
 

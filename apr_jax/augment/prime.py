@@ -1,4 +1,4 @@
-"""PRIME: mixtures of chains of three smooth random transforms, in space, in colour and in frequency.
+"""PRIME: mixtures of chains of random transforms, in space, in colour and in frequency.
 
 A chain applies some of `prime_transforms` one after the other. A view is the average of several
 chains with Dirichlet(1) weights, averaged with the image by m ~ Beta(1, 1), as in AugMix:
@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from apr_jax import keys, losses, settings
 from apr_jax.augment.method import Batch, Method
-from apr_jax.augment.prime_transforms import Ranges, random_transform
+from apr_jax.augment.prime_transforms import RELEASED, Ranges, random_transform
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +108,7 @@ def prime(
   images: jax.Array,
   width: int = 3,
   depth: int = 3,
-  ranges: Ranges = Ranges(),
+  ranges: Ranges = RELEASED,
   *,
   positions: jax.Array | None = None,
 ) -> jax.Array:

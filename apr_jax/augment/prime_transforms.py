@@ -43,6 +43,9 @@ class Ranges(NamedTuple):
   corner: bool = False
 
 
+RELEASED = Ranges()
+
+
 def random_transform(
   key: jax.Array, image: jax.Array, ranges: Ranges, form: str | None = None
 ) -> jax.Array:
@@ -55,13 +58,11 @@ def random_transform(
     form: as in `forms.by_platform`.
   """
   which_key, *transform_keys = jax.random.split(key, 4)
-  transformed = [
-    random_diffeomorphism(transform_keys[0], image, ranges, form),
-    random_colours(transform_keys[1], image, ranges, form),
-    random_filter(transform_keys[2], image, ranges),
-  ]
+  moved = random_diffeomorphism(transform_keys[0], image, ranges, form)
+  bent = random_colours(transform_keys[1], image, ranges, form)
+  mixed = random_filter(transform_keys[2], image, ranges)
   which = jax.random.randint(which_key, (), 0, 3)
-  return jnp.where(which == 0, transformed[0], jnp.where(which == 1, *transformed[1:]))
+  return jnp.where(which == 0, moved, jnp.where(which == 1, bent, mixed))
 
 
 def random_diffeomorphism(
@@ -196,7 +197,9 @@ def colours(image: jax.Array, coefficients: jax.Array, form: str | None = None) 
     # Clenshaw's recurrence: sin((k + 1)θ) = 2·cos θ·sin(kθ) − sin((k − 1)θ).
     double = 2 * jnp.cos(jnp.pi * image)
 
-    def add(sums: tuple[jax.Array, jax.Array], beta: jax.Array):
+    def add(
+      sums: tuple[jax.Array, jax.Array], beta: jax.Array
+    ) -> tuple[tuple[jax.Array, jax.Array], None]:
       return (beta + double * sums[0] - sums[1], sums[0]), None
 
     start = jnp.zeros_like(image), jnp.zeros_like(image)
