@@ -136,7 +136,7 @@ def vital_bins(amplitude: jax.Array) -> jax.Array:
   height, width, channels = amplitude.shape
   _check_even((height, width))
   blocks = amplitude.reshape(height // 2, 2, width // 2, 2, channels)
-  blocks = jnp.moveaxis(blocks, 3, 1).reshape(height // 2, 4, width // 2, channels)
+  blocks = jnp.moveaxis(blocks, 3, 2).reshape(height // 2, 4, width // 2, channels)
   largest = jax.nn.one_hot(blocks.argmax(1), 4, dtype=bool, axis=1)
   largest = largest.reshape(height // 2, 2, 2, width // 2, channels)
   return jnp.moveaxis(largest, 2, 3).reshape(height, width, channels)
