@@ -42,6 +42,18 @@ def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
   return (jax.nn.logsumexp(logits, axis=-1) - (targets * logits).sum(-1)).mean()
 
 
+def smoothed(targets: jax.Array, share: float) -> jax.Array:
+  """Targets float `[B, K]` of which a share is spread over all classes (label smoothing).
+
+  (1 − share)·targets + share/K, as PyTorch's `label_smoothing`; with a share of 0 the targets
+  themselves.
+
+  Reference: Szegedy et al., Rethinking the Inception Architecture, CVPR 2016
+  (https://arxiv.org/abs/1512.00567), Section 7.
+  """
+  return (1 - share) * targets + share / targets.shape[-1] if share else targets
+
+
 def apr_loss(logits: jax.Array, targets: jax.Array) -> jax.Array:
   """Sum over the views of their cross-entropies with the same targets.
 

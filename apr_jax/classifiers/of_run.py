@@ -45,6 +45,7 @@ class LoadedClassifier:
     workdir: the folder of the training; None for an import.
     step: training steps that the checkpoint has seen; None for an import.
     seed: of the training; None for an import.
+    keeps_average: whether the training keeps a moving average of its weights.
 
   Args:
     workdir: folder of the run, or of the import.
@@ -52,9 +53,12 @@ class LoadedClassifier:
     batch_size: images per call; default: the run's `evaluation.batch_size`. It changes no result.
     label_share: of the phase's head in the logits of a network with two heads; default: that of the
       training. Of other networks it changes nothing.
+    average: take the moving average of the weights that the training keeps, in place of the
+      weights.
 
   Raises:
-    UserError: the workdir holds neither, or no readable checkpoint, or JAX has no device.
+    UserError: the workdir holds neither, or no readable checkpoint, or no average though one is
+      asked for, or JAX has no device.
   """
 
   spec: NetworkSpec
@@ -65,6 +69,7 @@ class LoadedClassifier:
     devices: Sequence[jax.Device] | None = None,
     batch_size: int | None = None,
     label_share: float | None = None,
+    average: bool = False,
   ):
     parallel.check_devices()
     workdir = files.path(workdir)
@@ -75,7 +80,15 @@ class LoadedClassifier:
     self.num_classes, self.image_size = self.spec.num_classes, self.spec.image_size
     if label_share is not None and self.spec.label_share is not None:
       self.spec = dataclasses.replace(self.spec, label_share=label_share)
-    trained = parallel.to_host(_restore(workdir, self.spec.build(), self.image_size))
+    self.keeps_average = self.config is not None and self.config.optimizer.average_decay > 0
+    if average:
+      if not self.keeps_average:
+        raise UserError(
+          f"{workdir} keeps no moving average of its weights; train with optimizer.average_decay"
+        )
+      self.name += ", averaged weights"
+    part = checkpoint.AVERAGE if average else checkpoint.MODEL
+    trained = parallel.to_host(_restore(workdir, self.spec.build(), self.image_size, part))
     self.first_layer_gains = self.spec.first_layer.gains(trained["params"])
     variables = jax.tree.map(np.asarray, self.spec.fold(trained))
     self.spec = self.spec.folded()
@@ -297,9 +310,11 @@ def _check_checkpoint(workdir: pathlib.Path, remedy: str) -> None:
 
 
 def _restore(
-  workdir: pathlib.Path, model: NormalisedNetwork, image_size: tuple[int, int]
+  workdir: pathlib.Path, model: NormalisedNetwork, image_size: tuple[int, int], part: str
 ) -> dict[str, Any]:
-  """The parameters and statistics of the newest checkpoint, which must be those of the model."""
+  """The parameters and statistics of a part of the newest checkpoint, which must be those of the
+  model.
+  """
 
   def create() -> dict[str, Any]:
     # A network without batch normalisation has no statistics; its checkpoint says so with an empty
@@ -308,4 +323,4 @@ def _restore(
     return {"batch_stats": {}, **start}
 
   with checkpoint.Checkpoints(workdir) as checkpoints:
-    return checkpoints.restore_variables(create)
+    return checkpoints.restore_variables(create, part)

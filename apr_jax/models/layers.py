@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from apr_jax.models import norm_route
+
 Layer = Callable[..., nn.Module]
 """What makes a layer, with the network's dtype and the like filled in: a block is handed it.
 
@@ -92,7 +94,8 @@ def stages(
 class BatchNorm(nn.Module):
   """Batch normalisation with PyTorch's running statistics (`torch.nn.BatchNorm2d`).
 
-  Unlike `flax.linen.BatchNorm`, the running variance is the unbiased estimate of the batch's.
+  Unlike `flax.linen.BatchNorm`, the running variance is the unbiased estimate of the batch's. Its
+  variables are those of the current route; see `norm_route`.
 
   Attributes:
     axis_name: name of the mapped axis over which training statistics are averaged; None keeps them
@@ -109,11 +112,11 @@ class BatchNorm(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
     """x `[B, H, W, C]` → `dtype` of the same shape; `train` selects the batch's statistics."""
-    features = x.shape[-1:]
-    scale = self.param("scale", nn.initializers.ones, features)
-    bias = self.param("bias", nn.initializers.zeros, features)
-    running_mean = self.variable("batch_stats", "mean", jnp.zeros, features)
-    running_var = self.variable("batch_stats", "var", jnp.ones, features)
+    features, route = x.shape[-1:], norm_route.current()
+    scale = self.param(f"{route}scale", nn.initializers.ones, features)
+    bias = self.param(f"{route}bias", nn.initializers.zeros, features)
+    running_mean = self.variable("batch_stats", f"{route}mean", jnp.zeros, features)
+    running_var = self.variable("batch_stats", f"{route}var", jnp.ones, features)
 
     if train:
       wide = x.astype(jnp.float32)

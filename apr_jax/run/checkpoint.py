@@ -1,7 +1,8 @@
 """Checkpoints of a run, in `WORKDIR/checkpoints`, written by Orbax in the background.
 
 A checkpoint has two parts: "model" (params, batch_stats), which is all that evaluation needs, and
-"training" (step, key_data, opt_state), which a run needs to continue. Orbax writes under a
+"training" (step, key_data, opt_state), which a run needs to continue; and a third, "average", where
+the run keeps a moving average of what is in "model". Orbax writes under a
 temporary name and renames when all is on disk, so a killed run leaves whole checkpoints only.
 """
 
@@ -18,6 +19,7 @@ from apr_jax.errors import UserError, one_line
 from apr_jax.run.state import TrainState
 
 FOLDER = "checkpoints"
+MODEL, AVERAGE = "model", "average"
 COMMITTED = "commit_success.txt"  # what Orbax writes last, in an object store
 
 
@@ -75,7 +77,7 @@ class Checkpoints:
 
     It can be evaluated; a run cannot continue from it.
     """
-    self._manager.save(step, args=ocp.args.Composite(model=ocp.args.StandardSave(variables)))
+    self._manager.save(step, args=ocp.args.Composite(**{MODEL: ocp.args.StandardSave(variables)}))
 
   def restore(self, create: Callable[[], TrainState]) -> TrainState:
     """The newest checkpoint, replicated on all devices.
@@ -87,18 +89,21 @@ class Checkpoints:
       UserError: the checkpoint cannot be read.
     """
     items = self._restore(jax.eval_shape(lambda: _items(create())))
-    return TrainState(**items["model"], **items["training"])
+    return TrainState(**items["model"], **items["training"], average=items.get(AVERAGE))
 
-  def restore_variables(self, create: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+  def restore_variables(
+    self, create: Callable[[], dict[str, Any]], part: str = MODEL
+  ) -> dict[str, Any]:
     """The newest checkpoint's params and batch_stats, replicated on all devices.
 
     Args:
       create: makes variables of the same structure; it is traced, not run.
+      part: MODEL, or AVERAGE for their moving average.
 
     Raises:
       UserError: the checkpoint cannot be read.
     """
-    return self._restore({"model": jax.eval_shape(create)})["model"]
+    return self._restore({part: jax.eval_shape(create)})[part]
 
   def describe_variables(self) -> dict[str, Any]:
     """Shapes and dtypes of the newest checkpoint's params and batch_stats, as a tree of
@@ -110,7 +115,7 @@ class Checkpoints:
     folder = self._folder / str(self.latest_step())
     try:
       with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
-        stored = handler.metadata(folder / "model").tree
+        stored = handler.metadata(folder / MODEL).tree
     except (ValueError, KeyError, OSError) as error:
       raise _unreadable(folder, error) from error
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), dict(stored))
@@ -153,7 +158,9 @@ def _unreadable(folder: pathlib.Path, error: Exception) -> UserError:
 
 
 def _items(state: TrainState) -> dict[str, Any]:
+  average = {} if state.average is None else {AVERAGE: state.average}
   return {
-    "model": state.variables,
+    MODEL: state.variables,
     "training": {"step": state.step, "key_data": state.key_data, "opt_state": state.opt_state},
+    **average,
   }

@@ -21,7 +21,7 @@ from apr_jax.run import checkpoint, configuration
 from apr_jax.run.claim import Claim
 from apr_jax.run.state import TrainState, create_state
 from apr_jax.settings import read
-from apr_jax.training import overfitting
+from apr_jax.training import overfitting, starting_weights
 from apr_jax.training.clock import Clock
 from apr_jax.training.logs import Logs
 from apr_jax.training.resident_steps import ResidentSteps
@@ -88,13 +88,21 @@ def _train(
     config.schedule, config.optimizer.momentum, steps_per_epoch, total_steps
   )
   update_rule = optimizers.make_optimizer(config.optimizer, schedule, momentum)
-  create = functools.partial(create_state, config.seed, parts.model, parts.image_size, update_rule)
+  create = functools.partial(
+    create_state,
+    config.seed,
+    parts.model,
+    parts.image_size,
+    update_rule,
+    average=config.optimizer.average_decay > 0,
+  )
   step = functools.partial(
     train_step,
     model=parts.model,
     augmentation=parts.augmentation,
     optimizer=update_rule,
     adversary=make_adversary(config.adversary),
+    average_decay=config.optimizer.average_decay,
   )
   # a network that cannot take these images says so before anything is written
   jax.eval_shape(create)
@@ -117,6 +125,9 @@ def _train(
   # read now, for they take minutes for ImageNet, and what can be refused is refused before
   test_data = experiment.load_data(config.data, "test")
   _check_same_kind(train_data, test_data)
+  start = None
+  if config.model.weights and not done:
+    start = starting_weights.read(config.model.weights, experiment.network_spec(config))
   if primary:
     configuration.write_config(workdir, config)
     claim.take()
@@ -125,6 +136,8 @@ def _train(
   with checkpoint.Checkpoints(workdir, config.checkpoint.keep, keep_epoch) as checkpoints:
     # ---- State ----
     state = checkpoints.restore(create) if done else parallel.call_replicated(create)
+    if start is not None:
+      state = starting_weights.start_from(state, start)
     log_every = config.log_every_steps
     save_every = config.checkpoint.every_steps or steps_per_epoch
     eval_every = config.eval_every_epochs * steps_per_epoch
@@ -152,7 +165,7 @@ def _train(
       )
       logs.say(
         f"for {config.epochs} epoch(s) of {steps_per_epoch} steps, {total_steps} in all; "
-        f"{f'continues at step {done}' if done else 'starts'} into {workdir}"
+        f"{_beginning(config, done)} into {workdir}"
       )
       if primary and not done:
         samples = training_views(config, test_data.images, test_data.labels)
@@ -201,7 +214,7 @@ def _train(
         # Before the checkpoint: a run killed in between repeats its last evaluation, and does not
         # lose it.
         if done == total_steps or (eval_every and done % eval_every == 0 and not stopping):
-          logs.evaluation(done, epoch, {"clean_error": _clean_error(predictor, state, test_data)})
+          logs.evaluation(done, epoch, _clean_errors(predictor, state, test_data))
           clock.start(done)
 
         if last or done % save_every == 0 or (watch.stops and done % steps_per_epoch == 0):
@@ -246,6 +259,13 @@ def _check_same_kind(train: ArrayData | ImageStream, test: ArrayData) -> None:
     )
 
 
+def _beginning(config: ml_collections.ConfigDict, done: int) -> str:
+  if done:
+    return f"continues at step {done}"
+  weights = config.model.weights
+  return f"starts from the weights of {weights}" if weights else "starts"
+
+
 def _size(state: TrainState) -> int:
   return sum(x.size for x in jax.tree.leaves(state.params))
 
@@ -257,11 +277,17 @@ def _methods(config: ml_collections.ConfigDict) -> str:
   return f"with {', '.join(on)}" if on else "without a method of augmentation"
 
 
-def _clean_error(predictor: Predictor, state: TrainState, test: ArrayData) -> float:
-  """In percent."""
-  variables = predictor.place(parallel.to_host(state.variables))
-  predicted = predictor.logits(variables, test.images).argmax(-1)
-  return 100 * float(np.mean(predicted != test.labels))
+def _clean_errors(predictor: Predictor, state: TrainState, test: ArrayData) -> dict[str, float]:
+  """Of the weights and, where there is one, of their moving average; in percent."""
+  scored = {"clean_error": state.variables}
+  if state.average is not None:
+    scored["average_clean_error"] = state.average
+  errors = {}
+  for name, of in scored.items():
+    variables = predictor.place(parallel.to_host(of))
+    predicted = predictor.logits(variables, test.images).argmax(-1)
+    errors[name] = 100 * float(np.mean(predicted != test.labels))
+  return errors
 
 
 def _next_multiple(step: int, every: int) -> int:

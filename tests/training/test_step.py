@@ -46,6 +46,7 @@ class Views:
 
   make: Callable[..., tuple[jax.Array, jax.Array]]
   batch_norm_groups: tuple[tuple[int, ...], ...] | None = None
+  auxiliary_views: int = 0
   loss_of: Callable[..., jax.Array] | None = None
 
   def __call__(self, key, images, labels, positions, shard):
