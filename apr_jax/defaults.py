@@ -118,6 +118,11 @@ class Model:
   weights: str = setting(
     "", 'folder of a run or an import that the parameters start from; "" = they are drawn'
   )
+  frozen: bool = setting(
+    False,
+    "of augment.simclr and augment.csi: train the linear heads alone, on the finished network of "
+    "model.weights, which is in inference",
+  )
 
 
 @dataclasses.dataclass(frozen=True)

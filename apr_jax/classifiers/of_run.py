@@ -55,6 +55,8 @@ class LoadedClassifier:
       training. Of other networks it changes nothing.
     average: take the moving average of the weights that the training keeps, in place of the
       weights.
+    ensemble: of a training with `augment.csi`, take the mean over an image's four rotations of the
+      joint head's logits, in place of the class head's logits: CSI's ensemble.
 
   Raises:
     UserError: the workdir holds neither, or no readable checkpoint, or no average though one is
@@ -70,6 +72,7 @@ class LoadedClassifier:
     batch_size: int | None = None,
     label_share: float | None = None,
     average: bool = False,
+    ensemble: bool = False,
   ):
     parallel.check_devices()
     workdir = files.path(workdir)
@@ -87,6 +90,14 @@ class LoadedClassifier:
           f"{workdir} keeps no moving average of its weights; train with optimizer.average_decay"
         )
       self.name += ", averaged weights"
+    if ensemble:
+      if not self.spec.rotations:
+        raise UserError(
+          f"{workdir} has no head for the rotations, whose ensemble is asked for; train with "
+          f"augment.csi"
+        )
+      self.spec = dataclasses.replace(self.spec, ensemble=True)
+      self.name += ", ensemble of rotations"
     part = checkpoint.AVERAGE if average else checkpoint.MODEL
     trained = parallel.to_host(_restore(workdir, self.spec.build(), self.image_size, part))
     self.first_layer_gains = self.spec.first_layer.gains(trained["params"])
@@ -146,7 +157,8 @@ class LoadedClassifier:
     """Names the values of `variables` in sixteen hexadecimal digits: another training, another
     name.
     """
-    digest = hashlib.sha256()
+    # With the same parameters, the ensemble is another function.
+    digest = hashlib.sha256(b"ensemble of rotations" if self.spec.ensemble else b"")
     for path, values in jax.tree.leaves_with_path(self.variables):  # in the order of the names
       digest.update(f"{jax.tree_util.keystr(path)} {values.dtype.str} {values.shape}\n".encode())
       digest.update(values.tobytes())
@@ -166,20 +178,32 @@ class LoadedClassifier:
     check_images(images, self.image_size)
     return _finite(self._predictor.logits(self._variables, images))
 
-  def features(self, images: np.ndarray) -> np.ndarray:
-    """Images uint8 `[N, H, W, 3]` → what the last linear layer is given, float32 `[N, D]`.
+  @property
+  def features(self) -> Callable[[np.ndarray], np.ndarray]:
+    """A function, images uint8 `[N, H, W, 3]` → what the last linear layer is given, float32
+    `[N, D]`.
 
     Raises:
-      UserError: as `logits`, or the network has no last linear layer.
+      UserError: it is an ensemble, which has several. Of the function: as `logits`, or the network
+        has no last linear layer.
     """
+    self._check_single("features")
+    return self._features_of
+
+  def _features_of(self, images: np.ndarray) -> np.ndarray:
     check_images(images, self.image_size)
     return _finite(self._features.logits(self._variables, images))
+
+  def _check_single(self, what: str) -> None:
+    if self.spec.ensemble:
+      raise UserError(f"{self.name!r} is an ensemble of four rotations, which has no {what}")
 
   @property
   def last_layer(self) -> tuple[np.ndarray, np.ndarray]:
     """(W float32 `[D, K]`, b float32 `[K]`) of the last linear layer: the logits are
     `features @ W + b`.
     """
+    self._check_single("last layer")
     return inside.last_layer(self.variables)
 
   def adapted_logits(self, images: np.ndarray, prior: float = 0) -> np.ndarray:

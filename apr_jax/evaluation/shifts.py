@@ -99,7 +99,7 @@ class Shifts(Evaluator):
 
   def lines(self, summary: dict) -> list[str]:
     """Each set, and what is missing."""
-    text = ["shifted test sets"] if summary["sets"] else []
+    text = ["shifted test sets" + ("" if summary["sets"] else "      none is there")]
     for scores in summary["sets"].values():
       value, what = (
         (scores["flips"], "flips, sequences")
