@@ -16,7 +16,7 @@ from apr_jax.run.state import create_state
 from apr_jax.training.step import train_step
 
 NAMES = sorted(path.stem for path in (pathlib.Path(__file__).parents[1] / "configs").glob("*.py"))
-VIEWS = {"apr_p": 2, "hybrid_p": 2, "simclr": 2, "augmix": 3}  # of the others 1
+VIEWS = {"apr_p": 2, "hybrid_p": 2, "simclr": 2, "csi": 8, "augmix": 3}  # of the others 1
 # (pixels, classes) by the first word of a configuration's name; "base" is CIFAR's.
 DATA = {
   "digits": (8, 10),

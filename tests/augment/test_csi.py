@@ -159,7 +159,7 @@ def test_the_ensemble_is_the_mean_over_rotations_of_their_own_logits():
 @pytest.mark.slow
 def test_two_stages_on_digits(tmp_path):
   from apr_jax.training import loop
-  from configs import cifar10_csi, cifar10_csi_heads
+  from configs import cifar10_csi, cifar10_csi_network
 
   def train(config, folder, **changes):
     config.update_from_flattened_dict(
@@ -179,10 +179,8 @@ def test_two_stages_on_digits(tmp_path):
     loop.train(config, str(tmp_path / folder), quiet=True)
     return LoadedClassifier(tmp_path / folder)
 
-  first = train(cifar10_csi.get_config(), "first")
-  second = train(
-    cifar10_csi_heads.get_config(), "second", **{"model.weights": str(tmp_path / "first")}
-  )
+  first = train(cifar10_csi_network.get_config(), "first")
+  second = train(cifar10_csi.get_config(), "second", **{"model.weights": str(tmp_path / "first")})
   moved = {
     jax.tree_util.keystr(path): not np.array_equal(a, b)
     for (path, a), b in zip(
