@@ -45,6 +45,7 @@ class LoadedClassifier:
     workdir: the folder of the training; None for an import.
     step: training steps that the checkpoint has seen; None for an import.
     seed: of the training; None for an import.
+    ensemble: whether its logits are those of CSI's ensemble.
     keeps_average: whether the training keeps a moving average of its weights.
 
   Args:
@@ -90,6 +91,7 @@ class LoadedClassifier:
           f"{workdir} keeps no moving average of its weights; train with optimizer.average_decay"
         )
       self.name += ", averaged weights"
+    self.ensemble = ensemble
     if ensemble:
       if not self.spec.rotations:
         raise UserError(

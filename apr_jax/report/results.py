@@ -165,6 +165,8 @@ class Scores:
     """Why the score must not be held against the published number, or None."""
     if self.limit:
       return self.limit
+    if self.results["meta"]["classifier"].get("ensemble"):
+      return "an ensemble of rotations"
     suite = all_metrics()[metric].suite
     usual = options(SUITES[suite])
     # An option that is younger than the results, or only adds scores, changes none.

@@ -87,7 +87,7 @@ def test_tables_keep_the_plain_score_comparable():
   }
 
   def scores(**options):
-    meta = {"examples": "all", "settings": {"data": "cifar10"}, "config": None}
+    meta = {"examples": "all", "settings": {"data": "cifar10"}, "config": None, "classifier": {}}
     meta["suites"] = {"corruptions": usual | {"severities": [1, 2, 3, 4, 5]} | options}
     return Scores(None, {"corruptions": section, "meta": meta})
 
