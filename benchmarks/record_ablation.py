@@ -97,11 +97,12 @@ def recipe(
       "name": "record_ablation",
       "seed": seed,
       "epochs": epochs,
-      "batch_size": 64,
+      "batch_size": 32,
       "eval_every_epochs": 0,
       "data.data_dir": data_dir,
       "model.name": network,
       "schedule.name": "cosine",
+      "optimizer.learning_rate": 0.05,
       "optimizer.average_decay": 0.99,
       **changes,
     }
