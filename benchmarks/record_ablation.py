@@ -1,14 +1,15 @@
 """Which combination of methods to bet on: many of them at a reduced size, one after the other.
 
-    python -m benchmarks.record_ablation --workdir DIR --data_dir DIR [--epochs 3] [--seeds 0,1,2]
+    python -m benchmarks.record_ablation --workdir DIR --data_dir DIR [--seeds 0,1,2]
 
-Each combination × seed is a training of a small network in WORKDIR/NAME-sSEED and evaluations of
-it, all in this process: of its weights, and of their moving average. WORKDIR/table.md is rewritten
-after each. The same command goes on where an earlier one stopped. All combinations see the seeds
-in the same order, the first seed of all of them first.
+Strong augmentation needs length, which a reduced size has not. So an ordinary training comes first,
+one of each seed, in WORKDIR/start-sSEED, and each combination goes on from its weights
+(`model.weights`) in WORKDIR/NAME-sSEED; so does the combination "standard", beside which the others
+are to be read. Each is evaluated with its weights and with their moving average, all in this
+process. WORKDIR/table.md is rewritten after each. The same command goes on where an earlier one
+stopped; it does the first seed of all combinations first.
 
-A combination of few epochs tells what helps early. `configs/cifar10_record.py` takes what did best
-here to full size, which remains a bet.
+`configs/cifar10_record.py` takes what did best here to full size, which remains a bet.
 """
 
 import dataclasses
@@ -37,7 +38,12 @@ _WORKDIR = flags.DEFINE_string(
 _DATA_DIR = flags.DEFINE_string(
   "data_dir", "", "Where CIFAR-10 and CIFAR-10-C lie; default: TFDS's own.", flag_values=FLAGS
 )
-_EPOCHS = flags.DEFINE_integer("epochs", 3, "Of each training.", lower_bound=1, flag_values=FLAGS)
+_START = flags.DEFINE_integer(
+  "start_epochs", 8, "Of the ordinary training that comes first.", lower_bound=1, flag_values=FLAGS
+)
+_EPOCHS = flags.DEFINE_integer(
+  "epochs", 2, "Of each combination.", lower_bound=1, flag_values=FLAGS
+)
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Whole numbers.", flag_values=FLAGS)
 _LIMIT = flags.DEFINE_integer(
   "limit", 0, "Score on the first so many images of each set; 0 = all.", flag_values=FLAGS
@@ -72,6 +78,7 @@ COMBINATIONS: Mapping[str, Mapping[str, Any]] = {
 _WEIGHTS = ("weights", "average")
 _SUITES = ("clean", "corruptions")
 _DONE = "ablation.json"
+_RATE = 0.02  # of what goes on from trained weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,18 +97,21 @@ class Scored:
 def recipe(
   changes: Mapping[str, Any], network: str, epochs: int, seed: int, data_dir: str
 ) -> ml_collections.ConfigDict:
-  """The configuration of a run: that of `configs/base.py`, shorter and with a cosine."""
+  """The configuration of a run: that of `configs/base.py`, shorter, in smaller batches and with a
+  cosine.
+  """
   config = base.get_config()
   config.update_from_flattened_dict(
     {
       "name": "record_ablation",
       "seed": seed,
       "epochs": epochs,
-      "batch_size": 64,
+      "batch_size": 32,
       "eval_every_epochs": 0,
       "data.data_dir": data_dir,
       "model.name": network,
       "schedule.name": "cosine",
+      "optimizer.learning_rate": 0.05,
       "optimizer.average_decay": 0.99,
       **changes,
     }
@@ -180,11 +190,16 @@ def main() -> None:
   files.make_folder(workdir)
   found: dict[str, list[Scored]] = {}
   for name, seed in _runs([int(seed) for seed in _SEEDS.value]):
-    folder = workdir / f"{name}-s{seed}"
+    folder, start = workdir / f"{name}-s{seed}", workdir / f"start-s{seed}"
     scored = finished(folder, _EPOCHS.value, _LIMIT.value)
     if scored is None:
       print(f"{folder.name}: runs", flush=True)
-      config = recipe(COMBINATIONS[name], _NETWORK.value, _EPOCHS.value, seed, _DATA_DIR.value)
+      ordinary = recipe({}, _NETWORK.value, _START.value, seed, _DATA_DIR.value)
+      loop.train(ordinary, start, quiet=True)  # once: afterwards nothing is left to do
+      changes = {"model.weights": str(start), "optimizer.learning_rate": _RATE}
+      config = recipe(
+        {**changes, **COMBINATIONS[name]}, _NETWORK.value, _EPOCHS.value, seed, _DATA_DIR.value
+      )
       scored = run(config, folder, _LIMIT.value)
     found.setdefault(name, []).append(scored)
     jax.clear_caches()  # the programs of one combination are of no use to the next
