@@ -109,8 +109,8 @@ class Scores:
 
   @property
   def ood_sets(self) -> tuple[str, ...]:
-    """Names of the out-of-distribution sets that were scored."""
-    return self._ood_sets("ood")
+    """Names of the out-of-distribution sets that were scored, of the first such suite."""
+    return next(filter(None, map(self._ood_sets, SUITES)), ())
 
   def _ood_sets(self, suite: str) -> tuple[str, ...]:
     """Those of a suite; none of one that has no such sets."""
