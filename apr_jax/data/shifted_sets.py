@@ -24,6 +24,7 @@ from apr_jax.data.image_tree import ImageTree, alphabetical, numbered
 from apr_jax.data.imagenet_c import IMAGE_SIZE, ImageNetC
 from apr_jax.data.imagenet_classes import class_labels
 from apr_jax.data.published_corruptions import SEVERITIES, PublishedCorruptions
+from apr_jax.data.videos import Videos
 from apr_jax.errors import UserError
 
 CIFAR10_C_BAR = (
@@ -77,6 +78,7 @@ CIFAR_P = (
   "tilt",
   "scale",
 )
+IMAGENET_P = ("gaussian_noise", "shot_noise", "motion_blur", "zoom_blur", "snow", *CIFAR_P[5:])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +121,7 @@ class ShiftedSet:
     origin: where to get it.
     kind: "images", "corruptions" or "sequences".
     read: of images, what is wanted → chunks; of corruptions, → (name, severity) → chunks; of
-      sequences, → name → uint8 `[N, frames, H, W, 3]`.
+      sequences, → name → uint8 `[N, frames, H, W, 3]`, or what gives that of a slice.
     parts: names of corruptions or perturbations.
     classes_of: the set of `imagenet_classes.class_labels` that it has; "" = all classes.
   """
@@ -262,6 +264,15 @@ def _sequences(wanted: Wanted) -> Callable[[str], Stored]:
   return load
 
 
+def _videos(wanted: Wanted) -> Callable[[str], Videos]:
+  """NAME/WNID/*.mp4. Noises also come with larger steps, NAME_2 and NAME_3, which are not read."""
+  missing = [name for name in IMAGENET_P if not (wanted.path / name).is_dir()]
+  if missing:
+    raise UserError(f"{wanted.path} lacks the folders {', '.join(missing)}; unpack all archives")
+  found = {name: Videos(str(wanted.path / name), wanted.image_size) for name in IMAGENET_P}
+  return found.__getitem__
+
+
 _HENDRYCKS, _RECHT = "https://github.com/hendrycks", "https://github.com/modestyachts"
 _C_BAR = "https://github.com/facebookresearch/augmentation-corruption"
 _V2 = f"{_RECHT}/ImageNetV2"
@@ -369,6 +380,15 @@ SETS: Mapping[str, ShiftedSet] = {
     "corruptions",
     _3dcc,
     IMAGENET_3DCC,
+  ),
+  "imagenet_p": ShiftedSet(
+    "ImageNet-P",
+    _IMAGENET,
+    ("ImageNet-P",),
+    f"{_HENDRYCKS}/robustness",
+    "sequences",
+    _videos,
+    IMAGENET_P,
   ),
 }
 """{name: set}."""

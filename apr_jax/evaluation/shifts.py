@@ -12,14 +12,16 @@ import numpy as np
 
 from apr_jax import metrics
 from apr_jax.data import ArrayData
+from apr_jax.data.arrays import Stored
 from apr_jax.data.published_corruptions import SEVERITIES
 from apr_jax.data.shifted_sets import SETS, ShiftedSet, Wanted
+from apr_jax.data.videos import Videos
 from apr_jax.errors import UserError, lookup
 from apr_jax.evaluation.corruption_sources import limited
 from apr_jax.evaluation.evaluator import Evaluator, Headline, Parts
 from apr_jax.evaluation.task import Task
 
-_CHUNK = 100  # sequences whose frames are read at a time; bounds the memory
+_CHUNK = 50  # sequences whose frames are read at a time; bounds the memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,12 +71,19 @@ class Shifts(Evaluator):
           raise UserError(f"the shifted test set {name} is missing: {why}")
         yield f"{name}: missing", functools.partial(dict, set=name, missing=why)
         continue
-      for part, compute in _parts_of(task, found, path):
+      try:
+        parts = list(_parts_of(task, found, path))
+      except UserError as error:  # incomplete or damaged
+        if self.sets:
+          raise
+        yield f"{name}: missing", functools.partial(dict, set=name, missing=str(error))
+        continue
+      for part, compute in parts:
         yield f"{name}{part}: {path}", functools.partial(_named, name, part, compute)
 
   def summarise(self, results: dict) -> dict:
     """The "sets" that are there, {name: scores}, and the "missing" ones, {name: where it was looked
-    for}.
+    for, or why it cannot be read}.
 
     - Of images: "error" and "accuracy" in percent, "examples", and "classes", how many could be
       predicted.
@@ -163,7 +172,7 @@ def _error_under(
   return _error(task, load(name, severity))
 
 
-def _flips(task: Task, load: Callable[[str], np.ndarray], name: str) -> dict:
+def _flips(task: Task, load: Callable[[str], Stored | Videos], name: str) -> dict:
   frames = load(name)
   count = min(filter(None, (len(frames), task.settings.limit)))
   predictions = []

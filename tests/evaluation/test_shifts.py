@@ -2,13 +2,22 @@
 predicted class, and every score is worked out from what was written.
 """
 
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from apr_jax import FromFunction
 from apr_jax.data.imagenet_classes import class_labels
-from apr_jax.data.shifted_sets import CIFAR10_C_BAR, CIFAR_P, IMAGENET_3DCC, IMAGENET_C_BAR, SETS
+from apr_jax.data.shifted_sets import (
+  CIFAR10_C_BAR,
+  CIFAR_P,
+  IMAGENET_3DCC,
+  IMAGENET_C_BAR,
+  IMAGENET_P,
+  SETS,
+)
 from apr_jax.errors import UserError
 from apr_jax.evaluation.settings import Settings
 from apr_jax.evaluation.shifts import Shifts
@@ -221,6 +230,45 @@ def test_trees_of_corruptions(tmp_path, name, folder, corruptions):
   scores = run(Shifts((name,)), task)["sets"][name]
   assert scores["by_corruption"] == {each: pytest.approx(row) for each, row in wanted.items()}
   assert scores["error"] == pytest.approx(np.mean([*wanted.values()]))
+
+
+def test_imagenet_p_is_video(tmp_path):
+  cv2 = pytest.importorskip("cv2")
+  wanted = {}
+  for name in IMAGENET_P:
+    predicted = RANDOM.randint(0, 3, (2, 4))
+    for video, classes in enumerate(predicted):
+      folder = tmp_path / "ImageNet-P" / name / f"n0{video}"
+      folder.mkdir(parents=True)
+      writer = cv2.VideoWriter(str(folder / "a.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10, (64, 64))
+      for label in classes:
+        frame = np.zeros((64, 64, 3), np.uint8)
+        frame[..., 2] = 80 * label  # red, of which the compression leaves a third or more
+        writer.write(frame)
+      writer.release()
+    before = predicted[:, :1] if "noise" in name else predicted[:, :-1]
+    wanted[name] = 100 * np.mean(before != predicted[:, 1:])
+
+  def by_red(images):
+    return np.eye(3, dtype=np.float32)[np.rint(images[:, 8, 8, 0] / 80).astype(int).clip(0, 2)]
+
+  network = FromFunction(by_red, 3, 32, name="red", fingerprint="red")
+  scores = run(Shifts(("imagenet_p",)), task_of(tmp_path, network, "imagenet2012"))
+  scores = scores["sets"]["imagenet_p"]
+  assert scores["by_perturbation"] == pytest.approx(wanted) and scores["examples"] == 2
+
+
+def test_without_opencv_videos_are_refused(tmp_path, monkeypatch):
+  monkeypatch.setitem(sys.modules, "cv2", None)
+  for name in IMAGENET_P:
+    (tmp_path / "ImageNet-P" / name / "n01").mkdir(parents=True)
+  task = task_of(tmp_path, by_pixel(3), "imagenet2012")
+  with pytest.raises(UserError, match="not installed: pip install opencv-python-headless"):
+    list(Shifts(("imagenet_p",)).parts(task))
+  # What is not named by itself is missing, as what is not there.
+  summary = run(Shifts(), task)
+  assert "which OpenCV reads" in summary["missing"]["imagenet_p"] and not summary["sets"]
+  assert Shifts().lines(summary)[0] == "shifted test sets      none is there"
 
 
 def test_what_cannot_be_scored_is_said(tmp_path):
