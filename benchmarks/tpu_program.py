@@ -33,7 +33,7 @@ import ml_collections
 import numpy as np
 from jax.experimental import topologies
 
-from apr_jax import experiment, optimizers, parallel
+from apr_jax import device_group, experiment, optimizers, parallel
 from apr_jax.attacks.pgd import make_adversary
 from apr_jax.classifiers.predictor import from_bytes
 from apr_jax.config_files import load_config
@@ -84,6 +84,7 @@ def lower(
   data = Shapes(config)
   config = experiment.resolve(config, data)
   parallel.check_batch_size(config.batch_size, len(devices))
+  device_group.check_size(config.device_group, len(devices))
   with config.unlocked():
     if config.model.dtype == "auto":
       config.model.dtype = "bfloat16"

@@ -55,7 +55,12 @@ STANDS_FOR = {
 # With recipes of their own, which tests/test_configs_past.py holds.
 PAST = ("afa", "prime", "vipaug", "record")
 # What these papers do not speak of.
-NO_BOUNDS = {"decay_norms": True, "clip_norm": 0, "average_decay": 0}
+NO_BOUNDS = {
+  "decay_norms": True,
+  "clip_norm": 0,
+  "average_decay": 0,
+  "skip_nonfinite": False,
+}
 # Kind, proportion and perturbation of the first layer, and the other augmentations than APR-SP's.
 FIRST_LAYER = {
   "filter_low": ("proportion", (1, 0, 0), 0, ()),

@@ -30,6 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from apr_jax import keys, losses
+from apr_jax.device_group import ALONE, DeviceGroup
 
 STAGES = ("image", "pixels", "batch", "views", "beside")
 """Where in the augmentation a method stands, in this order; at most one method of each is on.
@@ -57,6 +58,7 @@ class Batch:
     positions: int `[B]`, the images' places in the global batch.
     shard: int `[]`, index of the device.
     mean, std: float32 `[3]`, of the network's input normalisation, in units of [0, 1].
+    group: the devices whose images are paired with each other; `shard` is the place on its axis.
     views: float32 `[V, B, H, W, 3]`; None as long as the images are the only view.
     plain: float32 `[B, H, W, 3]` in [0, 1], the images as crop and flip alone leave them; None
       where no method of the stage "beside" is on.
@@ -69,6 +71,7 @@ class Batch:
   shard: jax.Array
   mean: np.ndarray
   std: np.ndarray
+  group: DeviceGroup = ALONE
   views: jax.Array | None = None
   plain: jax.Array | None = None
 

@@ -27,7 +27,8 @@ _BATCH_SIZE = 500  # images per call of an import, which has no configuration to
 
 
 class LoadedClassifier:
-  """The network of a training, or of an import, with the parameters of its newest checkpoint.
+  """The network of a training, or of an import, with the parameters of its newest checkpoint that
+  is not damaged.
 
   It is a `classifiers.interface.Classifier`. Only the network is built: nothing of the training is.
 
@@ -77,20 +78,17 @@ class LoadedClassifier:
   ):
     parallel.check_devices()
     workdir = files.path(workdir)
+    self.step: int | None = None
+    part = checkpoint.AVERAGE if average else checkpoint.MODEL
     if network.is_import(workdir):
-      self._describe_import(workdir)
+      self._describe_import(workdir, part)
     else:
-      self._describe_run(workdir)
+      self._describe_run(workdir, part)
+    if average:
+      self.name += ", averaged weights"
     self.num_classes, self.image_size = self.spec.num_classes, self.spec.image_size
     if label_share is not None and self.spec.label_share is not None:
       self.spec = dataclasses.replace(self.spec, label_share=label_share)
-    self.keeps_average = self.config is not None and self.config.optimizer.average_decay > 0
-    if average:
-      if not self.keeps_average:
-        raise UserError(
-          f"{workdir} keeps no moving average of its weights; train with optimizer.average_decay"
-        )
-      self.name += ", averaged weights"
     self.ensemble = ensemble
     if ensemble:
       if not self.spec.rotations:
@@ -100,8 +98,9 @@ class LoadedClassifier:
         )
       self.spec = dataclasses.replace(self.spec, ensemble=True)
       self.name += ", ensemble of rotations"
-    part = checkpoint.AVERAGE if average else checkpoint.MODEL
-    trained = parallel.to_host(_restore(workdir, self.spec.build(), self.image_size, part))
+    trained = parallel.to_host(
+      _restore(workdir, self._step, self.spec.build(), self.image_size, part)
+    )
     self.first_layer_gains = self.spec.first_layer.gains(trained["params"])
     variables = jax.tree.map(np.asarray, self.spec.fold(trained))
     self.spec = self.spec.folded()
@@ -114,13 +113,16 @@ class LoadedClassifier:
     self._maps = jax.jit(functools.partial(grad_cam, self._apply))
     self._variables = self._predictor.place(variables)
 
-  def _describe_run(self, workdir: pathlib.Path) -> None:
+  def _describe_run(self, workdir: pathlib.Path, part: str) -> None:
     config = configuration.read_config(workdir)
-    _check_checkpoint(workdir, "train it first")
+    self.keeps_average: bool = config.optimizer.average_decay > 0
+    if part == checkpoint.AVERAGE and not self.keeps_average:
+      raise _no_average(workdir)
+    self._step = self.step = _sound_step(workdir, "train it first", part)
     # The configuration says how the network was trained. Whether that left a projection beside the
     # logits, the checkpoint says itself, whatever the key of the training was called.
     with checkpoint.Checkpoints(workdir) as checkpoints:
-      contrastive = has_projection(checkpoints.describe_variables())
+      contrastive = has_projection(checkpoints.describe_variables(self._step))
     try:
       self.spec = network.spec_of_run(config, contrastive)
       self.defaults: Mapping[str, Any] = {
@@ -139,15 +141,17 @@ class LoadedClassifier:
     self.kind = "run"
     self.config: ml_collections.ConfigDict | None = config
     self.workdir: pathlib.Path | None = workdir
-    self.step: int | None = checkpoint.latest_step(workdir)
     self.seed: int | None = config.seed
 
-  def _describe_import(self, workdir: pathlib.Path) -> None:
+  def _describe_import(self, workdir: pathlib.Path, part: str) -> None:
     imported = network.read_import(workdir)
-    _check_checkpoint(workdir, "import it again")
+    self.keeps_average = False
+    if part == checkpoint.AVERAGE:
+      raise _no_average(workdir)
+    self._step = _sound_step(workdir, "import it again", part)
     self.spec, self.defaults = imported.network, imported.data
     self.name, self.kind = f"{self.spec.name} of {imported.source}", "import"
-    self.config = self.workdir = self.step = self.seed = None
+    self.config = self.workdir = self.seed = None
 
   @property
   def variables(self) -> dict[str, Any]:
@@ -328,19 +332,30 @@ def _not_ours(workdir: pathlib.Path, what: str) -> UserError:
   )
 
 
-def _check_checkpoint(workdir: pathlib.Path, remedy: str) -> None:
-  if not checkpoint.exists(workdir):
+def _no_average(workdir: pathlib.Path) -> UserError:
+  return UserError(
+    f"{workdir} keeps no moving average of its weights; train with optimizer.average_decay"
+  )
+
+
+def _sound_step(workdir: pathlib.Path, remedy: str, part: str) -> int:
+  """The step of the newest checkpoint whose network is not damaged, nor this part of it."""
+  step = checkpoint.sound_step(workdir, tuple(dict.fromkeys((checkpoint.MODEL, part))))
+  if step is None:
     raise UserError(
       f"{workdir} holds no checkpoint yet: there is none in {workdir / checkpoint.FOLDER}; {remedy}"
     )
+  return step
 
 
 def _restore(
-  workdir: pathlib.Path, model: NormalisedNetwork, image_size: tuple[int, int], part: str
+  workdir: pathlib.Path,
+  step: int,
+  model: NormalisedNetwork,
+  image_size: tuple[int, int],
+  part: str,
 ) -> dict[str, Any]:
-  """The parameters and statistics of a part of the newest checkpoint, which must be those of the
-  model.
-  """
+  """The parameters and statistics of a part of a checkpoint, which must be those of the model."""
 
   def create() -> dict[str, Any]:
     # A network without batch normalisation has no statistics; its checkpoint says so with an empty
@@ -349,4 +364,4 @@ def _restore(
     return {"batch_stats": {}, **start}
 
   with checkpoint.Checkpoints(workdir) as checkpoints:
-    return checkpoints.restore_variables(create, part)
+    return checkpoints.restore_variables(create, step, part)

@@ -9,8 +9,9 @@ import pathlib
 import jax
 import ml_collections
 import numpy as np
+import optax
 
-from apr_jax import experiment, files, optimizers, parallel, schedules
+from apr_jax import device_group, experiment, files, optimizers, parallel, schedules
 from apr_jax.attacks.pgd import make_adversary
 from apr_jax.augment.methods import METHODS
 from apr_jax.augment.samples import as_grid, training_views
@@ -72,6 +73,7 @@ def _train(
   parallel.check_devices()
   experiment.check(config)  # before data are read, or downloaded
   parallel.check_batch_size(config.batch_size, jax.device_count())
+  device_group.check_size(config.device_group, jax.device_count())
   train_data = experiment.load_train(config.data)
   parallel.check_agreed(
     train_data.checksum, "the training images (checksums)", "give all of them the same data"
@@ -105,6 +107,7 @@ def _train(
     optimizer=update_rule,
     adversary=make_adversary(config.adversary),
     average_decay=config.optimizer.average_decay,
+    skip_nonfinite=config.optimizer.skip_nonfinite,
   )
   # a network that cannot take these images says so before anything is written
   jax.eval_shape(create)
@@ -113,7 +116,7 @@ def _train(
   configuration.check_config(workdir, config)
   if primary and workdir.exists():
     claim.take()
-  done = _steps_done(workdir, steps_per_epoch, total_steps, config.epochs)
+  done = _steps_done(workdir, config, steps_per_epoch, total_steps, primary)
   watch = overfitting.PgdWatch(
     config.adversary, parts.model, parts.augmentation, steps_per_epoch, workdir, done
   )
@@ -137,7 +140,7 @@ def _train(
   keep_epoch = steps_per_epoch if watch.stops else None
   with checkpoint.Checkpoints(workdir, config.checkpoint.keep, keep_epoch) as checkpoints:
     # ---- State ----
-    state = checkpoints.restore(create) if done else parallel.call_replicated(create)
+    state = checkpoints.restore(create, done) if done else parallel.call_replicated(create)
     if start is not None:
       state = starting_weights.start_from(state, start)
     log_every = config.log_every_steps
@@ -163,7 +166,7 @@ def _train(
       logs.say(
         f"on {train_data.num_examples} images of {config.data.name}, {config.batch_size} a step: "
         f"{config.batch_size // jax.device_count()} on each of {jax.device_count()} "
-        f"{jax.default_backend()} device(s)"
+        f"{jax.default_backend()} device(s){_grouped(config.device_group)}"
       )
       logs.say(
         f"for {config.epochs} epoch(s) of {steps_per_epoch} steps, {total_steps} in all; "
@@ -175,7 +178,7 @@ def _train(
 
       # ---- Loop ----
       steps.compile(state)
-      clock, window = Clock(config.batch_size, done), Window()
+      clock, window = Clock(config.batch_size, done), Window(config.optimizer.skip_nonfinite)
       failure, stopping = None, False
       while done < total_steps and not stopping:
         target = min(total_steps, *(_next_multiple(done, every) for every in stops))
@@ -189,7 +192,7 @@ def _train(
               raise
             failure = error
           else:
-            window.add(sums)
+            window.add(sums, done)
             clock.add_input_wait(steps.input_wait)
             signals.after_dispatch(before, done)
 
@@ -198,15 +201,16 @@ def _train(
         stopping = bool(signals.received or failure)
         last = done == total_steps or stopping
         epoch = done / steps_per_epoch
+        rate = functools.partial(_rate, schedule, done)
+        check_finite = functools.partial(window.check_finite, rate, checkpoints.latest_step)
 
         if window and (last or done % log_every == 0):
-          window.check_finite(done)
+          check_finite()
           speed = clock.read(done)
-          learning_rate = float(schedule(done - 1))
-          logs.train(done, epoch, window.take_means() | {"learning_rate": learning_rate} | speed)
+          logs.train(done, epoch, window.take_means() | {"learning_rate": rate()} | speed)
 
         if watch.due(done):
-          window.check_finite(done)  # a diverged network has no accuracy either
+          check_finite()  # a diverged network has no accuracy either
           state = watch.look(state, done, steps.first_batch(done // steps_per_epoch - 1), logs)
           if watch.stopped:
             checkpoints.drop_after(done - steps_per_epoch)
@@ -220,7 +224,7 @@ def _train(
           clock.start(done)
 
         if last or done % save_every == 0 or (watch.stops and done % steps_per_epoch == 0):
-          window.check_finite(done)  # a diverged state must not push out the good ones
+          check_finite()  # a diverged state must not push out the good ones
           claim.check()
           if done != checkpoints.latest_step():
             checkpoints.save(done, state)
@@ -233,20 +237,33 @@ def _train(
     )
 
 
-def _steps_done(workdir: pathlib.Path, steps_per_epoch: int, total_steps: int, epochs: int) -> int:
-  """The step of the newest checkpoint; 0 without one.
+def _steps_done(
+  workdir: pathlib.Path,
+  config: ml_collections.ConfigDict,
+  steps_per_epoch: int,
+  total_steps: int,
+  primary: bool,
+) -> int:
+  """The step of the newest checkpoint that is not damaged; 0 without any. The damaged ones are set
+  aside.
 
   Raises:
-    UserError: it lies beyond the end of the run, or the processes see different ones.
+    UserError: it lies beyond the end of the run, the processes see different ones, or all are
+      damaged.
   """
-  done = checkpoint.latest_step(workdir) or 0
+  parts: tuple[str, ...] = checkpoint.PARTS
+  if config.optimizer.average_decay:
+    parts += (checkpoint.AVERAGE,)
+  done = checkpoint.sound_step(workdir, parts, quiet=not primary) or 0
+  if primary and done:
+    checkpoint.set_aside_after(workdir, done)
   parallel.check_agreed(
     lambda: done, "the step of the newest checkpoint", "give a --workdir that they share"
   )
   if done > total_steps:
     raise UserError(
       f"{workdir} is trained for {done} steps already, more than the {total_steps} of "
-      f"epochs={epochs}; use another --workdir, or at least epochs="
+      f"epochs={config.epochs}; use another --workdir, or at least epochs="
       f"{math.ceil(done / steps_per_epoch)}"
     )
   return done
@@ -279,6 +296,12 @@ def _methods(config: ml_collections.ConfigDict) -> str:
   return f"with {', '.join(on)}" if on else "without a method of augmentation"
 
 
+def _grouped(size: int) -> str:
+  """Which devices act as one, where several do."""
+  count = jax.device_count()
+  return f", {size or count} of which act as one" if count > 1 and size != 1 else ""
+
+
 def _clean_errors(predictor: Predictor, state: TrainState, test: ArrayData) -> dict[str, float]:
   """Of the weights and, where there is one, of their moving average; in percent."""
   scored = {"clean_error": state.variables}
@@ -290,6 +313,11 @@ def _clean_errors(predictor: Predictor, state: TrainState, test: ArrayData) -> d
     predicted = predictor.logits(variables, test.images).argmax(-1)
     errors[name] = 100 * float(np.mean(predicted != test.labels))
   return errors
+
+
+def _rate(schedule: optax.Schedule, done: int) -> float:
+  """The learning rate of the last of `done` steps."""
+  return float(schedule(done - 1))
 
 
 def _next_multiple(step: int, every: int) -> int:

@@ -175,3 +175,23 @@ def test_inference_takes_the_main_route(tiny_network):
   np.testing.assert_array_equal(model.apply(variables, CLEAN), plain)
   other = model.apply(variables, CLEAN, route=norm_route.AUXILIARY)
   assert np.abs(np.asarray(other) - np.asarray(plain)).max() > 1e-2
+
+
+def test_networks_of_the_zoo_have_a_second_route_and_any_first_layer_beside_it():
+  spec = models.NetworkSpec(
+    "wide_resnet_10_1", 10, (32, 32), (0.5,) * 3, (0.25,) * 3, auxiliary_norm=True
+  )
+  modulated = dataclasses.replace(spec, first_layer=models.FirstLayer(kind="modulation"))
+
+  def shapes(spec):
+    start = jax.eval_shape(spec.build().init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+    return start["params"]["network"]
+
+  plain = shapes(dataclasses.replace(spec, auxiliary_norm=False))
+  for found in (shapes(spec), shapes(modulated)):
+    assert found.keys() == plain.keys()
+    assert found["bn"].keys() == {*plain["bn"].keys(), "auxiliary_scale", "auxiliary_bias"}
+    block = found["stage1_block1"]
+    assert block["conv1"].keys() == {"kernel"} and "auxiliary_scale" in block["bn2"]
+  assert shapes(modulated)["conv1"].keys() == {"coefficients", "gain_logits"}
+  assert spec.folded() == dataclasses.replace(spec, auxiliary_norm=False)
