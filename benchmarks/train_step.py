@@ -102,6 +102,7 @@ class _TwoCopies:
   """In place of an augmentation: two float copies of the batch, with the loss of APR."""
 
   batch_norm_groups = None
+  auxiliary_views = 0
 
   def __call__(self, key, images, labels, positions, shard):
     del key, positions, shard

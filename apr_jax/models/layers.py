@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from apr_jax.device_group import ALONE, DeviceGroup
+from apr_jax.models import norm_route
 
 Axis = str | DeviceGroup | None
 """Over which devices batch statistics are averaged in training: those of the mapped axis of that
@@ -99,7 +100,8 @@ def stages(
 class BatchNorm(nn.Module):
   """Batch normalisation with PyTorch's running statistics (`torch.nn.BatchNorm2d`).
 
-  Unlike `flax.linen.BatchNorm`, the running variance is the unbiased estimate of the batch's.
+  Unlike `flax.linen.BatchNorm`, the running variance is the unbiased estimate of the batch's. Its
+  variables are those of the current route; see `norm_route`.
 
   Attributes:
     axis_name: mapped axis, or group of its devices, over which training statistics are averaged;
@@ -116,11 +118,11 @@ class BatchNorm(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
     """x `[B, H, W, C]` → `dtype` of the same shape; `train` selects the batch's statistics."""
-    features = x.shape[-1:]
-    scale = self.param("scale", nn.initializers.ones, features)
-    bias = self.param("bias", nn.initializers.zeros, features)
-    running_mean = self.variable("batch_stats", "mean", jnp.zeros, features)
-    running_var = self.variable("batch_stats", "var", jnp.ones, features)
+    features, route = x.shape[-1:], norm_route.current()
+    scale = self.param(f"{route}scale", nn.initializers.ones, features)
+    bias = self.param(f"{route}bias", nn.initializers.zeros, features)
+    running_mean = self.variable("batch_stats", f"{route}mean", jnp.zeros, features)
+    running_var = self.variable("batch_stats", f"{route}var", jnp.ones, features)
 
     if train:
       wide = x.astype(jnp.float32)

@@ -47,10 +47,13 @@ def complete(config: ml_collections.ConfigDict, workdir: str, suites: Sequence[s
     Stopped: SIGTERM or SIGINT arrived in training.
   """
   loop.train(config, workdir)
-  classifier = LoadedClassifier(workdir, batch_size=config.evaluation.batch_size)
-  settings = Settings.of(classifier, ood_sets=config.evaluation.ood_sets)
-  evaluation = runner.evaluate(classifier, settings, suites, files.path(workdir) / "eval")
-  print("\n".join(evaluation.lines()), flush=True)
+  averaged = [False, True] if config.optimizer.average_decay else [False]
+  for average in averaged:
+    classifier = LoadedClassifier(workdir, batch_size=config.evaluation.batch_size, average=average)
+    settings = Settings.of(classifier, ood_sets=config.evaluation.ood_sets)
+    out = files.path(workdir) / ("eval-average" if average else "eval")
+    evaluation = runner.evaluate(classifier, settings, suites, out)
+    print("\n".join(evaluation.lines()), flush=True)
   files.write_json(
     files.path(workdir) / plan.DONE,
     {"config": plan.json_config(config), "step": checkpoint.latest_step(workdir)},
