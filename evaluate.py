@@ -166,14 +166,9 @@ def _evaluate(others: companions.Companions | None) -> None:
   if _ENSEMBLE.value:
     out = out.with_name(f"{out.name}-ensemble")
   both = _AVERAGE.value is None and others is None and getattr(classifier, "keeps_average", False)
-  _score(classifier, given, chosen, _beside(out) if _AVERAGE.value else out, others)
+  _score(classifier, given, chosen, runner.beside(out) if _AVERAGE.value else out, others)
   if both:
-    _score(_load(average=True), given, chosen, _beside(out), others)
-
-
-def _beside(out: pathlib.Path) -> pathlib.Path:
-  """The folder for the results of averaged weights."""
-  return out.with_name(f"{out.name}-average")
+    _score(_load(average=True), given, chosen, runner.beside(out), others)
 
 
 def _score(

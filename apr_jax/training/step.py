@@ -91,35 +91,60 @@ def train_step(
     state.params, views
   )
   with jax.named_scope("statistics"):
-    sums = {
-      "loss": value * len(labels),
-      "correct": (logits.argmax(-1) == labels).sum(),
-      "examples": len(labels),
-    }
-    sums = jax.lax.psum(jax.tree.map(jnp.float32, sums), AXIS)
+    sums = _sums(value, logits, labels)
 
   with jax.named_scope("update"):
     gradients, batch_stats = jax.lax.pmean((gradients, batch_stats), AXIS)
-    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-    new = state.replace(
-      step=state.step + 1,
-      params=optax.apply_updates(state.params, updates),
-      batch_stats=batch_stats,
-      opt_state=opt_state,
-    )
-    if new.average is not None:
-      new = new.replace(average=moved_average(new, average_decay))
+    new = _updated(state, gradients, batch_stats, optimizer, average_decay)
 
   with jax.named_scope("finite"):
-    # The loss of a step may be finite and its gradient not: the next loss would show it, after the
-    # state is saved.
-    finite = jnp.isfinite(sums["loss"])
-    for gradient in jax.tree.leaves(gradients):
-      finite &= jnp.isfinite(gradient).all()
+    finite = _all_finite(sums["loss"], gradients)
     if skip_nonfinite:
       new = _where(finite, new, state)
       sums = jax.tree.map(lambda x: jnp.where(finite, x, 0), sums)
     return new, sums | {"nonfinite": jnp.float32(~finite)}
+
+
+def _sums(loss: jax.Array, logits: jax.Array, labels: jax.Array) -> Sums:
+  """What the step counts, over the global batch."""
+  sums = {
+    "loss": loss * len(labels),
+    "correct": (logits.argmax(-1) == labels).sum(),
+    "examples": len(labels),
+  }
+  return jax.lax.psum(jax.tree.map(jnp.float32, sums), AXIS)
+
+
+def _updated(
+  state: TrainState,
+  gradients: Any,
+  batch_stats: Any,
+  optimizer: optax.GradientTransformation,
+  average_decay: float,
+) -> TrainState:
+  """The state a step on."""
+  updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+  new = state.replace(
+    step=state.step + 1,
+    params=optax.apply_updates(state.params, updates),
+    batch_stats=batch_stats,
+    opt_state=opt_state,
+  )
+  if new.average is None:
+    return new
+  return new.replace(average=moved_average(new, average_decay))
+
+
+def _all_finite(loss: jax.Array, gradients: Any) -> jax.Array:
+  """Whether the loss and all gradients are finite, bool `[]`.
+
+  The loss of a step may be finite and its gradient not: the next loss would show it, after the
+  state is saved.
+  """
+  finite = jnp.isfinite(loss)
+  for gradient in jax.tree.leaves(gradients):
+    finite &= jnp.isfinite(gradient).all()
+  return finite
 
 
 def _where(finite: jax.Array, new: TrainState, old: TrainState) -> TrainState:

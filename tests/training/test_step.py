@@ -25,7 +25,7 @@ from configs import base
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
 LABELS = RANDOM.integers(0, 5, 8).astype(np.int32)
-SGD = types.SimpleNamespace(nesterov=True, weight_decay=0.01)
+SGD = types.SimpleNamespace(nesterov=True, weight_decay=0.01, decay_norms=True)
 ATTACK = functools.partial(pgd, steps=2, epsilon=8 / 255, step_size=5 / 255)
 
 
