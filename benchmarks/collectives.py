@@ -53,7 +53,7 @@ def main() -> int:
       config = tpu_program.load_config(
         arguments.config, [*arguments.set, f"batch_size={images * count}"]
       )
-      found = collectives(tpu_program.lower(config, devices)["training"].as_text())
+      found = collectives(tpu_program.lower(config, devices, "training").as_text())
       total = sum(sum(of_kind) for of_kind in found.values())
       kinds |= found.keys()
       sizes.add(total)

@@ -192,12 +192,19 @@ def _fetched(
   else:
     moved = [jnp.clip(place, 0, size - 1) - own for place in places]
     distances = range(-reach, reach + 1)
-    shifted = [[_shifted(x, d, axis) for d in distances] for x in sources]
+    shifted = [_shifted(x, distances, axis) for x in sources]
   found = [[select(m - distances[0], of_source) for m in moved] for of_source in shifted]
+  # What the first pass finds is kept, and not computed anew wherever the second reads it.
   return jax.lax.optimization_barrier(found) if axis == 0 else found
 
 
-def _shifted(image: jax.Array, distance: int, axis: int) -> jax.Array:
-  """What stands `distance` further along an axis of int32 `[H, W]`, and 0 beyond the image."""
-  pads = [(-distance, distance, 0) if a == axis else (0, 0, 0) for a in range(2)]
-  return jax.lax.pad(image, jnp.int32(0), pads)
+def _shifted(image: jax.Array, distances: range, axis: int) -> list[jax.Array]:
+  """What stands so much further along an axis of int32 `[H, W]`, and 0 beyond the image."""
+  size = image.shape[axis]
+  pads = [(-distances[0], distances[-1]) if a == axis else (0, 0) for a in range(2)]
+  image = jnp.pad(image, pads)
+  if axis == 0:  # rows lie apart, and several fetches share a shifted copy
+    image = jax.lax.optimization_barrier(image)
+  return [
+    jax.lax.slice_in_dim(image, start, start + size, axis=axis) for start in range(len(distances))
+  ]

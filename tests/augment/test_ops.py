@@ -232,6 +232,8 @@ def test_reach_by_hand():
   # A row of 32 at 9 degrees: 16 · sin 9° + 16 · (1 − cos 9°) = 2.7; a shear of 0.1: 3.2 pixels.
   assert Reach.of(32, 32, 9, 0.0, 0.0).columns == 3
   assert Reach.of(32, 32, 0, 0.1, 0.0).rows == 4
-  assert Reach.of(20, 50, 0, 0.0, 0.1) == Reach(columns=6, rows=3, slope=0.0)
+  # Translations are by whole pixels, here up to 2 and 5, and read nothing between two.
+  assert Reach.of(20, 50, 0, 0.0, 0.1) == Reach(columns=5, rows=2, slope=0.0)
+  assert Reach.of(32, 32, 0, 0.0, 0.1).rows == 3
   # Positions between two rows span twice the slope: 0.3 or 1.15 of a column.
   assert [Reach(0, 0, slope).fetched for slope in (0.0, 0.158, 0.577)] == [3, 3, 4]
