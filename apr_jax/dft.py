@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-LARGEST = 64
+LARGEST = 256
 """Length of an axis up to which products take a TPU less time than its fast transform."""
 
 PRECISION = jax.lax.Precision.HIGH

@@ -3,7 +3,7 @@
     python -m benchmarks.tpu_program --config configs/cifar10_apr_sp.py --topology v5e:2x2 \\
         [--chips 1] [--set model.name=wide_resnet_10_1 batch_size=128] [--json FILE]
 
-Needs `pip install -e '.[tpu_compile]'`: libtpu holds XLA's compiler for TPUs, and needs no TPU. The
+Needs `pip install -e '.[tpu-compile]'`: libtpu holds XLA's compiler for TPUs, and needs no TPU. The
 training program is `training/step.py` as `ParallelStep` runs it on images on the device, one step,
 or on a stream where the configuration says so; the evaluation program is `Predictor`'s; the
 augmentation by itself ends in what the network is given. They are compiled from shapes alone, so no
@@ -303,7 +303,7 @@ def topology(name: str) -> list[jax.Device]:
   except Exception as error:  # whatever the plug-in raises
     raise UserError(
       f"no TPU compiler for --topology={name} ({str(error).splitlines()[0]}): pip install -e "
-      f"'.[tpu_compile]', and name a slice such as v5e:2x2 or v5p:2x2x1"
+      f"'.[tpu-compile]', and name a slice such as v5e:2x2 or v5p:2x2x1"
     ) from error
 
 

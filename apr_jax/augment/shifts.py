@@ -128,7 +128,7 @@ def _first_fetched(
 
 
 def window(image: jax.Array, start: jax.Array, size: int, axis: int, last: int) -> jax.Array:
-  """`size` places of an axis from `start` on, by long steps and single ones, each a choice among
+  """`size` places of an axis from `start` on, by long steps and shorter ones, each a choice among
   shifted copies.
 
   Args:
@@ -136,17 +136,28 @@ def window(image: jax.Array, start: jax.Array, size: int, axis: int, last: int) 
     start: int, in 0..`last`; the same along the axis, and may differ along others.
     size, axis, last: of the window. What lies beyond the image is 0.
   """
-  step = math.isqrt(last) + 1
-  for part, unit, most in ((start // step, step, last // step), (start % step, 1, step - 1)):
-    length = size if unit == 1 else size + step - 1
+  for unit, most in _steps(last):
+    length = size + unit - 1
     beyond = most * unit + length - image.shape[axis]
     image = jnp.pad(image, [(0, max(0, beyond) if a == axis else 0) for a in range(image.ndim)])
     copies = [
       jax.lax.slice_in_dim(image, number * unit, number * unit + length, axis=axis)
       for number in range(most + 1)
     ]
-    image = select(part, copies)
+    image = select(start // unit, copies)
+    start = start % unit
   return image
+
+
+def _steps(last: int) -> list[tuple[int, int]]:
+  """Numbers 0..last as sums of multiples: each unit, the largest first, and its largest multiple.
+
+  What they cost is the copies, and a little each: few numbers are cheapest in two steps.
+  """
+  count = 2 if last < 27 else 3
+  base = math.ceil(round((last + 1) ** (1 / count), 6))
+  units = [base**power for power in reversed(range(count))]
+  return [(unit, most // unit) for unit, most in zip(units, (last, *(u - 1 for u in units)))]
 
 
 def _fetched(
@@ -172,8 +183,8 @@ def _fetched(
   places = [first + number for number in range(count)]
   least, most = -reach - count + 2, reach - 1
   near = math.floor(stretch * size / 2 + _MARGIN) + 1
-  if 2 * (math.isqrt(most - least) + 1) + 2 * near + count < 2 * reach + 1:
-    # in two steps: first what a whole line has in common
+  copies = sum(most_of + 1 for _, most_of in _steps(most - least)) + 2 * near + count
+  if copies < 2 * reach + 1:  # first what a whole line has in common
     middle = jax.lax.slice_in_dim(first - own, size // 2, size // 2 + 1, axis=axis)
     common = jnp.clip(middle, least, most)
     margins = (near - least, near + most + count - 1)
