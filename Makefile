@@ -25,8 +25,9 @@ format: .venv/lint
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# A file's tests stay together, for what they share, and the files in the order of tests/conftest.py.
 test: test-environment
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 test-environment: .venv/test
 

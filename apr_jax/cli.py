@@ -8,16 +8,20 @@ for others, and ends in
 """
 
 import difflib
+import functools
 import os
 import pathlib
 import re
 import sys
+import threading
+import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 from absl import flags, logging
 
-from apr_jax.errors import Stopped, UserError, one_line
+from apr_jax.errors import Stopped, UserError, disk_trouble, one_line
 from apr_jax.files import is_of_store
 from apr_jax.help_text import Groups, help_text
 
@@ -40,6 +44,7 @@ def run(
     more_help: the command's arguments → what --help prints below the flags.
   """
   logging.set_verbosity(logging.WARNING)  # Orbax reports every file at INFO
+  _say_once()
   values = flags.FlagValues() if values is None else values
   if any(argument in ("--help", "-h", "--helpfull") for argument in sys.argv[1:]):
     about = sys.modules["__main__"].__doc__ or ""
@@ -69,6 +74,9 @@ def run(
       2,
     )
   except Exception as error:
+    trouble = disk_trouble(error)
+    if trouble is not None:
+      _exit(UserError(trouble), 2)
     if not is_of_store(error):
       raise
     _exit(
@@ -195,6 +203,43 @@ def use_compilation_cache() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
+@functools.cache  # once for a process
+def _say_once() -> None:
+  """What fails in a thread of Orbax is raised where it is waited for, and becomes a line there: its
+  own pages about it are left out. What JAX says of a damaged file of its cache is a line too.
+  """
+  logging.get_absl_logger().addFilter(lambda record: "orbax" not in record.pathname)
+  in_threads, ignored = threading.excepthook, sys.unraisablehook
+
+  def in_thread(raised: threading.ExceptHookArgs) -> None:
+    if raised.exc_value is None or disk_trouble(raised.exc_value) is None:
+      in_threads(raised)
+
+  def unraisable(raised: "sys.UnraisableHookArgs") -> None:
+    # TensorStore reports to event loops that an exception has closed.
+    closed = isinstance(raised.exc_value, RuntimeError) and "loop is closed" in str(
+      raised.exc_value
+    )
+    if not closed and (raised.exc_value is None or disk_trouble(raised.exc_value) is None):
+      ignored(raised)
+
+  threading.excepthook, sys.unraisablehook = in_thread, unraisable
+  showwarning = warnings.showwarning
+
+  def show(message: Warning | str, *arguments: Any, **named: Any) -> None:
+    # A damaged file of the cache, or a disk that takes no more of them, changes no result.
+    if "persistent compilation cache" not in str(message):
+      showwarning(message, *arguments, **named)
+      return
+    folder = jax.config.values["jax_compilation_cache_dir"]
+    print(f"{one_line(str(message))}; compiled anew (files of {folder})", file=sys.stderr)
+
+  warnings.showwarning = show
+
+
 def _exit(error: Exception, code: int) -> None:
-  print(f"error: {error}" if code == 2 else str(error), file=sys.stderr)
+  said = f"error: {error}" if code == 2 else str(error)
+  # Names of files and texts in them may hold line breaks, and codes that a terminal obeys.
+  line = "".join(c if c.isprintable() else " " for c in said)
+  print(line.encode(errors="replace").decode(), file=sys.stderr)
   sys.exit(code)

@@ -44,6 +44,12 @@ class Run:
   )
   epochs: int = setting(200, "passes over the training images", above(0))
   batch_size: int = setting(128, "images per step over all devices", above(0))
+  device_group: int = setting(
+    1,
+    "devices that act as one: partners of images and batch statistics are those of their images "
+    "together; 1 = each by itself, 0 = all",
+    at_least(0),
+  )
   log_every_steps: int = setting(100, "steps from one line of metrics to the next", above(0))
   eval_every_epochs: int = setting(
     10, "clean test error during training; 0 = only at the end", at_least(0)
@@ -97,7 +103,9 @@ class Model:
   dtype: str = setting(
     "auto", "of the convolutions: float32, bfloat16; auto = bfloat16 on GPU and TPU"
   )
-  sync_batch_norm: bool = setting(False, "average batch statistics over the devices")
+  sync_batch_norm: bool = setting(
+    False, "average batch statistics over all devices, also where device_group is 1"
+  )
   mean: tuple[float, ...] = setting(
     (0.4914, 0.4822, 0.4465),
     "of the input normalisation, in units of [0, 1]",
@@ -128,6 +136,11 @@ class Optimizer:
     5e-4,
     "on all parameters but the logits of gains, added to the gradient before the momentum",
     at_least(0),
+  )
+  skip_nonfinite: bool = setting(
+    False,
+    "a step whose loss or gradient is not finite changes nothing and is counted (skipped_steps in "
+    "metrics.jsonl); otherwise it ends the training",
   )
 
 

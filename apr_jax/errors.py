@@ -5,9 +5,12 @@ message says what is wrong, where, and what to do; it never needs the traceback.
 exception is a defect of ours and keeps its traceback.
 """
 
+import contextlib
 import difflib
+import errno
+import os
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 Value = TypeVar("Value")
@@ -54,6 +57,67 @@ def unknown(name: str, kind: str, known: Iterable[str]) -> str:
   near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
   hint = f"; did you mean {near[0]!r}?" if near else "."
   return f"unknown {kind} {name!r}{hint} Known: {', '.join(known)}"
+
+
+# What a disk says that takes nothing more, and what there is to do.
+_ROOM = "make room there"
+_RIGHT = "make it writable, or use another folder"
+_DISK = {
+  errno.ENOSPC: ("the disk is full", _ROOM),
+  errno.EDQUOT: ("the quota of the disk is used up", _ROOM),
+  errno.EFBIG: ("a file may not grow so large there (ulimit -f)", "allow larger files"),
+  errno.EROFS: ("the disk is read-only", _RIGHT),
+  errno.EACCES: ("this user may not write there", _RIGHT),
+  errno.EPERM: ("this user may not write there", _RIGHT),
+  errno.EIO: ("the disk fails (input/output error)", "look at the disk, or use another one"),
+}
+
+
+@contextlib.contextmanager
+def naming(place: str | os.PathLike[str]) -> Iterator[None]:
+  """Inside, an OSError that names no file gets this one: that of a `write` to a full disk has
+  none.
+  """
+  try:
+    yield
+  except OSError as error:
+    if error.filename is None and error.errno is not None:
+      error.filename = os.fspath(place)
+    raise
+
+
+def disk_trouble(error: BaseException, place: str | os.PathLike[str] | None = None) -> str | None:
+  """What a full, read-only or failing disk made of a write, and what to do, in a line; None for an
+  exception that another thing caused.
+
+  Args:
+    error: any; what caused it is looked at too, and what a library says of the disk in words of
+      its own.
+    place: what was written; default: the file that the error names.
+  """
+  seen: list[BaseException] = []
+  waiting: list[BaseException | None] = [error]
+  while waiting:
+    cause = waiting.pop(0)
+    if cause is None or cause in seen:
+      continue
+    seen.append(cause)
+    number = cause.errno if isinstance(cause, OSError) else None
+    if number is None:
+      text = str(cause)
+      number = next((code for code in _DISK if f"] {os.strerror(code)}" in text), None)
+      number = number or next((code for code in _DISK if os.strerror(code) in text), None)
+    if number in _DISK:
+      where = place or getattr(cause, "filename", None) or "a folder of this command"
+      what, remedy = _DISK[number]
+      return (
+        f"{os.fspath(where)} cannot be written: {what}; {remedy}, and the same command goes on "
+        f"from what is finished"
+      )
+    if isinstance(cause, BaseExceptionGroup):
+      waiting += cause.exceptions
+    waiting += [cause.__cause__, cause.__context__]
+  return None
 
 
 def one_line(error: BaseException | str) -> str:

@@ -9,6 +9,7 @@ from apr_jax import data, defaults, models, optimizers, parallel, schedules, set
 from apr_jax.augment.methods import needs_projection, switched_on
 from apr_jax.augment.pipeline import Augmentation, make_augmentation
 from apr_jax.data import ArrayData, ImageStream
+from apr_jax.device_group import ALONE, DeviceGroup
 from apr_jax.errors import UserError, lookup
 from apr_jax.run.network import spec_of_run
 
@@ -108,8 +109,11 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
     UserError: a name is unknown.
   """
   spec = network_spec(config)
-  model = spec.build(axis_name=parallel.AXIS if config.model.sync_batch_norm else None)
-  augmentation = make_augmentation(config.augment, spec.num_classes, spec.mean, spec.std)
+  size = config.device_group
+  group = ALONE if size == 1 else DeviceGroup(parallel.AXIS, size)
+  statistics = DeviceGroup(parallel.AXIS) if config.model.sync_batch_norm else group
+  model = spec.build(axis_name=statistics)
+  augmentation = make_augmentation(config.augment, spec.num_classes, spec.mean, spec.std, group)
   return Experiment(model, augmentation, spec.num_classes, spec.image_size)
 
 
@@ -127,3 +131,9 @@ def check(config: ml_collections.ConfigDict) -> None:
     settings.check(section, defaults.section_at(config, place), place)
   settings.read(models.FirstLayer, config.model.first_layer).check()
   switched_on(config.augment)  # refuses those that exclude each other
+  if config.model.sync_batch_norm and config.device_group > 1:
+    raise UserError(
+      f"model.sync_batch_norm averages batch statistics over all devices, device_group="
+      f"{config.device_group} over as many; leave model.sync_batch_norm False, or give "
+      f"device_group=0 for all"
+    )

@@ -1,10 +1,11 @@
 """Paths, on disk and in Google Cloud Storage (gs://BUCKET/...), and what is written there whole.
 
-On disk a file is written under another name and renamed: a killed process leaves the old one or the
-new one. An object store renames nothing, appends to nothing and locks nothing; an object appears as
-a whole, and a folder is there as long as something lies in it. Who needs a path asks `path`, and
-uses of it what both have: `/`, `name`, `parent`, `exists`, `is_file`, `is_dir`, `iterdir`, `glob`,
-`open` to read, `read_text`, `read_bytes`, `unlink`. Writing goes through this file.
+On disk a file is written under another name, brought to the disk and renamed: a killed process and
+a machine that loses power leave the old one or the new one. An object store renames nothing,
+appends to nothing and locks nothing; an object appears as a whole, and a folder is there as long as
+something lies in it. Who needs a path asks `path`, and uses of it what both have: `/`, `name`,
+`parent`, `exists`, `is_file`, `is_dir`, `iterdir`, `glob`, `open` to read, `read_text`,
+`read_bytes`, `unlink`. Writing goes through this file.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ import types
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from apr_jax.errors import UserError, one_line
+from apr_jax.errors import UserError, naming, one_line
 
 Place = str | os.PathLike[str]
 """A path, or an address such as gs://bucket/run."""
@@ -80,8 +81,16 @@ def write_bytes(path: pathlib.Path, content: bytes) -> None:
       path.write_bytes(content)
     return
   temporary = path.with_name(path.name + ".tmp")
-  temporary.write_bytes(content)
-  os.replace(temporary, path)
+  try:
+    with naming(path), temporary.open("wb") as file:
+      file.write(content)
+      file.flush()
+      os.fsync(file.fileno())
+    os.replace(temporary, path)
+  except OSError:
+    with contextlib.suppress(OSError):  # half of it would keep what little room there is
+      temporary.unlink(missing_ok=True)
+    raise
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
@@ -92,6 +101,21 @@ def write_text(path: pathlib.Path, text: str) -> None:
 def write_json(path: pathlib.Path, value: Any) -> None:
   """Writes a JSON value as `write_text` does."""
   write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: pathlib.Path) -> Any:
+  """The JSON value of a file.
+
+  Raises:
+    OSError: the file cannot be read.
+    ValueError: it holds something else.
+  """
+  with store_errors():
+    text = path.read_text(encoding="utf-8")
+  try:
+    return json.loads(text)
+  except RecursionError as error:
+    raise ValueError("it is nested too deeply") from error
 
 
 def move_in(finished: pathlib.Path, path: pathlib.Path) -> None:
@@ -146,7 +170,7 @@ def read_range(place: Place, start: int, end: int) -> bytes:
   if is_address(place):
     path(place)  # says what is missing
     with store_errors():
-      return cast(bytes, _store().cat_file(os.fspath(place), start=start, end=end))
+      return cast(bytes, store().cat_file(os.fspath(place), start=start, end=end))
   with open(place, "rb") as file:
     file.seek(start)
     return file.read(end - start)
@@ -172,12 +196,12 @@ def entries(folder: Place) -> list[Entry]:
     OSError: the folder cannot be read.
   """
   if not is_address(folder):
-    return sorted(Entry(entry.name, entry.is_dir()) for entry in os.scandir(folder))
+    return sorted(Entry(entry.name, _is_folder(entry)) for entry in os.scandir(folder))
   path(folder)  # says what is missing
   inside = os.fspath(folder).removeprefix("gs://").rstrip("/")
   with store_errors():
     try:
-      found = _store().ls(inside, detail=True)
+      found = store().ls(inside, detail=True)
     except FileNotFoundError:
       return []
   return sorted(
@@ -186,6 +210,13 @@ def entries(folder: Place) -> list[Entry]:
     # Some programs leave an empty object for the folder itself.
     if info["name"].rstrip("/") != inside
   )
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+  try:
+    return entry.is_dir()
+  except OSError:  # a link that leads to itself
+    return False
 
 
 def files_below(folder: Place) -> Iterator[str]:
@@ -198,7 +229,7 @@ def files_below(folder: Place) -> Iterator[str]:
   path(folder)  # says what is missing
   inside = os.fspath(folder).rstrip("/") + "/"
   with store_errors():
-    found = [f"gs://{name}" for name in _store().find(inside)]
+    found = [f"gs://{name}" for name in store().find(inside)]
   for name in found:
     folders = name.removeprefix(inside).split("/")[:-1]
     if not any(part.startswith(".") for part in folders):
@@ -261,7 +292,7 @@ class Lines:
       OSError: it cannot be written.
     """
     if not is_address(self._path):
-      with self._path.open("a", encoding="utf-8") as file:
+      with naming(self._path), self._path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
         file.flush()
         os.fsync(file.fileno())
@@ -279,9 +310,9 @@ class Lines:
     if not is_address(self._path):
       return [pathlib.Path(place).read_bytes() for place in places]
     with store_errors():
-      found = _store().cat(places) if len(places) > 1 else None
+      found = store().cat(places) if len(places) > 1 else None
       return (
-        [_store().cat_file(place) for place in places]
+        [store().cat_file(place) for place in places]
         if found is None
         else [found[place.removeprefix("gs://")] for place in places]
       )
@@ -290,6 +321,20 @@ class Lines:
     """The number of the newest start, 0 for none, and the names of all objects."""
     names = [entry.name for entry in entries(self._path) if not entry.is_dir]
     return max(map(_start_of, names), default=0), names
+
+
+def move_folder(folder: pathlib.Path, target: pathlib.Path) -> None:
+  """Gives a folder another place on the same disk, or in the same store.
+
+  Raises:
+    OSError: it cannot be moved.
+  """
+  if not is_address(folder):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(folder, target)
+    return
+  with store_errors():
+    store().mv(os.fspath(folder), os.fspath(target), recursive=True)
 
 
 @contextlib.contextmanager
@@ -334,8 +379,8 @@ def _epath() -> types.ModuleType:
 
 
 @functools.cache
-def _store() -> Any:
-  """gcsfs, as `etils.epath` opens it."""
+def store() -> Any:
+  """gcsfs, as `etils.epath` opens it; inside `store_errors` alone."""
   _epath()
   import fsspec
 

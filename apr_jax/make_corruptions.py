@@ -9,7 +9,6 @@ files. Files that are there already are kept, so an interrupted run goes on wher
 
 import contextlib
 import hashlib
-import json
 import pathlib
 import sys
 import tempfile
@@ -101,7 +100,7 @@ def _write_mark(folder: pathlib.Path, test: ArrayData) -> None:
   }
   if (folder / MADE).exists():
     try:
-      found = json.loads((folder / MADE).read_text(encoding="utf-8"))
+      found = files.read_json(folder / MADE)
     except ValueError:
       found = None
     if found != mark:

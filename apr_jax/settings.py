@@ -14,6 +14,7 @@ do the work. What concerns two settings at once is a rule of neither: `experimen
 
 import ast
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
@@ -154,12 +155,15 @@ def check(cls: type, values: Mapping[str, Any], prefix: str = "") -> None:
     prefix: the section's name in the configuration, for the message; "" for none.
 
   Raises:
-    UserError: a value breaks its rule.
+    UserError: a value breaks its rule, or is not finite.
   """
   for field in dataclasses.fields(cls):
     rule, value = field.metadata["rule"], values[field.name]
+    key = f"{prefix}.{field.name}" if prefix else field.name
+    several = value if isinstance(value, tuple) else (value,)
+    if any(isinstance(one, float) and not math.isfinite(one) for one in several):
+      raise UserError(f"{key} must be finite, got {value!r}")
     if rule is not None and not rule(value):
-      key = f"{prefix}.{field.name}" if prefix else field.name
       raise UserError(f"{key} must be {rule.text}, got {value!r}")
 
 

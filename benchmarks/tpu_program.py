@@ -35,7 +35,7 @@ import ml_collections
 import numpy as np
 from jax.experimental import topologies
 
-from apr_jax import experiment, keys, optimizers, parallel
+from apr_jax import device_group, experiment, keys, optimizers, parallel
 from apr_jax.attacks.pgd import make_adversary
 from apr_jax.augment.pipeline import Augmentation
 from apr_jax.classifiers.predictor import from_bytes
@@ -92,6 +92,7 @@ def lower(
   data = Shapes(config)
   config = experiment.resolve(config, data)
   parallel.check_batch_size(config.batch_size, len(devices))
+  device_group.check_size(config.device_group, len(devices))
   with config.unlocked():
     if config.model.dtype == "auto":
       config.model.dtype = "bfloat16"

@@ -14,6 +14,7 @@ LEVELS = (
     "version",
     "files",
     "forms",
+    "device_group",
     "help_text",
     "settings",
     "keys",

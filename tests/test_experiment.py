@@ -9,6 +9,7 @@ from apr_jax import data, experiment, losses, models, parallel
 from apr_jax.augment.apr import AprP
 from apr_jax.classifiers.predictor import Predictor
 from apr_jax.data import ArrayData
+from apr_jax.device_group import ALONE, DeviceGroup
 from apr_jax.errors import UserError
 from apr_jax.models.contrastive import Contrastive
 from apr_jax.settings import flatten
@@ -262,10 +263,24 @@ def test_precision_of_the_network(dtype, expected):
   )
 
 
-@pytest.mark.parametrize("sync, axis", [(False, None), (True, parallel.AXIS)])
-def test_synchronised_batch_norm(sync, axis):
-  resolved = experiment.resolve(config(model__sync_batch_norm=sync), TRAIN)
-  assert experiment.build(resolved).model.network.axis_name == axis
+ALL = DeviceGroup(parallel.AXIS)
+
+
+@pytest.mark.parametrize(
+  "size, sync, partners, statistics",
+  [
+    (1, False, ALONE, ALONE),
+    (1, True, ALONE, ALL),
+    (0, False, ALL, ALL),
+    (0, True, ALL, ALL),
+    (2, False, *2 * [DeviceGroup(parallel.AXIS, 2)]),
+  ],
+)
+def test_which_devices_share_partners_and_statistics(size, sync, partners, statistics):
+  overrides = {"device_group": size, "model__sync_batch_norm": sync}
+  parts = experiment.build(experiment.resolve(config(**overrides), TRAIN))
+  assert parts.augmentation.group == partners
+  assert parts.model.network.axis_name == statistics
 
 
 def test_unknown_precision_lists_the_known_ones():

@@ -150,4 +150,19 @@ def test_collectives_of_a_lowered_program(load):
   arguments = np.ones((2, 5), np.float32), (np.ones((4, 8, 3), np.float32),)
   lowered = parallel.lower_step(step, jax.devices(), *arguments, split_inputs=True)
   found = load("collectives").collectives(lowered.as_text())
-  assert found.keys() == {"all_reduce"} and sum(found["all_reduce"]) == 4 * (2 * 5 + 3 + 1)
+  assert {(of.kind, of.devices) for of in found} == {("all_reduce", 4)}
+  assert sum(of.bytes for of in found) == 4 * (2 * 5 + 3 + 1)
+
+
+def test_bytes_that_a_collective_sends(load):
+  def step(state, x, shard):
+    halves = [[0, 1], [2, 3]]
+    gathered = jax.lax.all_gather(x, parallel.AXIS, axis_index_groups=halves, tiled=True)
+    return state + jax.lax.psum(x.sum() + gathered.sum(), parallel.AXIS), {}
+
+  arguments = np.float32(1), (np.ones((4, 8, 3), np.float32),)
+  lowered = parallel.lower_step(step, jax.devices(), *arguments, split_inputs=True)
+  found = {of.kind: of for of in load("collectives").collectives(lowered.as_text())}
+  # To the other device of the pair, all rows; a ring of four sends each sum there and back.
+  assert found["all_gather"] == ("all_gather", 8 * 3 * 4, 2) and found["all_gather"].sent == 96
+  assert found["all_reduce"] == ("all_reduce", 4, 4) and found["all_reduce"].sent == 6

@@ -22,6 +22,7 @@ from apr_jax.augment.method import Batch, Method, stacked
 from apr_jax.augment.partners import random_partners
 from apr_jax.augment.permuted import permuted
 from apr_jax.augment.two_views import Views, two_views
+from apr_jax.device_group import ALONE, DeviceGroup
 from apr_jax.errors import UserError
 
 OVERFLOW = settings.one_of(("clip", "wrap"))
@@ -87,6 +88,7 @@ class AprP(Method):
       per_image=self.per_image,
       positions=batch.positions,
       shard=batch.shard,
+      group=batch.group,
     )
     if self.normalised:  # back again: the network normalises its input itself
       view = view * batch.std + batch.mean
@@ -130,6 +132,7 @@ def apr_p(
   per_image: bool = False,
   positions: jax.Array | None = None,
   shard: int | jax.Array = 0,
+  group: DeviceGroup = ALONE,
 ) -> jax.Array:
   """APR-P (Equation 5): gives each image the amplitude of another image of the batch and keeps its
   phase.
@@ -140,7 +143,8 @@ def apr_p(
 
   On several devices the same key gives all the same coin, or each image the coin of its position;
   `shard`, the device's index, gives each device a permutation of its own, so that no image crosses
-  between devices.
+  between devices. A `group` of devices draws one permutation of all its images, and its devices
+  send each other their amplitudes: it returns, to the bit, what one device with these images would.
 
   Args:
     key: PRNG key.
@@ -150,6 +154,7 @@ def apr_p(
     per_image: draw one coin per image instead of one per batch.
     positions: int `[B]`, each image's position in the global batch; 0..B-1 if not given.
     shard: index of the device.
+    group: the devices among whose images partners are drawn; by default the device alone.
 
   Returns:
     float32 `[B, H, W, C]`, not clipped.
@@ -165,7 +170,7 @@ def apr_p(
     True
   """
   check_pair(images)
-  return _apr_p(key, images, prob, tuple(axes), per_image, positions, shard)
+  return _apr_p(key, images, prob, tuple(axes), per_image, positions, shard, group)
 
 
 def swap_amplitudes(
@@ -174,15 +179,17 @@ def swap_amplitudes(
   chosen: jax.Array,
   axes: Sequence[int] = spectrum.HWC,
   form: str | None = None,
+  group: DeviceGroup = ALONE,
 ) -> jax.Array:
   """Recombines the amplitude of `images[permutation]` with the phase of `images` where `chosen`.
 
   Args:
     images: float `[B, H, W, C]`.
-    permutation: int `[B]`.
+    permutation: int `[B]`, places among the images of the group.
     chosen: bool, `[]` or `[B]`; where false the image is returned as it is.
     axes: axes of the Fourier transform.
     form: as in `forms.by_platform`.
+    group: of devices, which send each other their amplitudes; by default the device alone.
 
   Returns:
     float32 `[B, H, W, C]`, not clipped.
@@ -190,7 +197,7 @@ def swap_amplitudes(
   images = images.astype(jnp.float32)
   half = spectrum.half_spectrum(images, axes, form)
   mixed = spectrum.from_half_spectrum(
-    permuted(jnp.abs(half), permutation, form),
+    permuted(jnp.abs(half), permutation, form, group),
     spectrum.phase_factor(half),
     images.shape,
     axes,
@@ -280,7 +287,7 @@ def check_single(images: jax.Array, severity: float, overflow: str) -> None:
 # jit they inline.
 
 
-@functools.partial(jax.jit, static_argnames=("axes", "per_image"))
+@functools.partial(jax.jit, static_argnames=("axes", "per_image", "group"))
 def _apr_p(
   key: jax.Array,
   images: jax.Array,
@@ -289,9 +296,10 @@ def _apr_p(
   per_image: bool,
   positions: jax.Array | None,
   shard: int | jax.Array,
+  group: DeviceGroup,
 ) -> jax.Array:
-  partners = random_partners(key, images, prob, per_image, positions, shard)
-  return swap_amplitudes(images, *partners, axes)
+  partners = random_partners(key, images, prob, per_image, positions, shard, group)
+  return swap_amplitudes(images, *partners, axes, group=group)
 
 
 @functools.partial(jax.jit, static_argnames=("severity", "overflow", "axes"))

@@ -26,6 +26,7 @@ from apr_jax.augment.method import Batch, Method, stacked
 from apr_jax.augment.partners import random_partners
 from apr_jax.augment.permuted import permuted
 from apr_jax.augment.two_views import two_views
+from apr_jax.device_group import ALONE, DeviceGroup
 
 SIGMA = 0.5  # pixels; the released 3x3 kernel. A wider blur trades clean accuracy for robustness.
 
@@ -63,6 +64,7 @@ class HybridP(Method):
       per_image=self.per_image,
       positions=batch.positions,
       shard=batch.shard,
+      group=batch.group,
     )
     return batch.change(views=stacked([batch.images, view]))
 
@@ -127,6 +129,7 @@ def ha_p(
   per_image: bool = False,
   positions: jax.Array | None = None,
   shard: int | jax.Array = 0,
+  group: DeviceGroup = ALONE,
 ) -> jax.Array:
   """HA-P: low(x) + high(x[π]); HA-P++: APR-P(low(x)) + high(x[π]).
 
@@ -140,7 +143,8 @@ def ha_p(
     prob: probability of exchanging the high part, and in ++ of recombining the low one.
     plus: HybridAugment++.
     per_image: draw coins per image instead of per batch.
-    positions, shard: of the images and of the device, as in `apr_p`.
+    positions, shard, group: of the images, of the device and of its group, as in `apr_p`. The
+      devices of a group send each other the high parts, and in ++ the amplitudes of the low ones.
 
   Returns:
     float32 `[B, H, W, C]`, not clipped.
@@ -154,7 +158,7 @@ def ha_p(
     (4, 8, 8, 3)
   """
   apr.check_pair(images)
-  return _ha_p(key, images, prob, plus, per_image, positions, shard)
+  return _ha_p(key, images, prob, plus, per_image, positions, shard, group)
 
 
 def swap_high(
@@ -162,24 +166,26 @@ def swap_high(
   permutation: jax.Array,
   chosen: jax.Array,
   low_partners: tuple[jax.Array, jax.Array] | None = None,
+  group: DeviceGroup = ALONE,
 ) -> jax.Array:
   """Gives `images` the high part of `images[permutation]` where `chosen`.
 
   Args:
     images: float `[B, H, W, C]`.
-    permutation: int `[B]`.
+    permutation: int `[B]`, places among the images of the group.
     chosen: bool, `[]` or `[B]`; where false the image is returned as it is.
     low_partners: the permutation and coins with which the low parts swap amplitudes (++); None
       leaves them alone.
+    group: of devices, which send each other their high parts; by default the device alone.
 
   Returns:
     float32 `[B, H, W, C]`, not clipped.
   """
   images = images.astype(jnp.float32)
   low = low_pass(images)
-  high = permuted(images - low, permutation)
+  high = permuted(images - low, permutation, group=group)
   if low_partners is not None:
-    low = apr.swap_amplitudes(low, *low_partners)
+    low = apr.swap_amplitudes(low, *low_partners, group=group)
   return jnp.where(chosen.reshape(-1, 1, 1, 1), low + high, images)
 
 
@@ -232,7 +238,7 @@ def _kernel() -> np.ndarray:
   return weights / (2 * weights[0] + weights[1])
 
 
-@functools.partial(jax.jit, static_argnames=("plus", "per_image"))
+@functools.partial(jax.jit, static_argnames=("plus", "per_image", "group"))
 def _ha_p(
   key: jax.Array,
   images: jax.Array,
@@ -241,12 +247,13 @@ def _ha_p(
   per_image: bool,
   positions: jax.Array | None,
   shard: int | jax.Array,
+  group: DeviceGroup,
 ) -> jax.Array:
   outer, inner = (
-    random_partners(part, images, prob, per_image, positions, shard)
+    random_partners(part, images, prob, per_image, positions, shard, group)
     for part in jax.random.split(key)
   )
-  return swap_high(images, *outer, inner if plus else None)
+  return swap_high(images, *outer, inner if plus else None, group)
 
 
 @functools.partial(jax.jit, static_argnames=("severity", "overflow", "plus"))

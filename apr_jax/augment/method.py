@@ -30,6 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from apr_jax import keys, losses
+from apr_jax.device_group import ALONE, DeviceGroup
 
 STAGES = ("image", "pixels", "batch", "views")
 """Where in the augmentation a method stands, in this order; at most one method of each is on.
@@ -53,6 +54,7 @@ class Batch:
     positions: int `[B]`, the images' places in the global batch.
     shard: int `[]`, index of the device.
     mean, std: float32 `[3]`, of the network's input normalisation, in units of [0, 1].
+    group: the devices whose images are paired with each other; `shard` is the place on its axis.
     views: float32 `[V, B, H, W, 3]`; None as long as the images are the only view.
   """
 
@@ -63,6 +65,7 @@ class Batch:
   shard: jax.Array
   mean: np.ndarray
   std: np.ndarray
+  group: DeviceGroup = ALONE
   views: jax.Array | None = None
 
   def draw(self, name: str) -> jax.Array:

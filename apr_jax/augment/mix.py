@@ -5,7 +5,8 @@ Images are float `[B, H, W, C]` of any range, targets float `[B, K]` whose rows 
 partners are a permutation of it.
 
 On several devices the same key gives all the same λ and box; `shard`, the device's index, gives
-each a permutation of its own, so that no image crosses between devices.
+each a permutation of its own, so that no image crosses between devices. A group of devices has one
+permutation of all its images.
 
 References: Zhang et al., mixup, ICLR 2018 (https://arxiv.org/abs/1710.09412); Yun et al., CutMix,
 ICCV 2019 (https://arxiv.org/abs/1905.04899).
@@ -19,6 +20,8 @@ import jax.numpy as jnp
 
 from apr_jax import settings
 from apr_jax.augment.method import Batch, Method
+from apr_jax.augment.partners import random_places
+from apr_jax.device_group import ALONE, DeviceGroup
 
 Mixed = tuple[jax.Array, jax.Array]
 
@@ -39,7 +42,9 @@ class Mixup(Method):
 
   def __call__(self, batch: Batch) -> Batch:
     key = batch.draw("mixup")
-    images, targets = mixup(key, batch.images, batch.targets, self.alpha, shard=batch.shard)
+    images, targets = mixup(
+      key, batch.images, batch.targets, self.alpha, shard=batch.shard, group=batch.group
+    )
     return batch.change(images=images, targets=targets)
 
 
@@ -71,6 +76,7 @@ class CutMix(Method):
       self.alpha,
       prob=self.prob,
       shard=batch.shard,
+      group=batch.group,
     )
     return batch.change(images=images, targets=targets)
 
@@ -82,6 +88,7 @@ def mixup(
   alpha: float = 1.0,
   *,
   shard: int | jax.Array = 0,
+  group: DeviceGroup = ALONE,
 ) -> Mixed:
   """Averages each image with another: λ·x + (1 − λ)·x[π], and the targets likewise.
 
@@ -91,13 +98,15 @@ def mixup(
     targets: float `[B, K]`.
     alpha: of the Beta distribution, above 0; 1 is uniform.
     shard: index of the device.
+    group: the devices among whose images partners are drawn; by default the device alone.
 
   Returns:
     images and targets, float32 of the same shapes.
   """
   share_key, permutation_key = jax.random.split(key)
-  permutation = jax.random.permutation(jax.random.fold_in(permutation_key, shard), len(images))
-  return blend(images, targets, permutation, jax.random.beta(share_key, alpha, alpha))
+  permutation = random_places(permutation_key, len(images), shard, group)
+  share = jax.random.beta(share_key, alpha, alpha)
+  return blend(images, targets, permutation, share, group)
 
 
 def cutmix(
@@ -108,6 +117,7 @@ def cutmix(
   *,
   prob: float = 1.0,
   shard: int | jax.Array = 0,
+  group: DeviceGroup = ALONE,
 ) -> Mixed:
   """Pastes a box of another image into each; the targets are mixed by the shares of the pixels.
 
@@ -121,6 +131,7 @@ def cutmix(
     alpha: of the Beta distribution, above 0; 1 is uniform.
     prob: probability of mixing the batch at all.
     shard: index of the device.
+    group: the devices among whose images partners are drawn; by default the device alone.
 
   Returns:
     images and targets, float32 of the same shapes.
@@ -135,22 +146,33 @@ def cutmix(
     jax.random.randint(row_key, (), 0, height),
     jax.random.randint(column_key, (), 0, width),
   )
-  permutation = jax.random.permutation(jax.random.fold_in(permutation_key, shard), len(images))
-  return paste(images, targets, permutation, box)
+  permutation = random_places(permutation_key, len(images), shard, group)
+  return paste(images, targets, permutation, box, group)
 
 
 def blend(
-  images: jax.Array, targets: jax.Array, permutation: jax.Array, share: float | jax.Array
+  images: jax.Array,
+  targets: jax.Array,
+  permutation: jax.Array,
+  share: float | jax.Array,
+  group: DeviceGroup = ALONE,
 ) -> Mixed:
-  """`share` of each image and target, and the rest of its partner, float32."""
+  """`share` of each image and target, and the rest of its partner, float32; `permutation` holds
+  places among the images of the group.
+  """
+  return (
+    _average(jnp.asarray(images, jnp.float32), permutation, share, group),
+    _average(jnp.asarray(targets, jnp.float32), permutation, share, group),
+  )
 
-  def average(x: jax.Array) -> jax.Array:
-    return share * x + (1 - share) * x[permutation]
 
-  return average(jnp.asarray(images, jnp.float32)), average(jnp.asarray(targets, jnp.float32))
-
-
-def paste(images: jax.Array, targets: jax.Array, permutation: jax.Array, box: jax.Array) -> Mixed:
+def paste(
+  images: jax.Array,
+  targets: jax.Array,
+  permutation: jax.Array,
+  box: jax.Array,
+  group: DeviceGroup = ALONE,
+) -> Mixed:
   """The partner's pixels inside the box (top, bottom, left, right), bottom and right excluded;
   targets by area.
   """
@@ -159,8 +181,15 @@ def paste(images: jax.Array, targets: jax.Array, permutation: jax.Array, box: ja
   rows, columns = jnp.arange(height), jnp.arange(width)
   inside = jnp.outer((rows >= top) & (rows < bottom), (columns >= left) & (columns < right))
   images = jnp.asarray(images, jnp.float32)
-  mixed = jnp.where(inside[..., None], images[permutation], images)
-  return mixed, blend(images, targets, permutation, 1 - inside.mean())[1]
+  mixed = jnp.where(inside[..., None], group.gather(images)[permutation], images)
+  targets = jnp.asarray(targets, jnp.float32)
+  return mixed, _average(targets, permutation, 1 - inside.mean(), group)
+
+
+def _average(
+  x: jax.Array, permutation: jax.Array, share: float | jax.Array, group: DeviceGroup
+) -> jax.Array:
+  return share * x + (1 - share) * group.gather(x)[permutation]
 
 
 def box_of(

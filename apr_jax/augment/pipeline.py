@@ -15,6 +15,7 @@ from apr_jax import keys, losses
 from apr_jax.augment import crop_flip
 from apr_jax.augment.method import Batch, Method
 from apr_jax.augment.methods import switched_on
+from apr_jax.device_group import ALONE, DeviceGroup
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # compared as the function it is
@@ -27,6 +28,7 @@ class Augmentation:
     num_classes: K.
     mean, std: of the network's input normalisation per channel, in units of [0, 1]; Cutout blanks
       with the mean, and APR-P recombines normalised images where `apr_p.normalised` says so.
+    group: the devices whose images are paired with each other.
   """
 
   methods: dict[str, Method]
@@ -36,6 +38,7 @@ class Augmentation:
   num_classes: int
   mean: tuple[float, ...]
   std: tuple[float, ...]
+  group: DeviceGroup = ALONE
 
   def __call__(
     self,
@@ -49,7 +52,8 @@ class Augmentation:
 
     An image's augmentation depends on the key and its position alone, so it is the same on any
     number of devices. Where images are paired, partners come from the same device, so that no image
-    crosses between devices. What is off leaves no trace in the program.
+    crosses between devices, or from the devices of its group. What is off leaves no trace in the
+    program.
 
     Args:
       key: PRNG key of the step, the same on all devices.
@@ -66,7 +70,7 @@ class Augmentation:
     """
     targets = jax.nn.one_hot(labels, self.num_classes)
     mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
-    batch = Batch(key, images, targets, positions, shard, mean, std)
+    batch = Batch(key, images, targets, positions, shard, mean, std, self.group)
 
     batch = self._apply("image", batch)
     with jax.named_scope("crop_flip"):
@@ -126,6 +130,7 @@ def make_augmentation(
   num_classes: int,
   mean: Sequence[float] = (0.0, 0.0, 0.0),
   std: Sequence[float] = (1.0, 1.0, 1.0),
+  group: DeviceGroup = ALONE,
 ) -> Augmentation:
   """The augmentation of a configuration.
 
@@ -133,6 +138,7 @@ def make_augmentation(
     settings: `config.augment`.
     num_classes: K.
     mean, std: of the network's input normalisation, in units of [0, 1].
+    group: the devices whose images are paired with each other; by default each device by itself.
 
   Raises:
     UserError: two methods exclude each other.
@@ -145,4 +151,5 @@ def make_augmentation(
     num_classes=num_classes,
     mean=tuple(mean),
     std=tuple(std),
+    group=group,
   )

@@ -44,10 +44,16 @@ class TwoLabels(Method):
     """
     key, images, targets = batch.draw("two_labels"), batch.images, batch.targets
     permutation, chosen = random_partners(
-      key, images, self.prob, per_image=False, positions=batch.positions, shard=batch.shard
+      key,
+      images,
+      self.prob,
+      per_image=False,
+      positions=batch.positions,
+      shard=batch.shard,
+      group=batch.group,
     )
-    view = swap_amplitudes(images, permutation, chosen)
-    of_amplitude = jnp.where(chosen, targets[permutation], targets)
+    view = swap_amplitudes(images, permutation, chosen, group=batch.group)
+    of_amplitude = jnp.where(chosen, batch.group.gather(targets)[permutation], targets)
     return batch.change(
       views=jnp.stack([images, view]), targets=jnp.stack([targets, of_amplitude], axis=1)
     )

@@ -26,7 +26,8 @@ _BATCH_SIZE = 500  # images per call of an import, which has no configuration to
 
 
 class LoadedClassifier:
-  """The network of a training, or of an import, with the parameters of its newest checkpoint.
+  """The network of a training, or of an import, with the parameters of its newest checkpoint that
+  is not damaged.
 
   It is a `classifiers.interface.Classifier`. Only the network is built: nothing of the training is.
 
@@ -67,6 +68,7 @@ class LoadedClassifier:
   ):
     parallel.check_devices()
     workdir = files.path(workdir)
+    self.step: int | None = None
     if network.is_import(workdir):
       self._describe_import(workdir)
     else:
@@ -74,7 +76,7 @@ class LoadedClassifier:
     self.num_classes, self.image_size = self.spec.num_classes, self.spec.image_size
     if label_share is not None and self.spec.label_share is not None:
       self.spec = dataclasses.replace(self.spec, label_share=label_share)
-    trained = parallel.to_host(_restore(workdir, self.spec.build(), self.image_size))
+    trained = parallel.to_host(_restore(workdir, self._step, self.spec.build(), self.image_size))
     self.first_layer_gains = self.spec.first_layer.gains(trained["params"])
     variables = jax.tree.map(np.asarray, self.spec.fold(trained))
     self.spec = self.spec.folded()
@@ -87,11 +89,11 @@ class LoadedClassifier:
 
   def _describe_run(self, workdir: pathlib.Path) -> None:
     config = configuration.read_config(workdir)
-    _check_checkpoint(workdir, "train it first")
+    self._step = self.step = _sound_step(workdir, "train it first")
     # The configuration says how the network was trained. Whether that left a projection beside the
     # logits, the checkpoint says itself, whatever the key of the training was called.
     with checkpoint.Checkpoints(workdir) as checkpoints:
-      contrastive = has_projection(checkpoints.describe_variables())
+      contrastive = has_projection(checkpoints.describe_variables(self._step))
     try:
       self.spec = network.spec_of_run(config, contrastive)
       self.defaults: Mapping[str, Any] = {
@@ -110,15 +112,14 @@ class LoadedClassifier:
     self.kind = "run"
     self.config: ml_collections.ConfigDict | None = config
     self.workdir: pathlib.Path | None = workdir
-    self.step: int | None = checkpoint.latest_step(workdir)
     self.seed: int | None = config.seed
 
   def _describe_import(self, workdir: pathlib.Path) -> None:
     imported = network.read_import(workdir)
-    _check_checkpoint(workdir, "import it again")
+    self._step = _sound_step(workdir, "import it again")
     self.spec, self.defaults = imported.network, imported.data
     self.name, self.kind = f"{self.spec.name} of {imported.source}", "import"
-    self.config = self.workdir = self.step = self.seed = None
+    self.config = self.workdir = self.seed = None
 
   @property
   def variables(self) -> dict[str, Any]:
@@ -244,17 +245,20 @@ def _not_ours(workdir: pathlib.Path, what: str) -> UserError:
   )
 
 
-def _check_checkpoint(workdir: pathlib.Path, remedy: str) -> None:
-  if not checkpoint.exists(workdir):
+def _sound_step(workdir: pathlib.Path, remedy: str) -> int:
+  """The step of the newest checkpoint whose network is not damaged."""
+  step = checkpoint.sound_step(workdir, ("model",))
+  if step is None:
     raise UserError(
       f"{workdir} holds no checkpoint yet: there is none in {workdir / checkpoint.FOLDER}; {remedy}"
     )
+  return step
 
 
 def _restore(
-  workdir: pathlib.Path, model: NormalisedNetwork, image_size: tuple[int, int]
+  workdir: pathlib.Path, step: int, model: NormalisedNetwork, image_size: tuple[int, int]
 ) -> dict[str, Any]:
-  """The parameters and statistics of the newest checkpoint, which must be those of the model."""
+  """The parameters and statistics of a checkpoint, which must be those of the model."""
 
   def create() -> dict[str, Any]:
     # A network without batch normalisation has no statistics; its checkpoint says so with an empty
@@ -263,4 +267,4 @@ def _restore(
     return {"batch_stats": {}, **start}
 
   with checkpoint.Checkpoints(workdir) as checkpoints:
-    return checkpoints.restore_variables(create)
+    return checkpoints.restore_variables(create, step)

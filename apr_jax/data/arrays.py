@@ -9,6 +9,7 @@ Pickled objects are never loaded.
 import contextlib
 import io
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -27,6 +28,10 @@ _CORRUPT = (
   EOFError,
   KeyError,
   NotImplementedError,
+  MemoryError,  # of a header that promises too much
+  SyntaxError,  # of a header that is no Python, as the two below
+  tokenize.TokenError,
+  RecursionError,
   zipfile.BadZipFile,
   zlib.error,
 )
@@ -53,8 +58,7 @@ def load_npz(path: str, split: str) -> ArrayData:
   with _open_npz(path) as archive:
 
     def read(key: str) -> np.ndarray:
-      with _reading(f"{path}: {key}"):
-        return archive[key]
+      return _member(archive, key, f"{path}: {key}")
 
     return _assemble(archive.files, read, split, path, f"npz:{path}")
 
@@ -99,8 +103,7 @@ def read_images(path: str) -> np.ndarray:
         f"{', '.join(archive.files) or 'none at all'}; rename the one with the images"
       )
     where = f"{path}: {named[0]}"
-    with _reading(where):
-      images = archive[named[0]]
+    images = _member(archive, named[0], where)
   return _rgb_copy(_with_channels(images, where), where)
 
 
@@ -173,6 +176,15 @@ def _open_npz(path: str) -> np.lib.npyio.NpzFile:
   if not isinstance(archive, np.lib.npyio.NpzFile):
     raise UserError(f"{path}: holds a single array, not an .npz archive; save it with numpy.savez")
   return archive
+
+
+def _member(archive: np.lib.npyio.NpzFile, key: str, where: str) -> np.ndarray:
+  """An array of an archive, whose members may be anything else."""
+  with _reading(where):
+    found = archive[key]
+    if not isinstance(found, np.ndarray):
+      raise ValueError("it is no array")
+  return found
 
 
 def _assemble(

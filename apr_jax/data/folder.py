@@ -16,6 +16,9 @@ from apr_jax.errors import UserError, one_line
 from apr_jax.files import entries, is_address, is_dir, open_binary
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+# Whatever a file is called, Pillow is to open no others: for some it starts a program, as
+# Ghostscript for EPS.
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 _UNREADABLE = (
   OSError,
   SyntaxError,
@@ -197,6 +200,8 @@ def read_image(path: str) -> np.ndarray:
 
 def _opened(path: str) -> Image.Image:
   if not is_address(path):
-    return Image.open(path)
+    if not os.path.isfile(path):  # a pipe or a device would be waited for
+      raise OSError("it is no file, or a link to none")
+    return Image.open(path, formats=_FORMATS)
   with open_binary(path) as file:
-    return Image.open(io.BytesIO(file.read()))
+    return Image.open(io.BytesIO(file.read()), formats=_FORMATS)

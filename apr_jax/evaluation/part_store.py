@@ -1,8 +1,14 @@
-"""Results of finished parts on disk, so that an interrupted evaluation goes on where it stopped."""
+"""Results of finished parts on disk, so that an interrupted evaluation goes on where it stopped.
+
+A line is [key of the evaluator, name of the part, result, CRC-32 of these three]: a line that a
+disk has damaged is not taken for a number.
+"""
 
 import hashlib
 import json
 import pathlib
+import sys
+import zlib
 from typing import Any
 
 from apr_jax.evaluation.evaluator import Evaluator, options
@@ -29,14 +35,23 @@ class PartStore:
   """
 
   def __init__(self, folder: pathlib.Path, fingerprint: Any):
-    """Opens `folder/parts-DIGEST.jsonl`; `fingerprint` is a JSON value, its first line."""
+    """Opens `folder/parts-DIGEST.jsonl`; `fingerprint` is a JSON value, its first line.
+
+    Says on stderr, in a line, if others than the last one are damaged.
+    """
     self.digest = hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:8]
-    self._lines = Lines(folder / f"parts-{self.digest}.jsonl")
-    self._results = _read(self._lines)
+    place = folder / f"parts-{self.digest}.jsonl"
+    self._lines = Lines(place)
+    self._results, damaged = _read(self._lines)
+    if damaged:
+      print(
+        f"{place}: {damaged} line(s) are damaged, and their parts are computed again",
+        file=sys.stderr,
+      )
     # Rewritten, so that half a line of a killed process does not stay in the middle.
     lines = [
       fingerprint,
-      *([key, name, result] for (key, name), result in self._results.items()),
+      *(_line(key, name, result) for (key, name), result in self._results.items()),
     ]
     self._lines.start([json.dumps(line) for line in lines])
 
@@ -58,18 +73,28 @@ class PartStore:
     self._results[key, name] = result
     if isinstance(result, dict) and "missing" in result:
       return
-    self._lines.append(json.dumps([key, name, result]))
+    self._lines.append(json.dumps(_line(key, name, result)))
 
 
-def _read(stored: Lines) -> dict[tuple[str, str], Any]:
-  """The results up to the first line that is damaged: the last one of a killed process, or anything
-  after it.
+def _line(key: str, name: str, result: Any) -> list[Any]:
+  as_read = json.loads(json.dumps([key, name, result]))  # keys are texts, whatever they were
+  content = json.dumps(as_read, sort_keys=True)
+  return [key, name, result, zlib.crc32(content.encode())]
+
+
+def _read(stored: Lines) -> tuple[dict[tuple[str, str], Any], int]:
+  """The results of the whole lines, and how many others are not whole. The last line of a killed
+  process is no damage.
   """
-  results = {}
-  for line in stored.read()[1:]:
+  results, damaged = {}, []
+  lines = stored.read()[1:]
+  for line in lines:
     try:
-      key, name, result = json.loads(line)
+      key, name, result, _ = values = json.loads(line)
+      whole = values == _line(key, name, result)
+    except (ValueError, TypeError, RecursionError):
+      whole = False
+    if whole:
       results[str(key), str(name)] = result
-    except (ValueError, TypeError):
-      break
-  return results
+    damaged.append(not whole)
+  return results, sum(damaged[:-1])

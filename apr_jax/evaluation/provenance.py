@@ -82,6 +82,25 @@ def conditions(meta: dict[str, Any]) -> dict[str, Any]:
   return found
 
 
+def seal(results: dict[str, Any]) -> None:
+  """Writes the digest of results into their "meta" as "digest", by which `is_sealed` tells what a
+  disk has damaged.
+  """
+  results["meta"]["digest"] = _digest(results)
+
+
+def is_sealed(results: dict[str, Any]) -> bool:
+  """Whether results are as they were sealed; those of earlier versions, without a digest, are."""
+  return results["meta"].get("digest") in (None, _digest(results))
+
+
+def _digest(results: dict[str, Any]) -> str:
+  meta = {key: value for key, value in results["meta"].items() if key != "digest"}
+  as_read = json.loads(json.dumps(results | {"meta": meta}))  # keys are texts, whatever they were
+  text = json.dumps(as_read, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def git_commit(folder: pathlib.Path) -> str | None:
   """The commit of the working tree that a folder lies in; None outside of one.
 

@@ -23,6 +23,7 @@ from apr_jax.evaluation.settings import Settings
 from apr_jax.evaluation.suites import SUITES, Suites, choose
 from apr_jax.evaluation.task import Task
 from apr_jax.files import make_folder, write_json
+from apr_jax.run.claim import Claim
 
 RESULTS = "results.json"
 
@@ -88,16 +89,27 @@ def evaluate(
       "divide it: evaluate.py --coordinator"
     )
   plan = _Plan(classifier, settings, suites, out, quiet, companions)
+  with Claim(plan.folder, "evaluation", _say, "--out") as claim:
+    claim.take()
+    return _evaluate(classifier, plan, companions, claim)
+
+
+def _evaluate(
+  classifier: Classifier, plan: "_Plan", companions: Companions | None, claim: Claim
+) -> Evaluation:
+  """`evaluate` in a folder that is claimed."""
   known = {**SUITES, **plan.chosen}
   store = PartStore(plan.folder, provenance.conditions(plan.meta))
   meta = plan.meta | {"parts": store.digest}
   results = _earlier_results(plan.folder / RESULTS, meta, known)
 
   def summarise(suite: str) -> None:
+    claim.check()
     evaluator, key = plan.chosen[suite], plan.keys[suite]
     summary = evaluator.summarise({name: store.get(key, name) for name in plan.parts[suite]})
     results[suite] = summary
     results["meta"]["suites"][suite] = options(evaluator)
+    provenance.seal(results)
     write_json(plan.folder / RESULTS, results)
     # First what is no longer there, for two suites of one class write the same files.
     kept = {made["evaluator"] for made in results["meta"]["suites"].values()}
@@ -246,6 +258,10 @@ def summary_lines(
   ]
 
 
+def _say(line: str) -> None:
+  print(line, file=sys.stderr)
+
+
 def _made(folder: pathlib.Path) -> pathlib.Path:
   try:
     make_folder(folder)
@@ -260,7 +276,9 @@ def _earlier_results(stored: pathlib.Path, meta: dict, known: Mapping[str, Evalu
   """Those suites of `stored` that would be the same now, with their "meta"; see `evaluate`."""
   kept, suites = {}, {}
   try:
-    results = json.loads(stored.read_text(encoding="utf-8"))
+    results = files.read_json(stored)
+    if not provenance.is_sealed(results):
+      raise ValueError("it is not what was written")
     before = results.pop("meta")
     if before["parts"] == meta["parts"]:
       kept = {
@@ -269,8 +287,14 @@ def _earlier_results(stored: pathlib.Path, meta: dict, known: Mapping[str, Evalu
         if _would_be_the_same(suite, before, meta, known)
       }
       suites = {suite: before["suites"][suite] for suite in kept}
-  except (OSError, ValueError, KeyError, TypeError, AttributeError):
+  except FileNotFoundError:
+    pass
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     kept, suites = {}, {}
+    _say(
+      f"{stored} is damaged ({one_line(error)}): the scores of this command are made again, of the "
+      f"parts on disk"
+    )
   return {"meta": meta | {"suites": suites}, **kept}
 
 

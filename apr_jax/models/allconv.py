@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from apr_jax.errors import UserError
-from apr_jax.models.layers import BatchNorm, conv, head, mark_last_map
+from apr_jax.models.layers import Axis, BatchNorm, conv, head, mark_last_map
 
 SIZE = 32
 _WINDOW = 8  # of the average pool, in pixels
@@ -27,7 +27,7 @@ class AllConv(nn.Module):
 
   num_classes: int
   dtype: Any = jnp.float32
-  axis_name: str | None = None
+  axis_name: Axis = None
   dropout: float = 0.5
 
   @nn.compact

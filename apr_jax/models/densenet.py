@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from apr_jax.models import layers
-from apr_jax.models.layers import BatchNorm, Layer, head, mark_last_map
+from apr_jax.models.layers import Axis, BatchNorm, Layer, head, mark_last_map
 
 
 class DenseBlock(nn.Module):
@@ -55,7 +55,7 @@ class DenseNet(nn.Module):
   bottleneck: bool = False
   compression: float = 1.0
   dtype: Any = jnp.float32
-  axis_name: str | None = None
+  axis_name: Axis = None
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array:

@@ -12,6 +12,13 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from apr_jax.device_group import ALONE, DeviceGroup
+
+Axis = str | DeviceGroup | None
+"""Over which devices batch statistics are averaged in training: those of the mapped axis of that
+name, or of each group of its devices; None: each device has its own.
+"""
+
 Layer = Callable[..., nn.Module]
 """What makes a layer, with the network's dtype and the like filled in: a block is handed it.
 
@@ -95,14 +102,14 @@ class BatchNorm(nn.Module):
   Unlike `flax.linen.BatchNorm`, the running variance is the unbiased estimate of the batch's.
 
   Attributes:
-    axis_name: name of the mapped axis over which training statistics are averaged; None keeps them
-      per device.
+    axis_name: mapped axis, or group of its devices, over which training statistics are averaged;
+      None keeps them per device.
     momentum: weight of the new batch in the running statistics (PyTorch's sense).
     epsilon: added to the variance.
   """
 
   dtype: Any = jnp.float32
-  axis_name: str | None = None
+  axis_name: Axis = None
   momentum: float = 0.1
   epsilon: float = 1e-5
 
@@ -119,9 +126,10 @@ class BatchNorm(nn.Module):
       wide = x.astype(jnp.float32)
       mean, mean_square = wide.mean((0, 1, 2)), jnp.square(wide).mean((0, 1, 2))
       count = x.size // x.shape[-1]
-      if self.axis_name is not None and not self.is_initializing():
-        mean, mean_square = jax.lax.pmean((mean, mean_square), self.axis_name)
-        count *= jax.lax.axis_size(self.axis_name)
+      if not self.is_initializing():
+        group = _group(self.axis_name)
+        mean, mean_square = group.mean((mean, mean_square))
+        count *= group.devices
       var = jnp.maximum(mean_square - jnp.square(mean), 0)
       if not self.is_initializing():
         unbiased = var * (count / max(count - 1, 1))
@@ -132,6 +140,12 @@ class BatchNorm(nn.Module):
 
     factor = scale * jax.lax.rsqrt(var + self.epsilon)
     return (x * factor + (bias - mean * factor)).astype(self.dtype)
+
+
+def _group(axis: Axis) -> DeviceGroup:
+  if axis is None:
+    return ALONE
+  return DeviceGroup(axis) if isinstance(axis, str) else axis
 
 
 def global_average_pool(x: jax.Array) -> jax.Array:

@@ -13,7 +13,15 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from apr_jax.models import layers
-from apr_jax.models.layers import BatchNorm, Layer, head, mark_last_map, torch_bias, torch_uniform
+from apr_jax.models.layers import (
+  Axis,
+  BatchNorm,
+  Layer,
+  head,
+  mark_last_map,
+  torch_bias,
+  torch_uniform,
+)
 
 
 class BasicBlock(nn.Module):
@@ -43,7 +51,7 @@ class ResNet(nn.Module):
   num_classes: int
   stage_sizes: Sequence[int]
   dtype: Any = jnp.float32
-  axis_name: str | None = None
+  axis_name: Axis = None
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from apr_jax.models import layers
-from apr_jax.models.layers import BatchNorm, Layer, head, mark_last_map, torch_bias
+from apr_jax.models.layers import Axis, BatchNorm, Layer, head, mark_last_map, torch_bias
 
 BLUR = (1 / 8, 3 / 8, 3 / 8, 1 / 8)  # the filter along one axis, Zhang's released default
 
@@ -84,7 +84,7 @@ class ImageNetResNet(nn.Module):
   stage_sizes: Sequence[int]
   max_blur_pool: bool = False
   dtype: Any = jnp.float32
-  axis_name: str | None = None
+  axis_name: Axis = None
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array:

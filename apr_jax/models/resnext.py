@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from apr_jax.models import layers
-from apr_jax.models.layers import BatchNorm, Layer, head, mark_last_map
+from apr_jax.models.layers import Axis, BatchNorm, Layer, head, mark_last_map
 
 # PyTorch's kaiming_normal_, for the last layer: normal(0, √(2 / fan_in)).
 _kaiming_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
@@ -57,7 +57,7 @@ class ResNeXt(nn.Module):
   cardinality: int
   base_width: int
   dtype: Any = jnp.float32
-  axis_name: str | None = None
+  axis_name: Axis = None
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array:

@@ -21,6 +21,7 @@ from apr_jax.models.band_input import BandInput
 from apr_jax.models.contrastive import Contrastive
 from apr_jax.models.densenet import DenseNet
 from apr_jax.models.first_layer import PLAIN, FirstLayer
+from apr_jax.models.layers import Axis
 from apr_jax.models.preact_resnet import PreActResNet
 from apr_jax.models.resnet import ResNet
 from apr_jax.models.resnet_imagenet import ImageNetResNet
@@ -92,7 +93,7 @@ def make(
   mean: Sequence[float],
   std: Sequence[float],
   dtype: Any = jnp.float32,
-  axis_name: str | None = None,
+  axis_name: Axis = None,
   contrastive: bool = False,
   bands: BandInput | None = None,
   label_share: float | None = None,
@@ -107,8 +108,8 @@ def make(
     mean, std: of the training images per channel, in units of [0, 1].
     dtype: of the convolutions; parameters, statistics and logits are float32. Where it is float32
       too, all products are computed in it.
-    axis_name: mapped axis over which batch statistics are averaged in training; None keeps them per
-      device.
+    axis_name: mapped axis, or group of its devices, over which batch statistics are averaged in
+      training; None keeps them per device.
     contrastive: give the network a projection beside the logits in training; see
       `contrastive.Contrastive`.
     bands: what is left of the images outside of training.
@@ -160,12 +161,12 @@ class NetworkSpec:
   label_share: float | None = None
   first_layer: FirstLayer = PLAIN
 
-  def build(self, axis_name: str | None = None) -> NormalisedNetwork:
+  def build(self, axis_name: Axis = None) -> NormalisedNetwork:
     """The network.
 
     Args:
-      axis_name: mapped axis over which batch statistics are averaged in training; None keeps them
-        per device.
+      axis_name: mapped axis, or group of its devices, over which batch statistics are averaged in
+        training; None keeps them per device.
 
     Raises:
       UserError: the name or the dtype is unknown.

@@ -1,13 +1,13 @@
 """The headline scores of one evaluation, and the published numbers they are measured against."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 from apr_jax import files
 from apr_jax.errors import UserError, one_line
+from apr_jax.evaluation import provenance
 from apr_jax.evaluation.evaluator import Headline, options
 from apr_jax.evaluation.ood import scored_sets
 from apr_jax.evaluation.runner import RESULTS
@@ -184,7 +184,7 @@ def read_scores(folder: str | pathlib.Path) -> Scores:
       f"--workdir {folder} first"
     )
   try:
-    results = json.loads(paths[0].read_text(encoding="utf-8"))
+    results = files.read_json(paths[0])
     scores = Scores(folder, results)
     _ = (
       scores.title,
@@ -194,6 +194,8 @@ def read_scores(folder: str | pathlib.Path) -> Scores:
       scores.limit,
       results["meta"]["suites"],
     )
+    if not provenance.is_sealed(results):
+      raise ValueError("it is not what the evaluation wrote")
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise UserError(
       f"{paths[0]} cannot be read as the results of an evaluation: {one_line(repr(error))}; "

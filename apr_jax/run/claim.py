@@ -1,5 +1,5 @@
-"""A run's claim to its folder, so that a second run in the same folder is refused where that can be
-told.
+"""The claim of a run, an evaluation or a study to its folder, so that a second one in the same
+folder is refused where that can be told.
 
 On disk the folder itself is locked, which leaves no file and ends with the process; disks that
 know no locks are trusted. An object store locks nothing: there `claim.json` says who is at work,
@@ -11,7 +11,6 @@ and takes the folder over. A run that finds another one's claim in place of its 
 
 import fcntl
 import functools
-import json
 import os
 import pathlib
 import socket
@@ -37,10 +36,13 @@ class Claim:
     folder: of the run.
     who: names such a run in messages: "training".
     say: is told, in a line, that it waits.
+    flag: names the folder in messages.
   """
 
-  def __init__(self, folder: pathlib.Path, who: str, say: Callable[[str], None]):
-    self._folder, self._who, self._say = folder, who, say
+  def __init__(
+    self, folder: pathlib.Path, who: str, say: Callable[[str], None], flag: str = "--workdir"
+  ):
+    self._folder, self._who, self._say, self._flag = folder, who, say, flag
     self._token = uuid.uuid4().hex
     self._lock: int | None = None
     self._renewing: threading.Thread | None = None
@@ -138,8 +140,7 @@ class Claim:
   def _holder(self) -> dict[str, Any]:
     """Who holds the folder; {} for nobody."""
     try:
-      with files.store_errors():
-        claim = json.loads((self._folder / CLAIM).read_text())
+      claim = files.read_json(self._folder / CLAIM)
     except (FileNotFoundError, ValueError):
       return {}
     return claim if isinstance(claim, dict) else {}
@@ -147,7 +148,7 @@ class Claim:
   def _refusal(self, where: str) -> UserError:
     return UserError(
       f"another {self._who} is at work in {self._folder}{where}; wait until it has stopped, or use "
-      f"another --workdir"
+      f"another {self._flag}"
     )
 
 

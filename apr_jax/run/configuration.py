@@ -5,7 +5,6 @@ A run may be older than a key of the configuration. It is then as if it had been
 value that changes nothing, which `defaults.before` knows.
 """
 
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -167,7 +166,7 @@ def _stored(workdir: str | pathlib.Path) -> dict[str, Any]:
   if not path.is_file():
     raise UserError(f"{workdir} holds no run: there is no {path}; give the --workdir of a training")
   try:
-    values = json.loads(path.read_text(encoding="utf-8"))
+    values = files.read_json(path)
     if not isinstance(values, dict) or not values.keys() >= _SECTIONS:
       raise ValueError(f"it does not hold the keys {', '.join(sorted(_SECTIONS))}")
   except (ValueError, OSError) as error:

@@ -7,7 +7,8 @@ and with `adversary.log_pgd` a line per epoch.
 
 `step` counts finished steps, `epoch` is a fraction, accuracies and errors are in percent. Runs on a
 stream also have "input_wait", the percentage of the window's time in which the devices had nothing
-to do for want of images. In an object store it is a folder of that name; see `files.Lines`.
+to do for want of images; with `optimizer.skip_nonfinite` there is "skipped_steps", their number in
+the window. In an object store it is a folder of that name; see `files.Lines`.
 """
 
 import json
@@ -55,7 +56,7 @@ def _whole_lines(path: pathlib.Path) -> list[tuple[str, dict]]:
 def _values(line: str) -> dict | None:
   try:
     values = json.loads(line)
-  except ValueError:
+  except (ValueError, RecursionError):
     return None
   ours = (
     isinstance(values, dict)

@@ -13,7 +13,6 @@ parameters are in `checkpoints/`, as those of a training are.
 """
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -108,7 +107,7 @@ def read_import(workdir: str | pathlib.Path) -> Import:
   """
   path = files.path(workdir) / IMPORT
   try:
-    values = json.loads(path.read_text(encoding="utf-8"))
+    values = files.read_json(path)
     _check(values, _FILE, "")
     _check(values["network"], _NETWORK, "network.", optional=("first_kernel",))
     _check(values["data"], _DATA, "data.", optional=tuple(_DATA))

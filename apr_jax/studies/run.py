@@ -21,6 +21,7 @@ from apr_jax.evaluation.part_store import PartStore
 from apr_jax.evaluation.provenance import git_commit
 from apr_jax.files import make_folder, write_bytes, write_json, write_text
 from apr_jax.report import html, plots
+from apr_jax.run.claim import Claim
 from apr_jax.studies.study import Request, Study
 from apr_jax.version import __version__
 
@@ -56,6 +57,14 @@ def run(name: str, study: Study, request: Request) -> dict[str, Any]:
     raise UserError(
       f"the folder {folder} cannot be written: {one_line(error)}; use another --workdir"
     ) from error
+  with Claim(folder, "study", print) as claim:
+    claim.take()
+    return _run(name, study, request, claim)
+
+
+def _run(name: str, study: Study, request: Request, claim: Claim) -> dict[str, Any]:
+  """`run` in a folder that is claimed."""
+  folder = request.workdir
   meta = _meta(name, study, request)
   parts = dict(study.parts(request))
   store = PartStore(folder, meta)
@@ -65,6 +74,7 @@ def run(name: str, study: Study, request: Request) -> dict[str, Any]:
   for part, compute in progress:
     if store.get(name, part) is None:
       store.put(name, part, compute())
+  claim.check()
   summary = study.summarise({part: store.get(name, part) for part in parts})
   written = {
     "study": name,

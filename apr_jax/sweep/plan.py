@@ -55,7 +55,7 @@ class Run:
     """
     wanted, settings = self.config.to_dict(), self.config.data
     try:
-      mark = json.loads((self.folder / DONE).read_text(encoding="utf-8"))
+      mark = files.read_json(self.folder / DONE)
       scores = read_scores(self.folder)
       meta = scores.results["meta"]
       whole = (

@@ -46,10 +46,11 @@ class Logs:
   def __enter__(self) -> "Logs":
     return self
 
-  def __exit__(self, *_) -> None:
-    for output in (self._console, self._tensorboard):
-      if output is not None:
-        output.close()
+  def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    if self._console is not None:
+      self._console.close()
+    if self._tensorboard is not None:
+      self._tensorboard.close(failed=kind is not None)
 
   def train(self, step: int, epoch: float, values: dict[str, float]) -> None:
     """Logs a window of training steps that ends at `step`: the values of `metrics.jsonl`."""

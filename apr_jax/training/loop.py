@@ -9,8 +9,9 @@ import pathlib
 import jax
 import ml_collections
 import numpy as np
+import optax
 
-from apr_jax import experiment, files, optimizers, parallel, schedules
+from apr_jax import device_group, experiment, files, optimizers, parallel, schedules
 from apr_jax.attacks.pgd import make_adversary
 from apr_jax.augment.methods import METHODS
 from apr_jax.augment.samples import as_grid, training_views
@@ -71,6 +72,7 @@ def _train(
   parallel.check_devices()
   experiment.check(config)  # before data are read, or downloaded
   parallel.check_batch_size(config.batch_size, jax.device_count())
+  device_group.check_size(config.device_group, jax.device_count())
   train_data = experiment.load_train(config.data)
   parallel.check_agreed(
     train_data.checksum, "the training images (checksums)", "give all of them the same data"
@@ -95,6 +97,7 @@ def _train(
     augmentation=parts.augmentation,
     optimizer=update_rule,
     adversary=make_adversary(config.adversary),
+    skip_nonfinite=config.optimizer.skip_nonfinite,
   )
   # a network that cannot take these images says so before anything is written
   jax.eval_shape(create)
@@ -103,7 +106,7 @@ def _train(
   configuration.check_config(workdir, config)
   if primary and workdir.exists():
     claim.take()
-  done = _steps_done(workdir, steps_per_epoch, total_steps, config.epochs)
+  done = _steps_done(workdir, steps_per_epoch, total_steps, config.epochs, primary)
   watch = overfitting.PgdWatch(
     config.adversary, parts.model, parts.augmentation, steps_per_epoch, workdir, done
   )
@@ -124,7 +127,7 @@ def _train(
   keep_epoch = steps_per_epoch if watch.stops else None
   with checkpoint.Checkpoints(workdir, config.checkpoint.keep, keep_epoch) as checkpoints:
     # ---- State ----
-    state = checkpoints.restore(create) if done else parallel.call_replicated(create)
+    state = checkpoints.restore(create, done) if done else parallel.call_replicated(create)
     log_every = config.log_every_steps
     save_every = config.checkpoint.every_steps or steps_per_epoch
     eval_every = config.eval_every_epochs * steps_per_epoch
@@ -148,7 +151,7 @@ def _train(
       logs.say(
         f"on {train_data.num_examples} images of {config.data.name}, {config.batch_size} a step: "
         f"{config.batch_size // jax.device_count()} on each of {jax.device_count()} "
-        f"{jax.default_backend()} device(s)"
+        f"{jax.default_backend()} device(s){_grouped(config.device_group)}"
       )
       logs.say(
         f"for {config.epochs} epoch(s) of {steps_per_epoch} steps, {total_steps} in all; "
@@ -160,7 +163,7 @@ def _train(
 
       # ---- Loop ----
       steps.compile(state)
-      clock, window = Clock(config.batch_size, done), Window()
+      clock, window = Clock(config.batch_size, done), Window(config.optimizer.skip_nonfinite)
       failure, stopping = None, False
       while done < total_steps and not stopping:
         target = min(total_steps, *(_next_multiple(done, every) for every in stops))
@@ -174,7 +177,7 @@ def _train(
               raise
             failure = error
           else:
-            window.add(sums)
+            window.add(sums, done)
             clock.add_input_wait(steps.input_wait)
             signals.after_dispatch(before, done)
 
@@ -183,15 +186,16 @@ def _train(
         stopping = bool(signals.received or failure)
         last = done == total_steps or stopping
         epoch = done / steps_per_epoch
+        rate = functools.partial(_rate, schedule, done)
+        check_finite = functools.partial(window.check_finite, rate, checkpoints.latest_step)
 
         if window and (last or done % log_every == 0):
-          window.check_finite(done)
+          check_finite()
           speed = clock.read(done)
-          learning_rate = float(schedule(done - 1))
-          logs.train(done, epoch, window.take_means() | {"learning_rate": learning_rate} | speed)
+          logs.train(done, epoch, window.take_means() | {"learning_rate": rate()} | speed)
 
         if watch.due(done):
-          window.check_finite(done)  # a diverged network has no accuracy either
+          check_finite()  # a diverged network has no accuracy either
           state = watch.look(state, done, steps.first_batch(done // steps_per_epoch - 1), logs)
           if watch.stopped:
             checkpoints.drop_after(done - steps_per_epoch)
@@ -205,7 +209,7 @@ def _train(
           clock.start(done)
 
         if last or done % save_every == 0 or (watch.stops and done % steps_per_epoch == 0):
-          window.check_finite(done)  # a diverged state must not push out the good ones
+          check_finite()  # a diverged state must not push out the good ones
           claim.check()
           if done != checkpoints.latest_step():
             checkpoints.save(done, state)
@@ -218,13 +222,19 @@ def _train(
     )
 
 
-def _steps_done(workdir: pathlib.Path, steps_per_epoch: int, total_steps: int, epochs: int) -> int:
-  """The step of the newest checkpoint; 0 without one.
+def _steps_done(
+  workdir: pathlib.Path, steps_per_epoch: int, total_steps: int, epochs: int, primary: bool
+) -> int:
+  """The step of the newest checkpoint that is not damaged; 0 without any. The damaged ones are set
+  aside.
 
   Raises:
-    UserError: it lies beyond the end of the run, or the processes see different ones.
+    UserError: it lies beyond the end of the run, the processes see different ones, or all are
+      damaged.
   """
-  done = checkpoint.latest_step(workdir) or 0
+  done = checkpoint.sound_step(workdir, quiet=not primary) or 0
+  if primary and done:
+    checkpoint.set_aside_after(workdir, done)
   parallel.check_agreed(
     lambda: done, "the step of the newest checkpoint", "give a --workdir that they share"
   )
@@ -257,11 +267,22 @@ def _methods(config: ml_collections.ConfigDict) -> str:
   return f"with {', '.join(on)}" if on else "without a method of augmentation"
 
 
+def _grouped(size: int) -> str:
+  """Which devices act as one, where several do."""
+  count = jax.device_count()
+  return f", {size or count} of which act as one" if count > 1 and size != 1 else ""
+
+
 def _clean_error(predictor: Predictor, state: TrainState, test: ArrayData) -> float:
   """In percent."""
   variables = predictor.place(parallel.to_host(state.variables))
   predicted = predictor.logits(variables, test.images).argmax(-1)
   return 100 * float(np.mean(predicted != test.labels))
+
+
+def _rate(schedule: optax.Schedule, done: int) -> float:
+  """The learning rate of the last of `done` steps."""
+  return float(schedule(done - 1))
 
 
 def _next_multiple(step: int, every: int) -> int:

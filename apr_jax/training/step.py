@@ -34,6 +34,7 @@ def train_step(
   augmentation: Augmentation,
   optimizer: optax.GradientTransformation,
   adversary: Adversary | None = None,
+  skip_nonfinite: bool = False,
 ) -> tuple[TrainState, Sums]:
   """One update on one global batch.
 
@@ -48,10 +49,13 @@ def train_step(
     optimizer: the update rule.
     adversary: what `make_adversary` makes; it changes all views so that the loss rises, before the
       step lowers it.
+    skip_nonfinite: whether a step whose loss or gradient is not finite changes nothing but the
+      counts of steps, and adds nothing to the sums but its "nonfinite".
 
   Returns:
     the next state, and sums over the global batch, float32 `[]`: "loss" (over examples), "correct"
-    (predictions on the first view that are the label) and "examples". The first view is the clean
+    (predictions on the first view that are the label), "examples", and "nonfinite", 1 where the
+    loss or a gradient is not finite. The first view is the clean
     image, but Mixup and CutMix mix it: there a prediction of the partner's label counts as wrong,
     however large its share. SimCLR has views alone. With an adversary it is the attacked image.
   """
@@ -83,23 +87,45 @@ def train_step(
   (value, (logits, batch_stats)), gradients = jax.value_and_grad(loss_and_aux, has_aux=True)(
     state.params, views
   )
-  with jax.named_scope("update"):
-    gradients, batch_stats = jax.lax.pmean((gradients, batch_stats), AXIS)
-    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-    state = state.replace(
-      step=state.step + 1,
-      params=optax.apply_updates(state.params, updates),
-      batch_stats=batch_stats,
-      opt_state=opt_state,
-    )
-
   with jax.named_scope("statistics"):
     sums = {
       "loss": value * len(labels),
       "correct": (logits.argmax(-1) == labels).sum(),
       "examples": len(labels),
     }
-    return state, jax.lax.psum(jax.tree.map(jnp.float32, sums), AXIS)
+    sums = jax.lax.psum(jax.tree.map(jnp.float32, sums), AXIS)
+
+  with jax.named_scope("update"):
+    gradients, batch_stats = jax.lax.pmean((gradients, batch_stats), AXIS)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    new = state.replace(
+      step=state.step + 1,
+      params=optax.apply_updates(state.params, updates),
+      batch_stats=batch_stats,
+      opt_state=opt_state,
+    )
+
+  with jax.named_scope("finite"):
+    # The loss of a step may be finite and its gradient not: the next loss would show it, after the
+    # state is saved.
+    finite = jnp.isfinite(sums["loss"])
+    for gradient in jax.tree.leaves(gradients):
+      finite &= jnp.isfinite(gradient).all()
+    if skip_nonfinite:
+      new = _where(finite, new, state)
+      sums = jax.tree.map(lambda x: jnp.where(finite, x, 0), sums)
+    return new, sums | {"nonfinite": jnp.float32(~finite)}
+
+
+def _where(finite: jax.Array, new: TrainState, old: TrainState) -> TrainState:
+  """The new state, or, where the step is not finite, the old one with the new counts, so that the
+  learning rate stays that of the step.
+  """
+
+  def choose(new: jax.Array, old: jax.Array) -> jax.Array:
+    return jnp.where(finite, new, old) if jnp.issubdtype(new.dtype, jnp.inexact) else new
+
+  return jax.tree.map(choose, new, old)
 
 
 def apply_to_views(

@@ -56,6 +56,31 @@ def test_half_a_last_line_is_forgotten_and_the_rest_kept(tmp_path, cut):
   }
 
 
+@pytest.mark.parametrize("before, after", [("12.5", "13.5"), ("fog/1", "fog/3"), ("0.3", "0x3")])
+def test_a_damaged_line_is_no_number_and_its_part_is_missing(tmp_path, capfd, before, after):
+  filled(tmp_path)
+  path = file_of(tmp_path)
+  content = path.read_text()
+  assert content.count(before) == 1
+  path.write_text(content.replace(before, after))
+  store = PartStore(tmp_path, FINGERPRINT)
+  assert store.get("clean", "clean") == (None if before == "12.5" else {"error": 12.5})
+  assert store.get("corruptions", "fog/1") == ({"error": 1 / 3} if before == "12.5" else None)
+  assert store.get("corruptions", "fog/3") is None
+  assert store.get("corruptions", "fog/2") == {"error": 0.0}  # the last one stands
+  (line,) = capfd.readouterr().err.splitlines()
+  assert f"{path}: 1 line(s) are damaged" in line
+
+
+def test_results_of_any_kind_come_back(tmp_path, capfd):
+  kinds = {10: 1, 2: [float("inf"), None, True], "a": {"b": "ä"}}
+  PartStore(tmp_path, FINGERPRINT).put("one", "kinds", kinds)
+  PartStore(tmp_path, FINGERPRINT).put("one", "nan", float("nan"))
+  store = PartStore(tmp_path, FINGERPRINT)
+  assert store.get("one", "kinds") == json.loads(json.dumps(kinds))
+  assert store.get("one", "nan") != store.get("one", "nan") and not capfd.readouterr().err
+
+
 @pytest.mark.parametrize("other", [{"step": 4, "sizes": (1, 2)}, {"step": 3}, {}])
 def test_parts_of_another_fingerprint_stand_apart(tmp_path, other):
   filled(tmp_path)

@@ -28,6 +28,7 @@ from apr_jax.evaluation.evaluator import Evaluator
 from apr_jax.evaluation.ood import Ood
 from apr_jax.evaluation.settings import SOURCES, Settings
 from apr_jax.evaluation.suites import DEFAULT_SUITES, SUITES, choose
+from apr_jax.report.results import read_scores
 from apr_jax.run import checkpoint
 
 OOD = {"auroc", "tnr95", "dtacc", "aupr_in", "aupr_out", "oscr"}
@@ -824,3 +825,34 @@ def test_the_sources_of_settings_are_those_of_corruptions():
 def test_the_evaluators_need_no_orbax():
   code = "import sys, apr_jax.evaluation.suites, apr_jax.compare; assert 'orbax' not in sys.modules"
   subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=100)
+
+
+def test_damaged_results_are_noticed_and_made_again(tmp_path, capfd):
+  whole = evaluate_function(Brightness(), tmp_path)
+  path = tmp_path / "results.json"
+  error = json.dumps(whole["clean"]["error"])
+  content = path.read_text()
+  for damaged in (content.replace(f'"error": {error}', '"error": 1.25', 1), content[:99], "", "[]"):
+    assert damaged != content
+    path.write_text(damaged)
+    with pytest.raises(UserError, match="cannot be read as the results"):
+      read_scores(tmp_path)
+    again = Brightness()
+    assert evaluate_function(again, tmp_path) == whole and not again.calls  # of the parts
+    (line,) = capfd.readouterr().err.splitlines()
+    assert f"{path} is damaged (" in line
+    assert read_scores(tmp_path).results == json.loads(path.read_text())
+  del whole["meta"]["digest"]  # of an earlier version
+  path.write_text(json.dumps(whole))
+  assert read_scores(tmp_path).results["clean"] == whole["clean"]
+
+
+def test_a_second_evaluation_in_the_folder_is_refused(tmp_path):
+  class Nested(Brightness):
+    def logits(self, images):
+      with pytest.raises(UserError, match=f"another evaluation is at work in {tmp_path}; .* --out"):
+        evaluate_function(Brightness(), tmp_path, suites=("clean",))
+      return super().logits(images)
+
+  evaluate_function(Nested(), tmp_path, suites=("clean",))
+  evaluate_function(Brightness(), tmp_path, suites=("clean",))  # let go of

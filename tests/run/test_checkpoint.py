@@ -13,7 +13,7 @@ from flax import linen as nn
 from apr_jax import models, parallel
 from apr_jax.errors import UserError
 from apr_jax.models.layers import BatchNorm
-from apr_jax.run import checkpoint
+from apr_jax.run import checkpoint, sums
 from apr_jax.run.state import create_state
 
 
@@ -206,6 +206,96 @@ def test_a_damaged_checkpoint_is_one_line_that_names_the_folder(tmp_path, create
         restore()
       assert str(folder) in str(error.value) and "cannot be read" in str(error.value)
       assert "\n" not in str(error.value)
+
+
+def change(file, content):
+  assert content != file.read_bytes()
+  file.write_bytes(content)
+
+
+def flipped(content):
+  middle = len(content) // 2
+  return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+IN_A_FILE = {
+  "cut": lambda file: change(file, file.read_bytes()[:-1]),
+  "emptied": lambda file: change(file, b""),
+  "with a bit flipped": lambda file: change(file, flipped(file.read_bytes())),
+  "removed": lambda file: file.unlink(),
+}
+
+
+def files_of(folder):
+  return sorted(file for file in folder.rglob("*") if file.is_file() and file.parent != folder)
+
+
+@pytest.mark.parametrize("damage", IN_A_FILE)
+def test_any_damaged_file_gives_way_to_the_checkpoint_before(tmp_path, create, damage, capfd):
+  states = [varied(create(), step) for step in (2, 4)]
+  save(tmp_path / "whole", *states, keep=2)
+  newest = tmp_path / "whole" / checkpoint.FOLDER / "4"
+  files = [file.relative_to(newest) for file in files_of(newest)]
+  assert len(files) > 10
+  for number, file in enumerate(files):
+    workdir = tmp_path / str(number)
+    shutil.copytree(tmp_path / "whole", workdir)
+    IN_A_FILE[damage](workdir / checkpoint.FOLDER / "4" / file)
+    assert checkpoint.sound_step(workdir) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert f"{workdir / checkpoint.FOLDER / '4'} is damaged ({file.as_posix()} " in line
+    assert line.endswith("; uses that of step 2")
+    # An evaluation reads the model alone.
+    assert checkpoint.sound_step(workdir, ("model",), quiet=True) == (
+      2 if file.parts[0] == "model" else 4
+    )
+  with checkpoint.Checkpoints(tmp_path / "0") as checkpoints:
+    assert_same(plain(checkpoints.restore(create, 2)), plain(states[0]))
+
+
+def test_a_sound_checkpoint_is_used_and_nothing_is_said(tmp_path, create, capfd):
+  assert checkpoint.sound_step(tmp_path) is None
+  save(tmp_path, varied(create(), 2), varied(create(), 4), keep=2)
+  assert checkpoint.sound_step(tmp_path) == 4 and capfd.readouterr().err == ""
+
+
+def test_all_damaged_is_one_line_and_deletes_nothing(tmp_path, create):
+  save(tmp_path, varied(create(), 2), varied(create(), 4), keep=2)
+  for step in ("2", "4"):
+    truncate((tmp_path / checkpoint.FOLDER / step / "model").glob("d/*"))
+  before = sorted(tmp_path.rglob("*"))
+  with pytest.raises(UserError, match="no other is left, and nothing was deleted") as error:
+    checkpoint.sound_step(tmp_path)
+  assert "\n" not in str(error.value) and sorted(tmp_path.rglob("*")) == before
+  assert all(f"{checkpoint.FOLDER}/{step} is damaged" in str(error.value) for step in (2, 4))
+
+
+def test_a_checkpoint_of_an_earlier_version_has_no_sums_and_is_used(tmp_path, create):
+  save(tmp_path, varied(create(), 2), varied(create(), 4), keep=2)
+  for step in ("2", "4"):
+    (tmp_path / checkpoint.FOLDER / step / sums.SUMS).unlink()
+  assert checkpoint.sound_step(tmp_path) == 4
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"[1]", b'{"model/_METADATA": [1]}'])
+def test_damaged_sums_are_damage(tmp_path, create, content):
+  save(tmp_path, varied(create(), 2), varied(create(), 4), keep=2)
+  file = tmp_path / checkpoint.FOLDER / "4" / sums.SUMS
+  if content is None:  # half of the folder is deleted: those before have theirs
+    file.unlink()
+  else:
+    file.write_bytes(content)
+  assert checkpoint.sound_step(tmp_path, quiet=True) == 2
+
+
+def test_damaged_checkpoints_are_set_aside_under_names_that_are_free(tmp_path, create):
+  for _ in range(2):
+    save(tmp_path, *(varied(create(), step) for step in (2, 4, 6)), keep=3)
+    checkpoint.set_aside_after(tmp_path, 2)
+    assert names(tmp_path) == ["2"]
+    shutil.rmtree(tmp_path / checkpoint.FOLDER)
+  aside = sorted(entry.name for entry in (tmp_path / checkpoint.DAMAGED).iterdir())
+  assert aside == ["4-0", "4-1", "6-0", "6-1"]
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path, create):

@@ -1,6 +1,7 @@
 """A bucket of Google Cloud Storage that is a program on this machine."""
 
 import os
+import pathlib
 import socket
 import subprocess
 import sys
@@ -30,9 +31,8 @@ def _server() -> Iterator[None]:
   os.environ.update(given)  # before gcsfs is imported, which reads the third
   pytest.importorskip("gcsfs", reason="the extra gcs is not installed")
   pytest.importorskip("gcp_storage_emulator", reason="the emulator is missing")
-  options = ["--host=localhost", f"--port={port}", "--in-memory", "--default-bucket=bkt"]
   server = subprocess.Popen(
-    [sys.executable, "-m", "gcp_storage_emulator", "start", *options],
+    [sys.executable, str(pathlib.Path(__file__).with_name("server.py")), str(port)],
     stdout=subprocess.DEVNULL,
     stderr=subprocess.DEVNULL,
   )

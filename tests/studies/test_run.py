@@ -52,6 +52,19 @@ def test_a_second_start_skips_what_is_finished_and_computes_the_rest(squares, re
   assert squares.computed == [0, 1, 2, 0, 1, 2]
 
 
+def test_a_second_study_in_the_folder_is_refused(squares, request_in):
+  request = request_in()
+
+  class Nested(squares):
+    def _square(self, number):
+      with pytest.raises(UserError, match="another study is at work in"):
+        run("squares", squares(), request)
+      return super()._square(number)
+
+  assert run("squares", Nested(), request)["results"]["squares"] == [0, 1, 4]
+  run("squares", squares(label="m"), request)  # let go of
+
+
 def test_a_flag_that_the_study_does_not_read_is_refused(squares, request_in):
   with pytest.raises(UserError, match="the study squares takes no --runs; leave it out"):
     run("squares", squares(), request_in(runs=("runs/a",)))

@@ -18,7 +18,7 @@ from tensorboardX.proto import event_pb2
 import apr_jax
 from apr_jax import data, experiment, optimizers, schedules
 from apr_jax.errors import Stopped, UserError
-from apr_jax.run import checkpoint, configuration
+from apr_jax.run import checkpoint, configuration, sums
 from apr_jax.run.state import create_state
 from apr_jax.training import loop
 from apr_jax.training.logs import Logs
@@ -273,6 +273,25 @@ def test_a_diverging_run_is_one_line_and_leaves_no_ruined_checkpoint(digits, tmp
   assert not checkpoint.exists(tmp_path)
 
 
+@pytest.mark.parametrize("part", ["model", "training"])
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(
+  digits, uninterrupted, tmp_path, capfd, part
+):
+  run = tmp_path / "run"
+  shutil.copytree(uninterrupted, run)
+  newest = run / "checkpoints" / str(checkpoint.latest_step(run))
+  file = max((newest / part / "d").iterdir(), key=lambda file: file.stat().st_size)
+  content = bytearray(file.read_bytes())
+  content[len(content) // 2] ^= 1
+  file.write_bytes(content)
+  loop.train(digits(), run, quiet=True)
+  (line,) = capfd.readouterr().err.splitlines()
+  assert f"the checkpoint {newest} is damaged ({part}/d/" in line and "uses that of step 4" in line
+  assert_same_parameters(run, uninterrupted)
+  assert [folder.name for folder in (run / checkpoint.DAMAGED).iterdir()] == ["8-0"]
+  assert without_speed(lines(run)) == without_speed(lines(uninterrupted))
+
+
 def test_the_seed_decides_the_run(digits, uninterrupted, tmp_path):
   loop.train(digits(), tmp_path / "again", quiet=True)
   assert_same_parameters(tmp_path / "again", uninterrupted)
@@ -379,6 +398,9 @@ def test_splits_that_do_not_fit_each_other_are_refused(digits, tmp_path):
 
 
 def test_a_damaged_checkpoint_is_one_line(digits, uninterrupted):
+  """Of an earlier version, which wrote no sums."""
+  for step in ("4", "8"):
+    (uninterrupted / "checkpoints" / step / sums.SUMS).unlink()
   for file in (uninterrupted / "checkpoints" / "8").rglob("manifest.ocdbt"):
     file.write_bytes(b"")
   with pytest.raises(UserError, match="checkpoints/8 cannot be read.*delete that folder"):

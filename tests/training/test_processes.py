@@ -26,7 +26,8 @@ COMMAND = [
   "--config.batch_size=32",
   "--config.schedule.name=constant",
   "--config.schedule.warmup_epochs=0",
-  "--config.model.sync_batch_norm=True",
+  "--config.device_group=0",
+  "--config.augment.apr_p.prob=0.6",
   "--config.eval_every_epochs=0",
 ]
 
@@ -73,11 +74,11 @@ def run(workdir, epochs, processes, devices):
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_two_devices_of_one_do(tmp_path):
+def test_two_processes_that_act_as_one_train_as_one_device_does(tmp_path):
   """The same network, up to the order of sums; one of them writes and prints; a checkpoint
   continues the run.
   """
-  run(tmp_path / "one", 2, processes=1, devices=2)
+  run(tmp_path / "one", 2, processes=1, devices=1)
   run(tmp_path / "two", 1, processes=2, devices=1)
   outputs = run(tmp_path / "two", 2, processes=2, devices=1)
   assert "continues at step 4" in outputs[0] and "step" not in outputs[1]

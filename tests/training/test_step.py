@@ -104,7 +104,8 @@ def test_two_steps_of_a_linear_model_are_numpys(on_devices, devices):
       momenta[i] = 0.9 * momenta[i] + g
       weights[i] = weights[i] - 0.1 * (g + 0.9 * momenta[i])
     state, sums = step(state, IMAGES, LABELS, jax.random.key(number))
-    assert sums.keys() == {"loss", "correct", "examples"}
+    assert sums.keys() == {"loss", "correct", "examples", "nonfinite"}
+    assert sums["nonfinite"] == 0
     assert all(value.dtype == jnp.float32 and value.shape == () for value in sums.values())
     assert sums["examples"] == len(LABELS)
     assert sums["loss"] == pytest.approx(loss * len(LABELS), rel=1e-5)
@@ -135,6 +136,41 @@ def test_accuracy_is_that_of_the_clean_view(on_devices):
   step = on_devices(2, model=model, augmentation=Views(two_views), optimizer=optimizer)
   _, sums = step(state, images, np.array([0, 0, 1, 1], np.int32), jax.random.key(0))
   assert (sums["correct"], sums["examples"]) == (4, 4)
+
+
+def not_finite(loss):
+  """A network whose gradient is not finite, and, if it is to be so, its loss neither."""
+
+  class Root(nn.Module):
+    @nn.compact
+    def __call__(self, images, train):
+      del train
+      x = images.reshape(len(images), -1)
+      logits = nn.Dense(5, name="fc")(x)
+      # The square root of zero has no gradient.
+      edge = jnp.sqrt(jnp.abs(self.param("edge", nn.initializers.zeros, ())))
+      return logits + (edge / 0.0 if loss else edge)
+
+  return models.NormalisedNetwork(Root(), (0.5,) * 3, (0.25,) * 3)
+
+
+@pytest.mark.parametrize("loss", [False, True])
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_step_that_is_not_finite_is_counted_and_may_change_nothing(on_devices, loss, skip):
+  model, optimizer = not_finite(loss), optax.sgd(optax.constant_schedule(0.1), 0.9)
+  state = create_state(0, model, (8, 8), optimizer)
+  step = on_devices(
+    2, model=model, augmentation=Views(two_views), optimizer=optimizer, skip_nonfinite=skip
+  )
+  new, sums = step(state, IMAGES, LABELS, jax.random.key(0))
+  assert sums["nonfinite"] == 1 and new.step == 1
+  assert all(count == 1 for count in jax.tree.leaves(new.opt_state) if count.dtype == jnp.int32)
+  same = jax.tree.map(np.array_equal, new.params, state.params)
+  assert all(jax.tree.leaves(same)) == skip
+  if skip:
+    assert (sums["loss"], sums["correct"], sums["examples"]) == (0, 0, 0)
+  else:
+    assert np.isfinite(sums["loss"]) != loss
 
 
 def test_devices_do_not_matter_with_synchronised_batch_norm(tiny_network, on_devices):
