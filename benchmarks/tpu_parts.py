@@ -20,6 +20,7 @@ PARTS = {
   "crop and flip": r"/crop_flip/",
   "update": r"/update/",
   "statistics": r"/statistics/",
+  "finite": r"/finite/",
   "batch": r"/batch/",
 }
 COPIES, OTHER = "layout copies", "other"
