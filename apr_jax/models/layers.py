@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from apr_jax.models import convolution
+
 Layer = Callable[..., nn.Module]
 """What makes a layer, with the network's dtype and the like filled in: a block is handed it.
 
@@ -63,6 +65,7 @@ def conv(
     dtype=dtype,
     kernel_init=kernel_init,
     bias_init=bias_init,
+    conv_general_dilated=convolution.convolve,
     name=name,
   )
 
@@ -85,6 +88,7 @@ def stages(
   for stage, size in enumerate(sizes):
     for number in range(size):
       stride = 2 if stage > 0 and number == 0 else 1
+      x = convolution.in_memory(x)
       x = block(stage, stride, name=f"stage{stage + 1}_block{number + 1}")(x, train)
   return x
 
