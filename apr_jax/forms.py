@@ -63,7 +63,9 @@ def operation_with_cpu_form(
   def batched(arrays: Any, axes: Any, **settings: Any) -> tuple[jax.Array, int]:
     return jax.vmap(lambda *arrays: plain(*arrays, **settings), in_axes=axes)(*arrays), 0
 
-  operation.def_impl(lambda *arrays, **settings: xla.apply_primitive(operation, *arrays, **settings))
+  operation.def_impl(
+    lambda *arrays, **settings: xla.apply_primitive(operation, *arrays, **settings)
+  )
   operation.def_abstract_eval(shaped)
   batching.primitive_batchers[operation] = batched
   mlir.register_lowering(operation, mlir.lower_fun(plain, multiple_results=False))

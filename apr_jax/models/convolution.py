@@ -177,9 +177,7 @@ def _is_narrow(
   )
 
 
-def _narrow(
-  x: jax.Array, kernel: jax.Array, padding: Sequence[tuple[int, int]]
-) -> jax.Array:
+def _narrow(x: jax.Array, kernel: jax.Array, padding: Sequence[tuple[int, int]]) -> jax.Array:
   """The convolution as one product of matrices for all taps, whose outcomes are then shifted."""
   height, width, channels, features = kernel.shape
   factors = in_memory(kernel.transpose(2, 0, 1, 3).reshape(channels, -1))
