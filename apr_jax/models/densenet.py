@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models import layers
-from apr_jax.models.convolution import in_memory
+from apr_jax.models import convolution, layers
 from apr_jax.models.layers import BatchNorm, Layer, head, mark_last_map
 
 
@@ -75,7 +74,7 @@ class DenseNet(nn.Module):
         x = nn.avg_pool(x, (2, 2), (2, 2))
       for number in range(1, blocks + 1):
         name = f"stage{stage}_block{number}"
-        x = in_memory(x)
+        x = convolution.in_memory(x)
         x = DenseBlock(self.growth, self.bottleneck, conv, norm, name=name)(x, train)
     x = nn.relu(norm(name="bn")(x, train))
     return head(mark_last_map(self, x), self.num_classes)
