@@ -31,10 +31,7 @@ import functools
 import importlib.util
 import json
 import os
-import pathlib
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 
@@ -49,7 +46,7 @@ from apr_jax.data import ArrayData
 from apr_jax.run.state import create_state
 from apr_jax.training import resident_steps
 from apr_jax.training.step import train_step
-from benchmarks import timing
+from benchmarks import cores, timing
 from configs import cifar10_apr_sp, cifar10_standard
 
 NUM_CLASSES, NUM_IMAGES = 10, 50000
@@ -157,13 +154,17 @@ def jax_steps(
 
 
 def torch_steps(
-  model: str, batch_size: int, steps: int, device: str
+  model: str, batch_size: int, steps: int, device: str, compiled_on_cpu: bool
 ) -> dict[str, Callable[[], None]]:
   """The PyTorch variants, each call so many steps; what does not compile here is left out."""
   from benchmarks import baseline_step
 
   variants = (
-    {name: {"apr": False, **how} for name, how in TORCH_ON_CPU.items()}
+    {
+      name: {"apr": False, **how}
+      for name, how in TORCH_ON_CPU.items()
+      if compiled_on_cpu or "compiled" not in how
+    }
     if device == "cpu"
     else {
       name: {"apr": "APR-SP" in name, "optimized": "optimized" in name, "graphs": "CUDA" in name}
@@ -200,23 +201,6 @@ def with_torch(parser: argparse.ArgumentParser, model: str, on_cpu: bool) -> boo
   return model in NETWORKS
 
 
-def on_each_number_of_cores(path: str | None) -> int:
-  """This command again on one core, then on all of them; the exit code."""
-  found, failed = {}, 0
-  with tempfile.TemporaryDirectory() as folder:
-    for cores in sorted({1, len(os.sched_getaffinity(0))}):
-      part = pathlib.Path(folder, f"{cores}.json")
-      command = [sys.executable, "-m", "benchmarks.train_step", *sys.argv[1:]]
-      failed |= subprocess.run([*command, "--cores", str(cores), "--json", str(part)]).returncode
-      if not part.exists():
-        return failed
-      found[str(cores)] = json.loads(part.read_text())
-  if path:
-    # First what one core does.
-    pathlib.Path(path).write_text(json.dumps(found["1"] | {"cores": found}, indent=2))
-  return failed
-
-
 def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument(
@@ -230,22 +214,27 @@ def main() -> int:
   )
   parser.add_argument("--steps_per_dispatch", type=int, help="default: as in training, 1 on CPU")
   parser.add_argument("--only", choices=("standard",), help="leave out the steps of APR")
+  parser.add_argument(
+    "--torch_compile",
+    action=argparse.BooleanOptionalAction,
+    default=True,
+    help="on CPU: measure torch.compile, which compiles for minutes",
+  )
   parser.add_argument("--cores", type=int, help="on CPU: so many; default: one, and all")
   parser.add_argument("--json", metavar="FILE", help="write the numbers here")
   arguments = parser.parse_args()
 
-  if arguments.cores:
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-arguments.cores :])
+  cores.restrict(arguments.cores)
   cpu_settings.apply()
   on_cpu = jax.default_backend() == "cpu"
   if on_cpu and not arguments.cores and hasattr(os, "sched_getaffinity"):
-    return on_each_number_of_cores(arguments.json)
+    return cores.on_each_number("benchmarks.train_step", arguments.json)
   batch_size = arguments.batch or (16 if on_cpu else 128)
   per_dispatch = arguments.steps_per_dispatch or (
     1 if on_cpu else resident_steps.STEPS_PER_DISPATCH
   )
   rounds = max(1, (arguments.steps or (8 if on_cpu else 640)) // per_dispatch)
-  clock = time.process_time if on_cpu and arguments.cores == 1 else time.perf_counter
+  clock = cores.clock(arguments.cores)
 
   results = {
     "model": arguments.model,
@@ -270,7 +259,9 @@ def main() -> int:
     torch.set_num_threads(arguments.cores or 1)
     results["torch"] = torch.__version__
     device = baseline_device(parser)
-    functions |= torch_steps(arguments.model, batch_size, per_dispatch, device)
+    functions |= torch_steps(
+      arguments.model, batch_size, per_dispatch, device, arguments.torch_compile
+    )
   seconds = {
     name: value / per_dispatch for name, value in timing.seconds(functions, rounds, clock).items()
   }
