@@ -118,8 +118,8 @@ def stages(
   for stage, size in enumerate(sizes):
     for number in range(size):
       stride = 2 if stage > 0 and number == 0 else 1
-      x = convolution.in_memory(x)
       x = block(stage, stride, name=f"stage{stage + 1}_block{number + 1}")(x, train)
+      x = convolution.in_memory(x)
   return x
 
 
