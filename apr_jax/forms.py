@@ -10,6 +10,7 @@ other devices are as if there were none. `operation_with_cpu_form` makes an oper
 platform is asked when a program is lowered, so that differentiation sees one operation and not two.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 

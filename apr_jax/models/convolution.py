@@ -47,9 +47,9 @@ class _Settings(NamedTuple):
     precision: as `jax.default_matmul_precision` names it, or None.
   """
 
-  strides: tuple[int, int]
-  padding: tuple[tuple[int, int], tuple[int, int]]
-  dilation: tuple[int, int]
+  strides: tuple[int, ...]
+  padding: tuple[tuple[int, ...], ...]
+  dilation: tuple[int, ...]
   groups: int
   precision: Any
 
@@ -185,9 +185,10 @@ def _narrow(x: jax.Array, kernel: jax.Array, padding: Sequence[tuple[int, int]])
   products = products.reshape(*x.shape[:3], height, width, features)
   products = jnp.pad(products, ((0, 0), *padding, (0, 0), (0, 0), (0, 0)))
   rows, columns = x.shape[1:3]
-  return sum(
+  parts = [
     products[:, i : i + rows, j : j + columns, i, j] for i in range(height) for j in range(width)
-  )
+  ]
+  return functools.reduce(jnp.add, parts)
 
 
 def _narrow_dkernel(
@@ -234,7 +235,7 @@ def _turned(
     padding.append((reach - offset, length + offset - dy.shape[1 + axis]))
   dy, padding = _with_padding(dy, padding)
   turned = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
-  return _direct_or_winograd(dy, turned, of=of._replace(strides=(1, 1), padding=padding))
+  return _direct_or_winograd(dy, turned, of=of._replace(strides=(1, 1), padding=tuple(padding)))
 
 
 def _phase(index: int, stride: int, before: int) -> tuple[int, int]:
@@ -383,6 +384,6 @@ def convolve(
     tuple(rhs_dilation or (1, 1)),
     feature_group_count,
     # which is that of the context where the network is called, and not where it is compiled
-    jax.config.jax_default_matmul_precision if precision is None else precision,
+    jax.config.values["jax_default_matmul_precision"] if precision is None else precision,
   )
   return _convolve.bind(x, kernel, of=of)
