@@ -48,7 +48,7 @@ class _Settings(NamedTuple):
   """
 
   strides: tuple[int, ...]
-  padding: tuple[tuple[int, ...], ...]
+  padding: tuple[tuple[int, int], ...]
   dilation: tuple[int, ...]
   groups: int
   precision: Any
@@ -380,7 +380,7 @@ def convolve(
     )
   of = _Settings(
     tuple(strides),
-    tuple(tuple(sides) for sides in padding),
+    tuple((before, after) for before, after in padding),
     tuple(rhs_dilation or (1, 1)),
     feature_group_count,
     # which is that of the context where the network is called, and not where it is compiled
