@@ -82,7 +82,7 @@ def main() -> int:
       for images in PER_DEVICE:
         changes = [f"batch_size={images * count}", f"device_group={group}"]
         config = tpu_program.load_config(arguments.config, [*arguments.set, *changes])
-        found = collectives(tpu_program.lower(config, devices)["training"].as_text())
+        found = collectives(tpu_program.lower(config, devices, "training").as_text())
         reduced.add(_listed(found, "all_reduce"))
         known = {"all_reduce", "all_gather"} if group > 1 else {"all_reduce"}
         bad |= not {of.kind for of in found} <= known

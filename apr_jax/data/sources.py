@@ -23,7 +23,7 @@ _ARRAYS: dict[str, Callable[[str, str], ArrayData]] = {
   "npz": arrays.load_npz,
   "npy": arrays.load_npy,
 }
-_FILES: dict[str, Callable[[str, str, int, int], ArrayData]] = {
+_FILES: dict[str, Callable[[str, str, int, int, int], ArrayData]] = {
   "folder": folder.load_folder,
   "images": unlabelled.load_images,
 }
@@ -39,6 +39,7 @@ def load(
   image_size: int = 0,
   resize: int = 0,
   download: bool = False,
+  sample: int = 0,
 ) -> ArrayData:
   """Reads one split of a data set into memory.
 
@@ -56,6 +57,8 @@ def load(
       `image_size`.
     download: whether a TFDS data set that is not prepared is downloaded; the other sources never
       download.
+    sample: read only so many images, spread evenly over the split; of TFDS, whose files are in a
+      random order, the first ones. 0, or more than there are: all.
 
   Returns:
     images uint8 `[N, H, W, 3]` and int32 labels `[N]`, grey images repeated to three channels.
@@ -88,9 +91,10 @@ def load(
       image_size=image_size,
       resize=resize,
       download=download,
+      sample=sample,
     )
   if found.kind in _FILES:
-    return _FILES[found.kind](found.located(data_dir), split, image_size, resize)
+    return _FILES[found.kind](found.located(data_dir), split, image_size, resize, sample)
   if found.kind in _ARRAYS:
     data = _ARRAYS[found.kind](found.located(data_dir), split)
   elif found.path:
@@ -99,6 +103,7 @@ def load(
     )
   else:
     data = _EMBEDDED[found.kind](split)
+  data = data.spread(sample)
   images = resize_all(data.images, image_size, data.name, resize)
   return dataclasses.replace(data, images=images)
 
