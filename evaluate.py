@@ -82,6 +82,13 @@ _AVERAGE = flags.DEFINE_bool(
   "several processes: the weights alone.",
   flag_values=FLAGS,
 )
+_ENSEMBLE = flags.DEFINE_bool(
+  "ensemble",
+  False,
+  "Of a run with augment.csi: score the mean over each image's four rotations, CSI's ensemble, "
+  "into the folder OUT-ensemble.",
+  flag_values=FLAGS,
+)
 _CORRUPTIONS = flags.DEFINE_string(
   "corruptions",
   "auto",
@@ -126,7 +133,7 @@ _PROCESSES = cli.define_processes(FLAGS)
 
 
 _GROUPS = {
-  "What is scored": ("workdir", "classifier", "average", "data", "data_dir"),
+  "What is scored": ("workdir", "classifier", "average", "ensemble", "data", "data_dir"),
   "How": ("suites", "limit", "corruptions", "ood_sets", "option"),
   "What is written": ("out", "report", "save_adversarial"),
   "How images are read": ("resize", "download", "batch_size"),
@@ -156,6 +163,8 @@ def _evaluate(others: companions.Companions | None) -> None:
   settings.check(limit=_LIMIT.value, corruption_source=_CORRUPTIONS.value)
   classifier = _load(average=bool(_AVERAGE.value))
   out = files.path(_OUT.value or files.path(_WORKDIR.value) / "eval")
+  if _ENSEMBLE.value:
+    out = out.with_name(f"{out.name}-ensemble")
   both = _AVERAGE.value is None and others is None and getattr(classifier, "keeps_average", False)
   _score(classifier, given, chosen, runner.beside(out) if _AVERAGE.value else out, others)
   if both:
@@ -214,7 +223,14 @@ def _load(average: bool) -> Classifier:
   if _WORKDIR.value is not None:
     from apr_jax.classifiers import of_run  # brings Orbax
 
-    return of_run.LoadedClassifier(_WORKDIR.value, batch_size=_BATCH_SIZE.value, average=average)
+    return of_run.LoadedClassifier(
+      _WORKDIR.value,
+      batch_size=_BATCH_SIZE.value,
+      average=average,
+      ensemble=_ENSEMBLE.value,
+    )
+  if _ENSEMBLE.value:
+    raise UserError("--ensemble is for runs with augment.csi; leave it out with --classifier")
   if average:
     raise UserError("--average is for runs, which may keep a moving average of their weights")
   if _OUT.value is None:

@@ -83,6 +83,11 @@ class Data:
     "of those: smallest share of an image; 1 = the whole; torchvision's default",
     above(0, at_most=1),
   )
+  fast_crops: bool = setting(
+    False,
+    "of streams, for hosts with few cores: decode at 1/2, 1/4 or 1/8 where the crop is that small, "
+    "and resize without antialiasing; other pixels",
+  )
   shuffle_buffer: int = setting(
     10_000,
     "of streams from TFDS: encoded images that each process holds to shuffle",
@@ -125,6 +130,11 @@ class Model:
   )
   weights: str = setting(
     "", 'folder of a run or an import that the parameters start from; "" = they are drawn'
+  )
+  frozen: bool = setting(
+    False,
+    "of augment.simclr and augment.csi: train the linear heads alone, on the finished network of "
+    "model.weights, which is in inference",
   )
 
 

@@ -3,6 +3,7 @@
 To add one: write a function and add a line to `OPTIMIZERS`.
 """
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import jax
@@ -52,7 +53,10 @@ OPTIMIZERS = {"sgd": sgd, "lars": lars}
 
 
 def make_optimizer(
-  settings: ml_collections.ConfigDict, schedule: optax.Schedule, momentum: Momentum | None = None
+  settings: ml_collections.ConfigDict,
+  schedule: optax.Schedule,
+  momentum: Momentum | None = None,
+  only: Sequence[str] = (),
 ) -> optax.GradientTransformation:
   """The optimizer of `config.optimizer`, behind a bound on the gradient's norm if there is one.
 
@@ -63,15 +67,25 @@ def make_optimizer(
     settings: `config.optimizer`.
     schedule: the learning rate as a function of the step.
     momentum: what `schedules.make_momentum` says; None: `settings.momentum` throughout.
+    only: names of the layers whose parameters are changed, by weight decay too; () = of all.
 
   Raises:
     UserError: unknown name.
   """
   make = lookup(OPTIMIZERS, settings.name, "optimizer.name")
   rule = make(settings, schedule, settings.momentum if momentum is None else momentum)
-  if not settings.clip_norm:
-    return rule
-  return optax.chain(optax.clip_by_global_norm(settings.clip_norm), rule)
+  if settings.clip_norm:
+    rule = optax.chain(optax.clip_by_global_norm(settings.clip_norm), rule)
+  return optax.chain(rule, _only(only)) if only else rule
+
+
+def _only(layers: Sequence[str]) -> optax.GradientTransformation:
+  """Leaves the parameters of other layers as they are; it has no state."""
+
+  def kept(path: tuple[Any, ...], change: jax.Array) -> jax.Array:
+    return change if {str(getattr(part, "key", "")) for part in path} & {*layers} else 0 * change
+
+  return optax.stateless(lambda updates, _: jax.tree.map_with_path(kept, updates))
 
 
 def _decay(weight: float, norms: bool) -> optax.GradientTransformation:

@@ -42,7 +42,9 @@ _BEST_EPOCH = "published of the best epoch on the test set"
 
 OTHER_RECIPES = types.MappingProxyType(
   {
+    "cifar10_csi": "published with each view among its own positives",
     "cifar10_supclr": "published with a linear head trained afterwards",
+    "cifar10_supclr_head": "published with each view among its own positives",
     "cifar10_adversarial": "the published attack is not known",
     "cifar100_adversarial": "the published attack is not known",
     "cifar10_fgsm": "the published epochs and rate are not known",
@@ -90,8 +92,8 @@ def published(config: str, network: str, metric: str) -> Figure | None:
       "cifar10_adversarial" and "cifar100_adversarial" are the adversarial training of APR's
       Table 1. "cifar10_fgsm", alone or with the augmentation behind it, as in
       "cifar10_fgsm_apr_sp", is that of APR's Table 3 and HybridAugment++'s Table 4; those of
-      HybridAugment++, and "cifar10_csi", await their configurations. Their tables have accuracies:
-      the clean one is here as its error, 100 less it.
+      HybridAugment++ await their configurations. Their tables have accuracies: the clean one is
+      here as its error, 100 less it.
     network: a name of `apr_jax/models/zoo.py`.
     metric: one of
       "clean_error";

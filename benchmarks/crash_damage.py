@@ -37,13 +37,14 @@ DAMAGES: dict[str, Callable[[pathlib.Path], None]] = {
 }
 
 
-def damage_all(bench: Any, run: pathlib.Path) -> None:
-  """Damages each file of the newest checkpoint in each way, and goes on; then all checkpoints, and
-  the files of an evaluation.
+def damage_all(bench: Any, run: pathlib.Path, times: int) -> None:
+  """Damages files of the newest checkpoint in each way, and goes on; then all checkpoints, the
+  compilation cache, and the files of an evaluation.
 
   Args:
     bench: of `benchmarks.crash`, which imports this.
     run: a finished training.
+    times: how many files of a checkpoint; `tests/run/test_checkpoint.py` goes through all.
   """
   from benchmarks.crash import evaluate, results, train
 
@@ -57,6 +58,7 @@ def damage_all(bench: Any, run: pathlib.Path) -> None:
   )
   for name, damage in DAMAGES.items():
     same = True
+    files = bench.random.sample(files, min(times, len(files)))
     for file in files:
       copy = bench.new("damaged")
       shutil.copytree(run, copy)

@@ -11,12 +11,14 @@ import pytest
 from apr_jax import defaults, experiment, models, optimizers, schedules
 from apr_jax.augment.methods import METHODS, switched_on
 from apr_jax.data import ArrayData
+from apr_jax.errors import UserError
 from apr_jax.published import published
 from apr_jax.settings import flatten
 
 FOLDER = pathlib.Path(__file__).parents[1] / "configs"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 RUNS = [name for name in NAMES if not name.endswith("base")]
+CONTRASTIVE = re.compile("supclr|csi")
 # The augmentations that a configuration's name stands for, where it is not itself the name of one.
 STANDS_FOR = {
   "standard": (),
@@ -26,6 +28,11 @@ STANDS_FOR = {
   "hybrid_plus_s": ("hybrid_s",),
   "hybrid_plus_ps": ("hybrid_s", "hybrid_p"),
   "supclr": ("simclr",),
+  "supclr_head": ("simclr",),
+  "csi": ("csi",),
+  "csi_network": ("csi",),
+  "csi_network_100": ("csi",),
+  "csi_network_200": ("csi",),
   # The network, the images or the attack differ.
   "adversarial": (),
   "max_blur": (),
@@ -173,7 +180,7 @@ def test_the_docstring_gives_every_published_number_and_a_place_for_ours(name):
   if is_past(name) and not found:
     assert "Published: none" in text
   others = name.startswith("digits") or name == "cifar100_supclr" or name in FGSM
-  assert found or ours or is_past(name) or others
+  assert found or ours or is_past(name) or others or "csi_network" in name
   if ours:
     published_text = "Published: none." if "filter" in name else "ResNet-18 gains 10.97 points"
     assert published_text in text and "https://arxiv.org/abs/1911.12044" in text
@@ -196,7 +203,8 @@ def test_the_name_says_the_augmentation(name):
     assert config.augment[other] == plain[other]
   for paired in on.keys() & {"hybrid_p", "hybrid_s"}:
     assert on[paired].plus == ("plus" in method or method == "record")
-  if method != "supclr" and "prime" not in name.split("_"):  # whose crops are their own
+  own = method.startswith(("supclr", "csi")) or "prime" in name.split("_")
+  if not own:  # whose crops are their own
     for key in ("crop_padding", "crop_fill", "flip"):
       assert config.augment[key] == plain[key]
 
@@ -225,8 +233,9 @@ def test_the_methods_of_the_papers_have_their_published_settings(name):
     "autoaugment": {"policy": "imagenet_disjoint" if imagenet else "cifar10_disjoint"},
     "random_autoaugment": {"prob": 1},
     "patch_uniform": {"size": 250, "scale": 1},
-    "simclr": {"views": 2, "min_area": 0.08, "temperature": 0.07},
+    "simclr": {"views": 1 if name.endswith("head") else 2, "min_area": 0.08, "temperature": 0.07},
     "power_perturbation": {"prob": 0.5, "tau": 1},
+    "csi": {"views": 2 if "network" in name else 1, "min_area": 0.08, "temperature": 0.07},
     "afa": {"strength": 10, "minimum": 0, "weight": 0.5},
     "prime": {
       "width": 3,
@@ -285,7 +294,8 @@ def test_the_fgsm_recipe_is_that_of_the_released_codes(name):
   [
     name
     for name in RUNS
-    if name.startswith("cifar") and not is_past(name) and "supclr" not in name and name not in FGSM
+    if name.startswith("cifar") and not is_past(name) and not CONTRASTIVE.search(name)
+    if name not in FGSM
   ],
 )
 def test_the_cifar_recipe_is_the_published_one(name):
@@ -353,6 +363,36 @@ def test_supclrs_recipe_is_that_of_csis_released_code(name):
   assert config.evaluation.ood_sets == (
     ("cifar100",) if config.data.name == "cifar10" else ("cifar10",)
   )
+
+
+@pytest.mark.parametrize("name", ["cifar10_csi_network", "cifar10_csi"])
+def test_csis_recipe_is_that_of_its_released_code(name):
+  config, heads = load(name), name == "cifar10_csi"
+  assert (config.epochs, config.batch_size) == ((100, 32) if heads else (700, 128))
+  optimizer = config.optimizer
+  found = (optimizer.name, optimizer.learning_rate, optimizer.momentum, optimizer.weight_decay)
+  assert found == (("sgd", 0.1, 0, 1e-6) if heads else ("lars", 1, 0.9, 1e-6))
+  schedule = config.schedule
+  if heads:
+    assert (schedule.name, schedule.boundaries_epochs, schedule.factor) == (
+      "step",
+      (60, 75, 90),
+      0.1,
+    )
+    assert config.model.frozen and config.model.weights == "runs/cifar10_csi_network"
+  else:
+    assert (schedule.name, schedule.warmup_epochs) == ("cosine", 10) and not config.model.frozen
+  assert config.model.name == "resnet18_cifar" and config.model.mean == (0.5, 0.5, 0.5)
+
+
+def test_heads_are_trained_on_a_finished_network_alone():
+  config = load("cifar10_csi")
+  experiment.check(config)
+  for changes in ({"model.weights": ""}, {"augment.csi.views": 0}):
+    changed = load("cifar10_csi")
+    changed.update_from_flattened_dict(changes)
+    with pytest.raises(UserError, match="name its folder in model.weights"):
+      experiment.check(changed)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from apr_jax.augment.apr import AprP, AprS
 from apr_jax.augment.augmix import AugMix
 from apr_jax.augment.autoaugment import AutoAugment, RandomAutoAugment
 from apr_jax.augment.bands import Bands
+from apr_jax.augment.csi import Csi
 from apr_jax.augment.cutout import Cutout
 from apr_jax.augment.hybrid import HybridP, HybridS
 from apr_jax.augment.method import STAGES, Method
@@ -38,6 +39,7 @@ METHODS: dict[str, type[Method]] = {
   "random_autoaugment": RandomAutoAugment,
   "augmix": AugMix,
   "simclr": SimCLR,
+  "csi": Csi,
   "two_labels": TwoLabels,
   "bands": Bands,
   "vipaug": VipAug,

@@ -117,6 +117,9 @@ def make(
   label_share: float | None = None,
   first_layer: FirstLayer = PLAIN,
   auxiliary_norm: bool = False,
+  rotations: bool = False,
+  frozen: bool = False,
+  ensemble: bool = False,
 ) -> NormalisedNetwork:
   """The named network with its input normalisation.
 
@@ -136,6 +139,7 @@ def make(
       `two_labels.TwoLabels`. None: one head.
     first_layer: stands in for the network's first convolution.
     auxiliary_norm: give its batch normalisation an auxiliary route; see `norm_route`.
+    rotations, frozen, ensemble: of a contrastive network; see `contrastive.Contrastive`.
 
   Raises:
     UserError: the name is unknown.
@@ -146,7 +150,9 @@ def make(
     axis_name=axis_name,
   )
   if contrastive:
-    network = Contrastive(network, num_classes)
+    network = Contrastive(
+      network, num_classes, rotations=rotations, frozen=frozen, ensemble=ensemble
+    )
   if label_share is not None:
     network = TwoLabels(network, num_classes, label_share)
   precision = "highest" if dtype == jnp.float32 else None
@@ -171,6 +177,9 @@ class NetworkSpec:
       one.
     first_layer: stands in for its first convolution.
     auxiliary_norm: whether its batch normalisation has an auxiliary route; see `norm_route`.
+    rotations: whether a contrastive network has probes of the rotation too.
+    frozen: whether such probes alone learn.
+    ensemble: whether its logits are those of CSI's ensemble over four rotations.
   """
 
   name: str
@@ -184,6 +193,9 @@ class NetworkSpec:
   label_share: float | None = None
   first_layer: FirstLayer = PLAIN
   auxiliary_norm: bool = False
+  rotations: bool = False
+  frozen: bool = False
+  ensemble: bool = False
 
   def build(self, axis_name: Axis = None) -> NormalisedNetwork:
     """The network.
@@ -207,6 +219,9 @@ class NetworkSpec:
       label_share=self.label_share,
       first_layer=self.first_layer,
       auxiliary_norm=self.auxiliary_norm,
+      rotations=self.rotations,
+      frozen=self.frozen,
+      ensemble=self.ensemble,
     )
 
   def fold(self, variables: Mapping[str, Any]) -> Mapping[str, Any]:

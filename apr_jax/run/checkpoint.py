@@ -18,7 +18,7 @@ import orbax.checkpoint as ocp
 
 from apr_jax import files, parallel
 from apr_jax.errors import UserError, disk_trouble, one_line
-from apr_jax.run import sums
+from apr_jax.run import configuration, sums
 from apr_jax.run.state import TrainState
 
 FOLDER = "checkpoints"
@@ -106,7 +106,7 @@ class Checkpoints:
     # On disk it still has another name, "12.orbax-checkpoint-tmp".
     for entry in files.entries(self._folder):
       if entry.is_dir and entry.name.partition(".")[0] == str(self._saving):
-        sums.write(self._folder / entry.name)
+        sums.write(self._folder / entry.name, configuration.of_network(self._folder.parent))
 
   @contextlib.contextmanager
   def _disk_troubles(self) -> Iterator[None]:
@@ -224,6 +224,16 @@ def sound_step(
       f"train into another --workdir"
     )
   return None
+
+
+def check_network(workdir: str | pathlib.Path, step: int) -> None:
+  """Refuses a configuration that is not that of the network of a checkpoint.
+
+  Raises:
+    UserError: as `configuration.check_network`.
+  """
+  folder = files.path(workdir) / FOLDER / str(step)
+  configuration.check_network(workdir, sums.config_of(folder))
 
 
 def set_aside_after(workdir: str | pathlib.Path, step: int) -> None:

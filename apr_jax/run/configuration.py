@@ -5,6 +5,7 @@ A run may be older than a key of the configuration. It is then as if it had been
 value that changes nothing, which `defaults.before` knows.
 """
 
+import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -69,6 +70,40 @@ def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
         )
     section.setdefault(name, value)
   return ml_collections.ConfigDict(values).lock()
+
+
+def of_network(workdir: str | pathlib.Path) -> dict[str, Any]:
+  """The stored values on which the outputs of the network depend, by keys with dots, for JSON; {}
+  where the folder holds no configuration.
+
+  Raises:
+    UserError: config.json is damaged.
+  """
+  if not (files.path(workdir) / CONFIG).is_file():
+    return {}
+  flat = flatten(_stored(workdir))
+  found = {key: value for key, value in flat.items() if key.startswith(("model.", "data.resize"))}
+  return json.loads(json.dumps(found))
+
+
+def check_network(workdir: str | pathlib.Path, trained: Mapping[str, Any]) -> None:
+  """Refuses a configuration that says of the network something else than a checkpoint does.
+
+  Args:
+    workdir: of the run.
+    trained: `of_network` when the checkpoint was written; keys that only one of them has do not
+      count, for they are younger than the other.
+
+  Raises:
+    UserError: a value is another one.
+  """
+  found = of_network(workdir)
+  for key in trained.keys() & found.keys():
+    if trained[key] != found[key]:
+      raise UserError(
+        f"{files.path(workdir) / CONFIG} is damaged, or was changed: {key} is {found[key]!r} "
+        f"there, and {trained[key]!r} in the checkpoint; write that again"
+      )
 
 
 def check_config(workdir: str | pathlib.Path, config: ml_collections.ConfigDict) -> None:

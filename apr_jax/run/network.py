@@ -53,6 +53,8 @@ def spec_of_run(config: ml_collections.ConfigDict, contrastive: bool) -> Network
     label_share=two_labels.share if isinstance(two_labels, TwoLabels) else None,
     first_layer=settings.read(FirstLayer, of.first_layer),
     auxiliary_norm=needs_auxiliary_norm(config.augment),
+    rotations="csi" in on,
+    frozen=of.get("frozen", False),  # an older configuration has no such key
   )
 
 

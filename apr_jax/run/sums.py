@@ -1,8 +1,10 @@
 """`sums.json` in the folder of a checkpoint: size and MD5 of each of its files, by which one that a
 disk has damaged is told from one that is as it was written.
 
-    {"model/_METADATA": [289, "1B2M2Y8AsgTpgAmY7PhCfg=="], ...}
+    {"model/_METADATA": [289, "1B2M2Y8AsgTpgAmY7PhCfg=="], ...,
+     "config.json": {"model.name": "allconv", "model.mean": [0.49, 0.48, 0.45], ...}}
 
+Of `config.json`, which is no part of the checkpoint, it holds what says which network this is.
 It is written when all else is there and before the checkpoint counts, so that what counts has it.
 Only checkpoints of earlier versions have none, and are taken as they are.
 """
@@ -12,13 +14,14 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from apr_jax import files
 from apr_jax.errors import one_line
 
 SUMS = "sums.json"
+_CONFIG = "config.json"
 
 
 class Sum(NamedTuple):
@@ -34,20 +37,29 @@ class Sum(NamedTuple):
   md5: str | None
 
 
-def write(folder: pathlib.Path) -> None:
+def write(folder: pathlib.Path, config: Mapping[str, Any]) -> None:
   """Writes the sums of what lies in the parts of a checkpoint.
+
+  Args:
+    folder: of the checkpoint.
+    config: the values that say which network it is, `configuration.of_network`.
 
   Raises:
     OSError: they cannot be written.
   """
   # Beside the parts lies what Orbax still writes to, and reads for itself alone.
   of_parts = {name: sums for name, sums in _sums_of(folder).items() if "/" in name}
-  files.write_text(folder / SUMS, json.dumps(of_parts) + "\n")
+  files.write_text(folder / SUMS, json.dumps({**of_parts, _CONFIG: config}) + "\n")
 
 
 def are_there(folder: pathlib.Path) -> bool:
   """Whether the checkpoint has sums."""
   return files.is_file(folder / SUMS)
+
+
+def config_of(folder: pathlib.Path) -> dict[str, Any]:
+  """What `write` was given as `config`; {} without sums."""
+  return files.read_json(folder / SUMS).get(_CONFIG, {}) if are_there(folder) else {}
 
 
 def damage(folder: pathlib.Path, parts: Sequence[str]) -> str:

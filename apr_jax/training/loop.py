@@ -18,6 +18,7 @@ from apr_jax.augment.samples import as_grid, training_views
 from apr_jax.classifiers.predictor import Predictor
 from apr_jax.data import ArrayData, ImageStream, resident
 from apr_jax.errors import Stopped, UserError
+from apr_jax.models.contrastive import HEADS
 from apr_jax.run import checkpoint, configuration
 from apr_jax.run.claim import Claim
 from apr_jax.run.state import TrainState, create_state
@@ -89,7 +90,8 @@ def _train(
   momentum = schedules.make_momentum(
     config.schedule, config.optimizer.momentum, steps_per_epoch, total_steps
   )
-  update_rule = optimizers.make_optimizer(config.optimizer, schedule, momentum)
+  only = HEADS if config.model.frozen else ()
+  update_rule = optimizers.make_optimizer(config.optimizer, schedule, momentum, only)
   create = functools.partial(
     create_state,
     config.seed,

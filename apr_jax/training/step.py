@@ -4,6 +4,8 @@ It is written for one device's share of the batch; `parallel.ParallelStep` runs 
 and reductions over `AXIS` make the results equal everywhere.
 """
 
+import collections
+import functools
 from typing import Any
 
 import jax
@@ -98,7 +100,9 @@ def train_step(
     new = _updated(state, gradients, batch_stats, optimizer, average_decay)
 
   with jax.named_scope("finite"):
-    finite = _all_finite(sums["loss"], gradients)
+    # The loss of a step may be finite and its gradient not: the next loss would show it, after the
+    # state is saved.
+    finite = jnp.isfinite(sums["loss"]) & _all_finite(gradients)
     if skip_nonfinite:
       new = _where(finite, new, state)
       sums = jax.tree.map(lambda x: jnp.where(finite, x, 0), sums)
@@ -135,16 +139,16 @@ def _updated(
   return new.replace(average=moved_average(new, average_decay))
 
 
-def _all_finite(loss: jax.Array, gradients: Any) -> jax.Array:
-  """Whether the loss and all gradients are finite, bool `[]`.
-
-  The loss of a step may be finite and its gradient not: the next loss would show it, after the
-  state is saved.
-  """
-  finite = jnp.isfinite(loss)
-  for gradient in jax.tree.leaves(gradients):
-    finite &= jnp.isfinite(gradient).all()
-  return finite
+def _all_finite(tree: Any) -> jax.Array:
+  """Whether all numbers in it are; bool `[]`."""
+  of_shape = collections.defaultdict(list)
+  for leaf in jax.tree.leaves(tree):
+    of_shape[leaf.shape].append(jnp.isfinite(leaf))
+  # A TPU takes as long to begin a reduction as to compute it: there are fewer shapes than arrays.
+  return functools.reduce(
+    jnp.logical_and,
+    (functools.reduce(jnp.logical_and, leaves).all() for leaves in of_shape.values()),
+  )
 
 
 def _where(finite: jax.Array, new: TrainState, old: TrainState) -> TrainState:

@@ -17,6 +17,7 @@ import apr_jax
 from apr_jax import augment, keys, losses, settings
 from apr_jax.augment.augmix import augmix
 from apr_jax.augment.autoaugment import autoaugment, random_autoaugment
+from apr_jax.augment.csi import csi_views
 from apr_jax.augment.cutout import cutout
 from apr_jax.augment.method import STAGES, Batch, Method
 from apr_jax.augment.methods import (
@@ -105,6 +106,10 @@ CASES = {
   "simclr": (
     {"views": 3, "min_area": 0.3},
     lambda key: simclr(key, IMAGES, 3, 0.3, **BY_POSITION),
+  ),
+  "csi": (
+    {"views": 1, "min_area": 0.3},
+    lambda key: csi_views(key, IMAGES, 1, 0.3, **BY_POSITION),
   ),
   "vipaug": (
     {"prob": 0.9, "overflow": "clip", "other": 0.1},

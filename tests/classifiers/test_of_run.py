@@ -237,3 +237,29 @@ def test_the_first_layer_is_that_of_the_checkpoint(loaded):
   scale = params["stage1_block1"]["bn1"]["scale"].astype(np.float64)
   variance = stats["stage1_block1"]["bn1"]["var"].astype(np.float64)
   np.testing.assert_allclose(loaded.first_gain, scale**2 / (variance + 1e-5), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+  "key, value", [("mean", [0.5, 0.5, 0.25]), ("dtype", "bfloat16"), ("name", "allconv")]
+)
+def test_a_configuration_that_is_not_that_of_the_checkpoint_is_refused(run, tmp_path, key, value):
+  model = json.loads((run / "config.json").read_text())["model"]
+  assert model[key] != value
+  changed = copy_of(run, tmp_path / "copy", model=model | {key: value})
+  with pytest.raises(UserError, match=f"config.json is damaged, or was changed: model.{key} is"):
+    LoadedClassifier(changed)
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(run, tmp_path, capfd):
+  copy = shutil.copytree(run, tmp_path / "copy")
+  newest, before = (copy / "checkpoints" / step for step in ("50", "40"))
+  shutil.rmtree(newest / "training")  # which no evaluation asks for
+  assert LoadedClassifier(copy).step == 50
+  file = next((newest / "model" / "d").iterdir())
+  file.write_bytes(file.read_bytes()[:-1])
+  assert LoadedClassifier(copy).step == 40
+  (line,) = capfd.readouterr().err.splitlines()
+  assert f"{newest} is damaged (model/d/{file.name} has " in line
+  shutil.rmtree(before)
+  with pytest.raises(UserError, match="no other is left, and nothing was deleted"):
+    LoadedClassifier(copy)
