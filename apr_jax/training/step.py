@@ -47,17 +47,14 @@ def train_step(
     model: the network; in training it returns `Outputs`.
     augmentation: makes V views and targets `[b, K]`, and knows their loss.
     optimizer: the update rule.
-    adversary: what `make_adversary` makes; it changes all views so that the loss rises, before the
-      step lowers it.
-    skip_nonfinite: whether a step whose loss or gradient is not finite changes nothing but the
-      counts of steps, and adds nothing to the sums but its "nonfinite".
+    adversary: what `make_adversary` makes; it changes all views so that the loss rises.
+    skip_nonfinite: a step whose loss or gradient is not finite changes the counts of steps alone.
 
   Returns:
     the next state, and sums over the global batch, float32 `[]`: "loss" (over examples), "correct"
-    (predictions on the first view that are the label), "examples", and "nonfinite", 1 where the
-    loss or a gradient is not finite. The first view is the clean
-    image, but Mixup and CutMix mix it: there a prediction of the partner's label counts as wrong,
-    however large its share. SimCLR has views alone. With an adversary it is the attacked image.
+    (predictions on the first view that are the label), "examples", "nonfinite" (1 or 0). The first
+    view is the clean image; where Mixup or CutMix mixes it, a prediction of the partner's label is
+    wrong. SimCLR has views alone. With an adversary it is the attacked image.
   """
   positions = shard * len(images) + jnp.arange(len(images))
   views, targets = augmentation(keys.stream(key, "augment"), images, labels, positions, shard)
@@ -105,16 +102,24 @@ def train_step(
       opt_state=opt_state,
     )
 
-  with jax.named_scope("finite"):
-    # The loss of a step may be finite and its gradient not: the next loss would show it, after the
-    # state is saved.
-    finite = jnp.isfinite(sums["loss"])
-    for gradient in jax.tree.leaves(gradients):
-      finite &= jnp.isfinite(gradient).all()
-    if skip_nonfinite:
-      new = _where(finite, new, state)
-      sums = jax.tree.map(lambda x: jnp.where(finite, x, 0), sums)
-    return new, sums | {"nonfinite": jnp.float32(~finite)}
+  return _judged(new, state, gradients, sums, skip_nonfinite)
+
+
+def _judged(
+  new: TrainState, old: TrainState, gradients: Any, sums: Sums, skip: bool
+) -> tuple[TrainState, Sums]:
+  """What `train_step` returns: the new state and the sums with "nonfinite"; of a step that is not
+  finite and is skipped the old state and no sums.
+  """
+  # The loss of a step may be finite and its gradient not: the next loss would show it, after the
+  # state is saved.
+  finite = jnp.isfinite(sums["loss"])
+  for gradient in jax.tree.leaves(gradients):
+    finite &= jnp.isfinite(gradient).all()
+  if skip:
+    new = _where(finite, new, old)
+    sums = jax.tree.map(lambda x: jnp.where(finite, x, 0), sums)
+  return new, sums | {"nonfinite": jnp.float32(~finite)}
 
 
 def _where(finite: jax.Array, new: TrainState, old: TrainState) -> TrainState:
