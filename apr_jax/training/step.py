@@ -71,8 +71,7 @@ def train_step(
     return loss, (outputs.logits[0], batch_stats)
 
   if adversary is not None:
-    # In training mode, as in the released codes; but the running statistics of its passes are not
-    # kept.
+    # In training mode, as in the released codes; the running statistics of it are not kept.
     with jax.named_scope("adversary"):
       views = adversary(
         keys.stream(key, "adversary"),
