@@ -2,6 +2,7 @@
 checkpoints where they are due.
 """
 
+import contextlib
 import functools
 import math
 import pathlib
@@ -121,8 +122,10 @@ def _train(
   test_data = experiment.load_data(config.data, "test")
   _check_same_kind(train_data, test_data)
   if primary:
-    configuration.write_config(workdir, config)
-    claim.take()
+    with contextlib.suppress(OSError):  # which writing into it says
+      files.make_folder(workdir)
+    claim.take()  # before another run of the same moment can write its configuration here
+    configuration.adopt_config(workdir, config)
 
   keep_epoch = steps_per_epoch if watch.stops else None
   with checkpoint.Checkpoints(workdir, config.checkpoint.keep, keep_epoch) as checkpoints:
