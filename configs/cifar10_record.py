@@ -10,9 +10,9 @@ not run.
 HybridAugment++ in the batch, with PRIME on the images in place of its part for single ones, which
 did better at a reduced size (RESULTS.md); AFA's waves in a view beside them, with batch statistics
 of its own, which left the least between clean and corrupted images there, at a price in clean ones
-that more epochs should pay; a cosine; and a moving average of the weights, which is scored beside
-them. Not in it, for it was not measured: smoothed labels. The step sees three views of each image:
-it costs about three of the standard ones, and PRIME.
+that more epochs should pay; smoothed labels; a cosine; and a moving average of the weights, which
+is scored beside them. The step sees three views of each image: it costs about three of the standard
+ones, and PRIME.
 """
 
 from configs import base
@@ -22,6 +22,7 @@ def get_config():
   config = base.get_config()
   config.schedule.name = "cosine"
   config.optimizer.average_decay = 0.999
+  config.augment.label_smoothing = 0.1
   config.augment.hybrid_p.prob = 0.6
   config.augment.hybrid_p.plus = True
   config.augment.prime.width = 3
