@@ -7,12 +7,15 @@ and any function:
     python evaluate.py --classifier FILE.py:FUNCTION --data cifar10 --data_dir DIR --out DIR
 
 where FUNCTION() returns a classifier, such as `apr_jax.FromFunction` makes. Of a run the folder is
-enough, for training stored its configuration there. Writes `results.json` and `report.html`.
+enough, for training stored its configuration there. Writes `results.json` and `report.html`; of a
+run that keeps a moving average of its weights, also those of the average, into a folder beside it.
 Several processes share the work, each on its own devices, with the flags of `train.py`:
 --coordinator auto, or --coordinator HOST:PORT --num_processes N --process_id I.
 """
 
+import pathlib
 from collections.abc import Iterable
+from typing import Any
 
 from absl import flags
 
@@ -20,6 +23,7 @@ from apr_jax import cli, companions, files
 from apr_jax.classifiers.interface import Classifier
 from apr_jax.errors import UserError
 from apr_jax.evaluation import ood_protocols, runner, settings, suites
+from apr_jax.evaluation.evaluator import Evaluator
 from apr_jax.report.write import REPORT, write_report
 
 FLAGS = flags.FlagValues()
@@ -70,6 +74,21 @@ _DOWNLOAD = flags.DEFINE_bool(
 _OUT = flags.DEFINE_string(
   "out", None, "Folder of the results; default: WORKDIR/eval.", flag_values=FLAGS
 )
+_AVERAGE = flags.DEFINE_bool(
+  "average",
+  None,
+  "Of a run that keeps a moving average of its weights: score that alone, or with --noaverage the "
+  "weights alone; default: both, the average into the folder OUT-average beside the other; of "
+  "several processes: the weights alone.",
+  flag_values=FLAGS,
+)
+_ENSEMBLE = flags.DEFINE_bool(
+  "ensemble",
+  False,
+  "Of a run with augment.csi: score the mean over each image's four rotations, CSI's ensemble, "
+  "into the folder OUT-ensemble.",
+  flag_values=FLAGS,
+)
 _CORRUPTIONS = flags.DEFINE_string(
   "corruptions",
   "auto",
@@ -114,7 +133,7 @@ _PROCESSES = cli.define_processes(FLAGS)
 
 
 _GROUPS = {
-  "What is scored": ("workdir", "classifier", "data", "data_dir"),
+  "What is scored": ("workdir", "classifier", "average", "ensemble", "data", "data_dir"),
   "How": ("suites", "limit", "corruptions", "ood_sets", "option"),
   "What is written": ("out", "report", "save_adversarial"),
   "How images are read": ("resize", "download", "batch_size"),
@@ -142,9 +161,24 @@ def _evaluate(others: companions.Companions | None) -> None:
   if _SAVE_ADVERSARIAL.value:
     chosen = suites.configure(chosen, [f"{_attack_among(chosen)}.save_adversarial=True"])
   settings.check(limit=_LIMIT.value, corruption_source=_CORRUPTIONS.value)
-  classifier = _load()
+  classifier = _load(average=bool(_AVERAGE.value))
+  out = files.path(_OUT.value or files.path(_WORKDIR.value) / "eval")
+  if _ENSEMBLE.value:
+    out = out.with_name(f"{out.name}-ensemble")
+  both = _AVERAGE.value is None and others is None and getattr(classifier, "keeps_average", False)
+  _score(classifier, given, chosen, runner.beside(out) if _AVERAGE.value else out, others)
+  if both:
+    _score(_load(average=True), given, chosen, runner.beside(out), others)
+
+
+def _score(
+  classifier: Classifier,
+  given: dict[str, Any],
+  chosen: dict[str, Evaluator],
+  out: pathlib.Path,
+  others: companions.Companions | None,
+) -> None:
   scored = settings.Settings.of(classifier, **given)
-  out = _OUT.value or files.path(_WORKDIR.value) / "eval"
   if others is not None and others.index:
     runner.assist(classifier, scored, chosen, out, companions=others)
     return
@@ -176,8 +210,8 @@ def _attack_among(chosen: Iterable[str]) -> str:
   raise UserError("--save_adversarial needs an attack: add autoattack or pgd to --suites")
 
 
-def _load() -> Classifier:
-  """The classifier that the flags name.
+def _load(average: bool) -> Classifier:
+  """The classifier that the flags name; of a run with the average of its weights, if so wanted.
 
   Raises:
     UserError: it cannot be loaded, or a flag is missing or too much.
@@ -189,7 +223,16 @@ def _load() -> Classifier:
   if _WORKDIR.value is not None:
     from apr_jax.classifiers import of_run  # brings Orbax
 
-    return of_run.LoadedClassifier(_WORKDIR.value, batch_size=_BATCH_SIZE.value)
+    return of_run.LoadedClassifier(
+      _WORKDIR.value,
+      batch_size=_BATCH_SIZE.value,
+      average=average,
+      ensemble=_ENSEMBLE.value,
+    )
+  if _ENSEMBLE.value:
+    raise UserError("--ensemble is for runs with augment.csi; leave it out with --classifier")
+  if average:
+    raise UserError("--average is for runs, which may keep a moving average of their weights")
   if _OUT.value is None:
     raise UserError("--classifier has no folder of its own: give --out, a folder for the results")
   if _BATCH_SIZE.value is not None:

@@ -46,12 +46,14 @@ __all__ = [
 ]
 
 
-def load_classifier(workdir: str | pathlib.Path) -> "LoadedClassifier":
+def load_classifier(workdir: str | pathlib.Path, *, average: bool = False) -> "LoadedClassifier":
   """A trained or imported network as a function of images:
   `clf = load_classifier("runs/demo/apr_sp")`.
 
   Args:
     workdir: folder of the run, written by train.py, or of an import, by apr_jax.import_torch.
+    average: take the moving average of the weights, of a run that keeps one
+      (`optimizer.average_decay`).
 
   Returns:
     an object with `logits(images)`, uint8 `[N, H, W, 3]` → float32 `[N, K]`;
@@ -70,7 +72,7 @@ def load_classifier(workdir: str | pathlib.Path) -> "LoadedClassifier":
   # brings Flax and Orbax, which the augmentations do not need
   from apr_jax.classifiers import of_run
 
-  return of_run.LoadedClassifier(workdir)
+  return of_run.LoadedClassifier(workdir, average=average)
 
 
 def evaluate(

@@ -21,6 +21,7 @@ from typing import Any
 import jax
 from absl import flags, logging
 
+from apr_jax import cpu_settings
 from apr_jax.errors import Stopped, UserError, disk_trouble, one_line
 from apr_jax.files import is_of_store
 from apr_jax.help_text import Groups, help_text
@@ -54,6 +55,7 @@ def run(
       _exit(error, 2)
     print(help_text(about, values, groups or {}) + more)
     return
+  cpu_settings.apply()
   try:
     arguments = parse_flags(values, sys.argv, positional)
     use_compilation_cache()

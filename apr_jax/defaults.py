@@ -27,6 +27,7 @@ from apr_jax.settings import (
   read,
   section,
   setting,
+  share,
 )
 
 
@@ -82,6 +83,11 @@ class Data:
     "of those: smallest share of an image; 1 = the whole; torchvision's default",
     above(0, at_most=1),
   )
+  fast_crops: bool = setting(
+    False,
+    "of streams, for hosts with few cores: decode at 1/2, 1/4 or 1/8 where the crop is that small, "
+    "and resize without antialiasing; other pixels",
+  )
   shuffle_buffer: int = setting(
     10_000,
     "of streams from TFDS: encoded images that each process holds to shuffle",
@@ -122,6 +128,14 @@ class Model:
     "height and width in pixels; (0, 0) = the data set's",
     numbers("two numbers of pixels, 0 or more", 2, lambda size: min(size) >= 0),
   )
+  weights: str = setting(
+    "", 'folder of a run or an import that the parameters start from; "" = they are drawn'
+  )
+  frozen: bool = setting(
+    False,
+    "of augment.simclr and augment.csi: train the linear heads alone, on the finished network of "
+    "model.weights, which is in inference",
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,6 +151,15 @@ class Optimizer:
     "on all parameters but the logits of gains, added to the gradient before the momentum",
     at_least(0),
   )
+  decay_norms: bool = setting(True, "weight decay on scales and biases of normalisation too")
+  clip_norm: float = setting(
+    0.0, "largest norm of the gradient, which is scaled down to it; 0 = no bound", at_least(0)
+  )
+  average_decay: float = setting(
+    0.0,
+    "of a moving average of the weights, which is scored beside them; 0 = none",
+    from_to_below(0, 1),
+  )
   skip_nonfinite: bool = setting(
     False,
     "a step whose loss or gradient is not finite changes nothing and is counted (skipped_steps in "
@@ -148,7 +171,9 @@ class Optimizer:
 class Schedule:
   """The learning rate over time."""
 
-  name: str = setting("step", "a row of apr_jax/schedules.py: step, cosine, constant or triangular")
+  name: str = setting(
+    "step", "a row of apr_jax/schedules.py: step, cosine, constant, triangular or one_cycle"
+  )
   boundaries_epochs: tuple[float, ...] = setting(
     (60, 120, 160, 190),
     "step: multiply the rate by `factor` at these epochs",
@@ -158,11 +183,16 @@ class Schedule:
     ),
   )
   factor: float = setting(0.2, "step: of the rate at each boundary", above(0))
-  warmup_epochs: float = setting(0.0, "linear rise from zero", at_least(0))
+  warmup_epochs: float = setting(0.0, "linear rise from `warmup_start`", at_least(0))
+  warmup_start: float = setting(0.0, "of the rate, where the warm-up begins", share())
+  end_rate: float = setting(0.0, "cosine: the rate that it falls to", at_least(0))
+  rise: float = setting(
+    0.3, "one_cycle: of the steps until the peak; PyTorch's default", above(0, at_most=1)
+  )
   peak_momentum: float = setting(
     0.8,
-    "triangular: the momentum at the peak of the rate; at both ends it is optimizer.momentum, "
-    "and where that is 0 there is none",
+    "triangular, one_cycle: the momentum at the peak of the rate; at both ends it is "
+    "optimizer.momentum, and where that is 0 there is none",
     from_to_below(0, 1),
   )
 
@@ -176,6 +206,9 @@ class Augment:
   )
   crop_fill: int = setting(128, "value of the padding, 0 to 255", between(0, 255))
   flip: bool = setting(True, "random horizontal flip")
+  label_smoothing: float = setting(
+    0.0, "of the targets, spread over all classes; 0 = none", from_to_below(0, 1)
+  )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 The transform of n numbers is a product with an n × n matrix. Up to some size that is more work and
 less time than a fast transform where products of matrices are what the hardware does. Complex
-numbers are pairs of real ones throughout. Products are computed in float32, as `jnp.fft` computes.
+numbers are pairs of real ones throughout.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-LARGEST = 64
+LARGEST = 256
 """Length of an axis up to which products take a TPU less time than its fast transform."""
+
+PRECISION = jax.lax.Precision.HIGH
+"""Of the products: a TPU makes each of three of bfloat16 numbers. That leaves a recombined image
+wrong by less than 0.02 of one of its 255 levels. Six would be float32, and take twice as long."""
 
 CHANNELS = -3
 
@@ -109,6 +113,6 @@ def _product(values: jax.Array, matrix: np.ndarray, axes: tuple[int, ...]) -> ja
     values,
     matrix.astype(np.float32),
     (axes, tuple(range(count))),
-    precision=jax.lax.Precision.HIGHEST,
+    precision=PRECISION,
   )
   return jnp.moveaxis(product, tuple(range(-count, 0)), axes)

@@ -63,6 +63,7 @@ def load_train(of: ml_collections.ConfigDict) -> ArrayData | ImageStream:
       extra_folders=of.extra_folders,
       shuffle_buffer=of.shuffle_buffer,
       min_crop_area=of.min_crop_area,
+      fast_crops=of.fast_crops,
       download=of.download,
       process=jax.process_index(),
       processes=jax.process_count(),
@@ -131,6 +132,11 @@ def check(config: ml_collections.ConfigDict) -> None:
     settings.check(section, defaults.section_at(config, place), place)
   settings.read(models.FirstLayer, config.model.first_layer).check()
   switched_on(config.augment)  # refuses those that exclude each other
+  if config.model.frozen and not (needs_projection(config.augment) and config.model.weights):
+    raise UserError(
+      "model.frozen trains linear heads on a finished network: name its folder in model.weights, "
+      "and switch augment.simclr or augment.csi on"
+    )
   if config.model.sync_batch_norm and config.device_group > 1:
     raise UserError(
       f"model.sync_batch_norm averages batch statistics over all devices, device_group="

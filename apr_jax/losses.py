@@ -5,11 +5,13 @@ Targets are probabilities, float `[B, K]` whose rows sum to 1: one-hot labels, o
 """
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 class Outputs(NamedTuple):
@@ -20,11 +22,15 @@ class Outputs(NamedTuple):
     projection: float32 `[B, D]`, of length 1, or `[V, B, D]`; None without a projection head.
     amplitude_logits: as `logits`, of a second head for the class of the image that gives the
       amplitude; None without such a head.
+    rotation_logits, joint_logits: float32 `[B, 4]` and `[B, 4 K]`, or of V views, of heads for the
+      rotation r of an image and for class + K·r; None without such heads.
   """
 
   logits: jax.Array
   projection: jax.Array | None = None
   amplitude_logits: jax.Array | None = None
+  rotation_logits: jax.Array | None = None
+  joint_logits: jax.Array | None = None
 
 
 def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
@@ -40,6 +46,18 @@ def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
   # precise.
   logits = logits.astype(jnp.float32)
   return (jax.nn.logsumexp(logits, axis=-1) - (targets * logits).sum(-1)).mean()
+
+
+def smoothed(targets: jax.Array, share: float) -> jax.Array:
+  """Targets float `[B, K]` of which a share is spread over all classes (label smoothing).
+
+  (1 − share)·targets + share/K, as PyTorch's `label_smoothing`; with a share of 0 the targets
+  themselves.
+
+  Reference: Szegedy et al., Rethinking the Inception Architecture, CVPR 2016
+  (https://arxiv.org/abs/1512.00567), Section 7.
+  """
+  return (1 - share) * targets + share / targets.shape[-1] if share else targets
 
 
 def apr_loss(logits: jax.Array, targets: jax.Array) -> jax.Array:
@@ -134,12 +152,62 @@ def supclr_loss(
     targets: float `[B, K]`, one-hot.
     temperature, axis_name: see `supervised_contrastive`.
   """
-  probe = apr_loss(logits, targets) / len(logits)
+  probe = probe_loss(logits, targets)
   return probe + supervised_contrastive(projection, targets, temperature, axis_name)
 
 
+def probe_loss(logits: jax.Array, targets: jax.Array) -> jax.Array:
+  """Mean over the views of their cross-entropies.
+
+  Args:
+    logits: float `[V, B, K]`.
+    targets: float `[B, K]`.
+  """
+  return apr_loss(logits, targets) / len(logits)
+
+
+def csi_loss(
+  outputs: Outputs,
+  targets: jax.Array,
+  rotations: Sequence[int],
+  temperature: float = 0.07,
+  axis_name: str | None = None,
+) -> jax.Array:
+  """Supervised contrastive loss of the projections, where a class is one of image and rotation,
+  plus the mean cross-entropies of the three heads: of the class over the views that are not turned,
+  of the rotation and of both together over all views.
+
+  Args:
+    outputs: of V views, with rotation and joint logits; without a projection the heads learn alone.
+    targets: float `[B, K]`.
+    rotations: r in 0..3 of each view, `[V]`.
+    temperature, axis_name: see `supervised_contrastive`.
+
+  Reference: CSI (https://arxiv.org/abs/2007.08176), released code.
+  """
+  assert outputs.rotation_logits is not None and outputs.joint_logits is not None
+  upright = np.flatnonzero(np.asarray(rotations) == 0)
+  total = probe_loss(outputs.logits[upright], targets)
+  of_rotation = jax.nn.one_hot(jnp.asarray(rotations), outputs.rotation_logits.shape[-1])
+  for view in range(len(rotations)):
+    turned = jnp.broadcast_to(of_rotation[view], (len(targets), of_rotation.shape[1]))
+    # class + K·rotation: all classes of one rotation stand together
+    both = (turned[:, :, None] * targets[:, None, :]).reshape(len(targets), -1)
+    total += cross_entropy(outputs.rotation_logits[view], turned) / len(rotations)
+    total += cross_entropy(outputs.joint_logits[view], both) / len(rotations)
+  if outputs.projection is None:
+    return total
+  return total + supervised_contrastive(
+    outputs.projection, targets, temperature, axis_name, rotations
+  )
+
+
 def supervised_contrastive(
-  embeddings: jax.Array, targets: jax.Array, temperature: float = 0.07, axis_name: str | None = None
+  embeddings: jax.Array,
+  targets: jax.Array,
+  temperature: float = 0.07,
+  axis_name: str | None = None,
+  groups: Sequence[int] | None = None,
 ) -> jax.Array:
   """Draws views of the same class together and the others apart:
 
@@ -153,6 +221,8 @@ def supervised_contrastive(
     temperature: τ; 0.07 in CSI's released code, 0.1 in the paper.
     axis_name: mapped axis whose devices' views are all compared with each other; None compares this
       device's. The mean stays that over this device's views.
+    groups: of each view, `[V]`; a view of another group counts as one of another class. None: all
+      are of one group.
 
   Reference: Khosla et al., Supervised Contrastive Learning, NeurIPS 2020
   (https://arxiv.org/abs/2004.11362), Equation 2. CSI's released code
@@ -162,7 +232,8 @@ def supervised_contrastive(
   chex.assert_rank([embeddings, targets], [3, 2])
   chex.assert_equal(embeddings.shape[1], targets.shape[0])
   anchors = embeddings.reshape(-1, embeddings.shape[-1]).astype(jnp.float32)
-  labels = jnp.tile(targets.argmax(-1), len(embeddings))
+  group = jnp.zeros(len(embeddings), jnp.int32) if groups is None else jnp.asarray(groups)
+  labels = (targets.argmax(-1) + targets.shape[-1] * group[:, None]).reshape(-1)
   others, other_labels = anchors, labels
   first: int | jax.Array = 0
   if axis_name is not None:

@@ -8,8 +8,11 @@ source, as `published` describes them.
 
 Sources: APR (https://arxiv.org/abs/2108.08487), which quotes its rivals; HybridAugment++
 (https://arxiv.org/abs/2307.11823), which calls the plain mean error on CIFAR-C "mCE", and also has
-clean accuracies and ResNet-18. Where both have a number, it is that of the method's own paper.
-A clean error is 100 minus the accuracy that a paper prints.
+clean accuracies and ResNet-18; the README of PRIME's released code
+(https://github.com/amodas/PRIME-augmentations); and the logs of errors per corruption and severity
+in that of AFA (https://github.com/nis-research/afa-augment), of which the mCE is taken here. Where
+both have a number, it is that of the method's own paper. A clean error is 100 minus the accuracy
+that a paper prints.
 
 What the papers' tables do not say by themselves:
 
@@ -35,9 +38,13 @@ from collections.abc import Mapping
 OOD_SETS = ("svhn", "lsun_resize", "imagenet_resize", "lsun_fix", "imagenet_fix", "cifar100")
 """The out-of-distribution sets of CIFAR-10 in APR's Table 2, in its order."""
 
+_BEST_EPOCH = "published of the best epoch on the test set"
+
 OTHER_RECIPES = types.MappingProxyType(
   {
+    "cifar10_csi": "published with each view among its own positives",
     "cifar10_supclr": "published with a linear head trained afterwards",
+    "cifar10_supclr_head": "published with each view among its own positives",
     "cifar10_adversarial": "the published attack is not known",
     "cifar100_adversarial": "the published attack is not known",
     "cifar10_fgsm": "the published epochs and rate are not known",
@@ -47,6 +54,14 @@ OTHER_RECIPES = types.MappingProxyType(
     "imagenet_deepaugment_apr_sp": "published with another schedule, from a pretrained network",
     "imagenet_hybrid_plus_ps": "published with another blur and probability",
     "imagenet_patch_uniform": "the published size of the patch is not known",
+    "cifar10_prime_jsd": _BEST_EPOCH,
+    "cifar100_prime_jsd": _BEST_EPOCH,
+    "imagenet_prime": _BEST_EPOCH,
+    "imagenet_prime_jsd": _BEST_EPOCH,
+    "imagenet_afa": _BEST_EPOCH,
+    "imagenet_afa_jsd": f"{_BEST_EPOCH} and with another method's view",
+    "imagenet_prime_afa": _BEST_EPOCH,
+    "imagenet_augmix_afa": _BEST_EPOCH,
     "imagenet_random_autoaugment": "the published policy is not known",
   }
 )
@@ -77,8 +92,8 @@ def published(config: str, network: str, metric: str) -> Figure | None:
       "cifar10_adversarial" and "cifar100_adversarial" are the adversarial training of APR's
       Table 1. "cifar10_fgsm", alone or with the augmentation behind it, as in
       "cifar10_fgsm_apr_sp", is that of APR's Table 3 and HybridAugment++'s Table 4; those of
-      HybridAugment++, and "cifar10_csi", await their configurations. Their tables have accuracies:
-      the clean one is here as its error, 100 less it.
+      HybridAugment++ await their configurations. Their tables have accuracies: the clean one is
+      here as its error, 100 less it.
     network: a name of `apr_jax/models/zoo.py`.
     metric: one of
       "clean_error";

@@ -28,9 +28,11 @@ def step_decay(
 def cosine(
   peak: float, settings: ml_collections.ConfigDict, steps_per_epoch: int, total_steps: int
 ) -> optax.Schedule:
-  """Half a cosine from the peak, after the warm-up, to zero at the last step."""
+  """Half a cosine from the peak, after the warm-up, to `end_rate` at the step after the last."""
   warmup = round(settings.warmup_epochs * steps_per_epoch)
-  decay = optax.cosine_decay_schedule(peak, max(total_steps - warmup, 1))
+  decay = optax.cosine_decay_schedule(
+    peak, max(total_steps - warmup, 1), settings.end_rate / peak if settings.end_rate else 0.0
+  )
   # Before its start the cosine would fall again, and slow the warm-up.
   return lambda step: decay(jnp.maximum(step - warmup, 0))
 
@@ -64,6 +66,53 @@ def triangular_momentum(
   return lambda step: momentum - dip * _triangle(step, total_steps)
 
 
+def one_cycle(
+  peak: float, settings: ml_collections.ConfigDict, steps_per_epoch: int, total_steps: int
+) -> optax.Schedule:
+  """Half a cosine from a 25th of the peak up to it in the share `rise` of the steps, and half a
+  cosine down to the peak's 250,000th at the last step.
+
+  PyTorch's `OneCycleLR` with its defaults (Smith and Topin, https://arxiv.org/abs/1708.07120).
+  """
+  del steps_per_epoch
+  start = peak / _ONE_CYCLE_START
+  return lambda step: _one_cycle(
+    step, settings.rise, total_steps, start, peak, start / _ONE_CYCLE_END
+  )
+
+
+def one_cycle_momentum(
+  momentum: float, settings: ml_collections.ConfigDict, steps_per_epoch: int, total_steps: int
+) -> optax.Schedule:
+  """From `momentum` to `peak_momentum` while the rate rises, and back while it falls."""
+  del steps_per_epoch
+  return lambda step: _one_cycle(
+    step, settings.rise, total_steps, momentum, settings.peak_momentum, momentum
+  )
+
+
+_ONE_CYCLE_START, _ONE_CYCLE_END = 25.0, 1e4
+
+
+def _one_cycle(
+  step: int | jax.Array, rise: float, total_steps: int, start: float, top: float, end: float
+) -> jax.Array:
+  """Half a cosine from `start` at step 0 to `top`, and half a cosine to `end` at the last step.
+
+  The top is reached at step `rise`·`total_steps` − 1, as in PyTorch.
+  """
+  up = max(rise * total_steps - 1, 1.0)
+  down = max(total_steps - 1 - up, 1.0)
+  place = jnp.asarray(step, jnp.float32)
+
+  def between(first: float, last: float, share: jax.Array) -> jax.Array:
+    return last + (first - last) * (1 + jnp.cos(jnp.pi * jnp.clip(share, 0, 1))) / 2
+
+  return jnp.where(
+    place <= up, between(start, top, place / up), between(top, end, (place - up) / down)
+  )
+
+
 def _triangle(step: int | jax.Array, total_steps: int) -> jax.Array:
   """0 at step 0, 1 at half time, 0 at `total_steps`."""
   return 1 - jnp.abs(2 * jnp.asarray(step, jnp.float32) / total_steps - 1)
@@ -92,6 +141,7 @@ SCHEDULES = {
   "cosine": Row(cosine, depends_on_length=True),
   "constant": Row(constant),
   "triangular": Row(triangular, depends_on_length=True, momentum=triangular_momentum),
+  "one_cycle": Row(one_cycle, depends_on_length=True, momentum=one_cycle_momentum),
 }
 
 
@@ -101,8 +151,8 @@ def make_schedule(
   """The learning rate as a function of the step.
 
   Args:
-    settings: `config.schedule`. During its `warmup_epochs` the rate rises linearly from zero to the
-      schedule's.
+    settings: `config.schedule`. During its `warmup_epochs` the rate rises linearly from the share
+      `warmup_start` of the schedule's to all of it.
     learning_rate: the peak.
     steps_per_epoch, total_steps: of the run.
 
@@ -117,7 +167,7 @@ def make_schedule(
   warmup = round(settings.warmup_epochs * steps_per_epoch)
   if not warmup:
     return schedule
-  ramp = optax.linear_schedule(0.0, 1.0, warmup)
+  ramp = optax.linear_schedule(settings.warmup_start, 1.0, warmup)
   return lambda step: ramp(step) * schedule(step)
 
 

@@ -23,6 +23,8 @@ def make_step(
   apr: bool = True,
   optimized: bool = False,
   graphs: bool = False,
+  channels_last: bool = False,
+  compiled: bool = False,
 ) -> Callable[[], None]:
   """A call that trains one step on random images, without waiting for it.
 
@@ -35,10 +37,12 @@ def make_step(
     optimized: False: float32 and eager, as released. True: torch.compile, bfloat16 autocast,
       channels_last and the fused optimizer.
     graphs: whether what is compiled runs as CUDA graphs.
+    channels_last, compiled: that alone, in float32.
   """
+  channels_last, compiled = channels_last or optimized, compiled or optimized
   torch.backends.cudnn.benchmark = True
   network = baseline_networks.NETWORKS[name](num_classes).to(device).train()
-  if optimized:
+  if channels_last:
     network = network.to(memory_format=torch.channels_last)
   optimizer = torch.optim.SGD(
     network.parameters(),
@@ -55,12 +59,12 @@ def make_step(
   def loss_of(views: torch.Tensor) -> torch.Tensor:
     with torch.autocast(device, torch.bfloat16, enabled=optimized):
       views = (views - mean) / std
-      if optimized:
+      if channels_last:
         views = views.contiguous(memory_format=torch.channels_last)
       logits = network(views).float()
     return sum(functional.cross_entropy(part, labels) for part in logits.split(batch_size))
 
-  if optimized:
+  if compiled:
     # Not dynamic: steps of other batch sizes compile the same lines, after which PyTorch would
     # generalise.
     loss_of = torch.compile(loss_of, mode="reduce-overhead" if graphs else "default", dynamic=False)

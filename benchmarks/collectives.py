@@ -40,11 +40,11 @@ class Collective(NamedTuple):
   devices: int
 
   @property
-  def sent(self) -> int:
+  def sent(self) -> float:
     """Bytes that each device sends, where all take part alike."""
     if self.kind == "all_gather":
       return self.bytes * (self.devices - 1)
-    return round(2 * self.bytes * (self.devices - 1) / self.devices)
+    return 2 * self.bytes * (self.devices - 1) / self.devices
 
 
 def collectives(text: str) -> list[Collective]:
@@ -57,7 +57,7 @@ def collectives(text: str) -> list[Collective]:
   for part in re.split(r'(?="stablehlo\.(?:all_|reduce_scatter|collective_))', text)[1:]:
     name = re.match(r'"stablehlo\.(\w+)"', part)
     groups = re.search(r"replica_groups = dense<.*?> : tensor<\d+x(\d+)xi64>", part)
-    operands = re.search(r"\) : \(([^)]*)\) ->", part)
+    operands = re.search(r"[)>] : \(([^)]*)\) ->", part)
     if name and groups and operands:
       size = sum(_bytes(kind) for kind in re.findall(r"tensor<([^>]*)>", operands[1]))
       found.append(Collective(name[1], size, int(groups[1])))
@@ -82,11 +82,11 @@ def main() -> int:
       for images in PER_DEVICE:
         changes = [f"batch_size={images * count}", f"device_group={group}"]
         config = tpu_program.load_config(arguments.config, [*arguments.set, *changes])
-        found = collectives(tpu_program.lower(config, devices)["training"].as_text())
+        found = collectives(tpu_program.lower(config, devices, "training").as_text())
         reduced.add(_listed(found, "all_reduce"))
         known = {"all_reduce", "all_gather"} if group > 1 else {"all_reduce"}
         bad |= not {of.kind for of in found} <= known
-        sent = sum(of.sent for of in found)
+        sent = round(sum(of.sent for of in found))
         listed = " | ".join(_listed(found, kind) for kind in ("all_reduce", "all_gather"))
         print(f"| {count} | {group} | {images} | {listed} | {sent:,} |", flush=True)
       bad |= len(reduced) != 1

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from apr_jax.augment.methods import METHODS
@@ -19,6 +20,7 @@ PARTS = {
   "crop and flip": r"/crop_flip/",
   "update": r"/update/",
   "statistics": r"/statistics/",
+  "finite": r"/finite/",
   "batch": r"/batch/",
 }
 COPIES, OTHER = "layout copies", "other"
@@ -55,13 +57,12 @@ class Read:
 
 def part_of(program: Program, operation: Operation) -> str:
   """The part of the step that an operation belongs to: by its own name, else by the names of most
-  of what is fused in it.
+  of what is fused in it, else by what it copies, such as an updated parameter to its place.
   """
-  named = _part_of_name(operation.op_name)
   inside = program.inside(operation)
-  if named is None:
-    found = Counter(filter(None, (_part_of_name(part.op_name) for part in inside)))
-    named = found.most_common(1)[0][0] if found else None
+  named = _part_of_name(operation.op_name) or _part_of_most(inside)
+  if named is None and operation.opcode == "copy":
+    named = _part_of_most(program.operands(operation))
   if named not in NETWORK and {part.opcode for part in inside or (operation,)} <= _COPIES:
     return COPIES
   return named or OTHER
@@ -122,6 +123,11 @@ def loops(program: Program) -> list[dict[str, Any]]:
     for operation, _ in program.scheduled()
     if operation.opcode == "while"
   ]
+
+
+def _part_of_most(operations: Iterable[Operation]) -> str | None:
+  found = Counter(filter(None, (_part_of_name(operation.op_name) for operation in operations)))
+  return found.most_common(1)[0][0] if found else None
 
 
 def _part_of_name(op_name: str) -> str | None:

@@ -3,10 +3,11 @@
     python -m benchmarks.tpu_program --config configs/cifar10_apr_sp.py --topology v5e:2x2 \\
         [--chips 1] [--set model.name=wide_resnet_10_1 batch_size=128] [--json FILE]
 
-Needs `pip install -e '.[tpu_compile]'`: libtpu holds XLA's compiler for TPUs, and needs no TPU. The
+Needs `pip install -e '.[tpu-compile]'`: libtpu holds XLA's compiler for TPUs, and needs no TPU. The
 training program is `training/step.py` as `ParallelStep` runs it on images on the device, one step,
-or on a stream where the configuration says so; the evaluation program is `Predictor`'s. They are
-compiled from shapes alone, so no data are read. `model.dtype=auto` is bfloat16, as on a TPU.
+or on a stream where the configuration says so; the evaluation program is `Predictor`'s; the
+augmentation by itself ends in what the network is given. They are compiled from shapes alone, so no
+data are read. `model.dtype=auto` is bfloat16, as on a TPU.
 batch_size counts the images of all chips.
 
 Cycles are the compiler's own estimates, part by part; it gives none for gathers, scatters and
@@ -29,12 +30,14 @@ os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
 os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 from jax.experimental import topologies
 
-from apr_jax import device_group, experiment, optimizers, parallel
+from apr_jax import device_group, experiment, keys, optimizers, parallel
 from apr_jax.attacks.pgd import make_adversary
+from apr_jax.augment.pipeline import Augmentation
 from apr_jax.classifiers.predictor import from_bytes
 from apr_jax.config_files import load_config
 from apr_jax.errors import UserError
@@ -50,6 +53,8 @@ DATA = {
   "imagenet2012": (1281167, 1000, 224),
 }
 """{data set: (training images, classes, pixels)}, so that none is read."""
+
+PROGRAMS = ("training", "evaluation", "augmentation")
 
 HBM = {"v5e": 16, "v5p": 95, "v6e": 32}
 """{chip: GB of memory}, published by the maker."""
@@ -74,9 +79,12 @@ class Shapes:
 
 
 def lower(
-  config: ml_collections.ConfigDict, devices: list[jax.Device]
-) -> dict[str, jax.stages.Lowered]:
-  """The two programs of a configuration, "training" and "evaluation", for these devices.
+  config: ml_collections.ConfigDict, devices: list[jax.Device], name: str
+) -> jax.stages.Lowered:
+  """A program of a configuration for these devices.
+
+  Args:
+    name: one of `PROGRAMS`.
 
   Raises:
     UserError: the configuration cannot be used.
@@ -108,29 +116,44 @@ def lower(
   def numbers(*shape: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, np.int32)
 
+  size = config.batch_size // chips
+  if name == "evaluation":
+    share = -(-config.evaluation.batch_size // chips)
+    inference = from_bytes(parts.model.apply)
+    return parallel.lower_inference(inference, devices, state.variables, images(chips, share))
+  if name == "augmentation":
+    batch = images(chips, size), numbers(chips, size), numbers(chips)
+    function = functools.partial(augmented, parts.augmentation)
+    return parallel.lower_inference(function, devices, state.key, batch)
   if config.data.stream:
-    size = config.batch_size // chips
-    training = parallel.lower_step(
-      stream_step(step),
-      devices,
-      state,
-      (images(chips, size), numbers(chips, size)),
-      split_inputs=True,
-    )
-  else:
-    count = data.num_examples
-    rows = jax.ShapeDtypeStruct((count, height * width * 3), np.uint8)
-    training = parallel.lower_step(
-      resident_step(step, count, parts.image_size, config.batch_size, chips),
-      devices,
-      state,
-      (rows, numbers(count), numbers(count)),
-    )
-  share = -(-config.evaluation.batch_size // chips)
-  evaluation = parallel.lower_inference(
-    from_bytes(parts.model.apply), devices, state.variables, images(chips, share)
+    batch = images(chips, size), numbers(chips, size)
+    return parallel.lower_step(stream_step(step), devices, state, batch, split_inputs=True)
+  count = data.num_examples
+  rows = jax.ShapeDtypeStruct((count, height * width * 3), np.uint8)
+  return parallel.lower_step(
+    resident_step(step, count, parts.image_size, config.batch_size, chips),
+    devices,
+    state,
+    (rows, numbers(count), numbers(count)),
   )
-  return {"training": training, "evaluation": evaluation}
+
+
+def augmented(
+  augmentation: Augmentation, key: jax.Array, batch: tuple[jax.Array, jax.Array, jax.Array]
+) -> jax.Array:
+  """The augmentation of a step by itself, up to the network's normalised input, bfloat16
+  `[V·B, H, W, 3]`.
+
+  Args:
+    augmentation: of a configuration.
+    key: of the step.
+    batch: images uint8 `[B, H, W, 3]`, labels int32 `[B]`, and the device's index int32 `[]`.
+  """
+  images, labels, shard = batch
+  positions = shard * len(images) + jnp.arange(len(images))
+  views, _ = augmentation(keys.stream(key, "augment"), images, labels, positions, shard)
+  mean, std = jnp.asarray(augmentation.mean), jnp.asarray(augmentation.std)
+  return ((views - mean) / std).astype(jnp.bfloat16).reshape(-1, *images.shape[1:])
 
 
 def describe(lowered: jax.stages.Lowered, text_file: str | None = None) -> dict[str, Any]:
@@ -234,14 +257,15 @@ def main() -> int:
   parser.add_argument("--topology", default="v5e:2x2", help="such as v5e:4x4, v5p:2x2x2, v6e:2x2")
   parser.add_argument("--chips", type=int, help="use the first so many of it; default: all")
   parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="of the config")
-  parser.add_argument("--only", choices=("training", "evaluation"), help="one of the two programs")
+  parser.add_argument("--only", choices=PROGRAMS, help="one of the programs")
   parser.add_argument("--json", metavar="FILE", help="write the numbers here")
   parser.add_argument("--text", metavar="PREFIX", help="write the programs to PREFIX.<name>.txt")
   arguments = parser.parse_args()
   try:
     config = load_config(arguments.config, arguments.set)
     devices = topology(arguments.topology)[: arguments.chips]
-    programs = lower(config, devices)
+    names = (arguments.only,) if arguments.only else PROGRAMS
+    programs = {name: lower(config, devices, name) for name in names}
   except UserError as error:
     print(f"error: {error}", file=sys.stderr)
     return 2
@@ -259,11 +283,10 @@ def main() -> int:
     f"{len(devices)} chip(s) of {arguments.topology}; jax {jax.__version__}"
   )
   for name, lowered in programs.items():
-    if arguments.only in (None, name):
-      file = f"{arguments.text}.{name}.txt" if arguments.text else None
-      results[name] = describe(lowered, file)
-      report(name, results[name])
-      sys.stdout.flush()
+    file = f"{arguments.text}.{name}.txt" if arguments.text else None
+    results[name] = describe(lowered, file)
+    report(name, results[name])
+    sys.stdout.flush()
   if arguments.json:
     with open(arguments.json, "w") as file:
       json.dump(results, file, indent=2)
@@ -281,7 +304,7 @@ def topology(name: str) -> list[jax.Device]:
   except Exception as error:  # whatever the plug-in raises
     raise UserError(
       f"no TPU compiler for --topology={name} ({str(error).splitlines()[0]}): pip install -e "
-      f"'.[tpu_compile]', and name a slice such as v5e:2x2 or v5p:2x2x1"
+      f"'.[tpu-compile]', and name a slice such as v5e:2x2 or v5p:2x2x1"
     ) from error
 
 

@@ -7,6 +7,7 @@ operation in a loop counts once per round.
 """
 
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Iterator
@@ -77,6 +78,12 @@ class Program:
         parts += [part, *self.inside(part)]
     return parts
 
+  def operands(self, operation: Operation) -> list[Operation]:
+    """The operations whose results an operation takes."""
+    inner = re.search(rf"\b{re.escape(operation.opcode)}\(([^)]*)\)", operation.line)
+    names = re.findall(r"%([\w.\-]+)", inner[1]) if inner else []
+    return [self._by_name[name] for name in names if name in self._by_name]
+
   def rounds(self, loop: Operation) -> int | None:
     """How often a `while` runs its body; None where the text does not tell."""
     known = re.search(r'"known_trip_count":\{"n":"(\d+)"', loop.line)
@@ -90,6 +97,10 @@ class Program:
     )
     limits = re.findall(r"= s32\[\]\S* constant\((\d+)\)", text)
     return int(limits[0]) if len(limits) == 1 and "direction=LT" in text else None
+
+  @functools.cached_property
+  def _by_name(self) -> dict[str, Operation]:
+    return {part.name: part for parts in self.computations.values() for part in parts}
 
   def _scheduled(self, name: str, times: int) -> Iterator[tuple[Operation, int]]:
     for operation in self.computations.get(name, []):

@@ -1,6 +1,6 @@
 """What APR costs in a training step, images per second, and the same step in PyTorch.
 
-    python -m benchmarks.train_step [--model wide_resnet_40_2] [--torch] [--json FILE]
+    python -m benchmarks.train_step [--model wide_resnet_40_2] [--json FILE]
 
 The steps run as in training: data on the device, `train_step` through `ResidentSteps`, on a GPU
 many per dispatch. Random images stand in for CIFAR-10. All steps are measured in turns:
@@ -10,42 +10,43 @@ many per dispatch. Random images stand in for CIFAR-10. All steps are measured i
   copies of B;
 - standard: B images with crop and flip.
 
-The cost of APR is the time of APR-SP over that of "ready". With --torch, and on a GPU, PyTorch's
-steps are among them, of APR-SP and of standard training, from batches that are ready on the device
-(see baseline_step.py): "released", float32 and eager; "optimized", with torch.compile, bfloat16 and
-channels_last; on a GPU also "optimized, CUDA graphs", which spares PyTorch the launches that many
-steps per dispatch spare JAX. On a GPU PyTorch must see it too; JAX leaves it 60 % of the memory.
+The cost of APR is the time of APR-SP over that of "ready". Where PyTorch is installed its steps are
+among them, from batches that are ready on the device (see baseline_step.py).
 
-On CPU everything runs in one thread and CPU time is measured, so that other processes hardly count.
+On a GPU they are of APR-SP and of standard training: "released", float32 and eager; "optimized",
+with torch.compile, bfloat16 and channels_last; "optimized, CUDA graphs", which spares PyTorch the
+launches that many steps per dispatch spare JAX. PyTorch must see the GPU too; JAX leaves it 60 % of
+the memory.
+
+On CPU they are of standard training in float32, "eager" as released, with channels_last, and with
+torch.compile too. All is measured twice, in a process each: on one core by CPU time, so that other
+processes hardly count, and on all cores by the clock. `--only standard` leaves out APR.
+
 Images per second count the B images of the data set. Prints Markdown tables; exit code 1 if a bar
 is missed.
 """
 
 import argparse
 import functools
+import importlib.util
 import json
 import os
 import sys
 import time
 from collections.abc import Callable
 
-# Before JAX starts its threads; means nothing on a GPU.
-os.environ["XLA_FLAGS"] = (
-  "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1 "
-  + os.environ.get("XLA_FLAGS", "")
-)
 os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", ".4")
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from apr_jax import experiment, losses, optimizers, parallel
+from apr_jax import cpu_settings, experiment, losses, optimizers, parallel
 from apr_jax.data import ArrayData
 from apr_jax.run.state import create_state
 from apr_jax.training import resident_steps
 from apr_jax.training.step import train_step
-from benchmarks import timing
+from benchmarks import cores, timing
 from configs import cifar10_apr_sp, cifar10_standard
 
 NUM_CLASSES, NUM_IMAGES = 10, 50000
@@ -58,6 +59,13 @@ TORCH_BARS = {
   "PyTorch standard, released": ("standard", None),
   "PyTorch standard, optimized": ("standard", None),
 }
+# {baseline on a CPU: how it differs from the released step}.
+TORCH_ON_CPU = {
+  "PyTorch standard, eager": {},
+  "PyTorch standard, channels_last": {"channels_last": True},
+  "PyTorch standard, compiled, channels_last": {"channels_last": True, "compiled": True},
+}
+CPU_BAR = 0.9  # images/s of standard training over those of PyTorch's eager step
 
 
 class Steps:
@@ -102,6 +110,7 @@ class _TwoCopies:
   """In place of an augmentation: two float copies of the batch, with the loss of APR."""
 
   batch_norm_groups = None
+  auxiliary_views = 0
 
   def __call__(self, key, images, labels, positions, shard):
     del key, positions, shard
@@ -125,8 +134,10 @@ def random_data(multiple: int) -> ArrayData:
   )
 
 
-def jax_steps(model: str, batch_size: int, per_dispatch: int) -> dict[str, Steps]:
-  """The three variants, each call a dispatch."""
+def jax_steps(
+  model: str, batch_size: int, per_dispatch: int, only: str | None = None
+) -> dict[str, Steps]:
+  """The three variants, or one of them, each call a dispatch."""
   data = random_data(batch_size * per_dispatch)
   functions = {}
   for name, module, ready in (
@@ -134,6 +145,8 @@ def jax_steps(model: str, batch_size: int, per_dispatch: int) -> dict[str, Steps
     ("ready", cifar10_apr_sp, True),
     ("standard", cifar10_standard, False),
   ):
+    if only not in (None, name):
+      continue
     config = module.get_config()
     config.model.name = model
     config.batch_size = batch_size
@@ -142,32 +155,51 @@ def jax_steps(model: str, batch_size: int, per_dispatch: int) -> dict[str, Steps
 
 
 def torch_steps(
-  model: str, batch_size: int, steps: int, device: str
+  model: str, batch_size: int, steps: int, device: str, compiled_on_cpu: bool
 ) -> dict[str, Callable[[], None]]:
-  """The PyTorch variants, each call so many steps."""
+  """The PyTorch variants, each call so many steps; what does not compile here is left out."""
   from benchmarks import baseline_step
 
+  variants = (
+    {
+      name: {"apr": False, **how}
+      for name, how in TORCH_ON_CPU.items()
+      if compiled_on_cpu or "compiled" not in how
+    }
+    if device == "cpu"
+    else {
+      name: {"apr": "APR-SP" in name, "optimized": "optimized" in name, "graphs": "CUDA" in name}
+      for name in TORCH_BARS
+    }
+  )
   functions = {}
-  for name in TORCH_BARS:
-    if device == "cpu" and "CUDA" in name:
-      continue
-    step = baseline_step.make_step(
-      model,
-      batch_size,
-      NUM_CLASSES,
-      device,
-      apr="APR-SP" in name,
-      optimized="optimized" in name,
-      graphs="CUDA" in name,
-    )
+  for name, how in variants.items():
+    step = baseline_step.make_step(model, batch_size, NUM_CLASSES, device, **how)
 
     def several(step=step):
       for _ in range(steps):
         step()
       baseline_step.synchronize()
 
+    if how.get("compiled"):
+      try:
+        step()
+      except Exception as error:  # whatever its compiler says, such as that there is none
+        print(f"{name} does not run here: {type(error).__name__}", file=sys.stderr)
+        continue
     functions[name] = several
   return functions
+
+
+def with_torch(parser: argparse.ArgumentParser, model: str, on_cpu: bool) -> bool:
+  """Whether PyTorch's steps are measured: on a CPU if it is there and has the network."""
+  if on_cpu and importlib.util.find_spec("torch") is None:
+    return False
+  from benchmarks.baseline_networks import NETWORKS
+
+  if model not in NETWORKS and not on_cpu:
+    parser.error(f"PyTorch's step has the networks {', '.join(NETWORKS)}; give one as --model")
+  return model in NETWORKS
 
 
 def main() -> int:
@@ -175,22 +207,35 @@ def main() -> int:
   parser.add_argument(
     "--model", default="wide_resnet_40_2", help="a network of apr_jax/models/zoo.py"
   )
-  parser.add_argument("--batch_size", type=int, help="images per step; default: 128, on CPU 16")
+  parser.add_argument(
+    "--batch", "--batch_size", type=int, help="images per step; default: 128, on CPU 16"
+  )
   parser.add_argument(
     "--steps", type=int, help="steps of each variant to measure; default: 640, on CPU 8"
   )
   parser.add_argument("--steps_per_dispatch", type=int, help="default: as in training, 1 on CPU")
-  parser.add_argument("--torch", action="store_true", help="on CPU too, compare with PyTorch")
+  parser.add_argument("--only", choices=("standard",), help="leave out the steps of APR")
+  parser.add_argument(
+    "--torch_compile",
+    action=argparse.BooleanOptionalAction,
+    default=True,
+    help="on CPU: measure torch.compile, which compiles for minutes",
+  )
+  parser.add_argument("--cores", type=int, help="on CPU: so many; default: one, and all")
   parser.add_argument("--json", metavar="FILE", help="write the numbers here")
   arguments = parser.parse_args()
 
+  cores.restrict(arguments.cores)
+  cpu_settings.apply()
   on_cpu = jax.default_backend() == "cpu"
-  batch_size = arguments.batch_size or (16 if on_cpu else 128)
+  if on_cpu and not arguments.cores and hasattr(os, "sched_getaffinity"):
+    return cores.on_each_number("benchmarks.train_step", arguments.json)
+  batch_size = arguments.batch or (16 if on_cpu else 128)
   per_dispatch = arguments.steps_per_dispatch or (
     1 if on_cpu else resident_steps.STEPS_PER_DISPATCH
   )
   rounds = max(1, (arguments.steps or (8 if on_cpu else 640)) // per_dispatch)
-  clock = time.process_time if on_cpu else time.perf_counter
+  clock = cores.clock(arguments.cores)
 
   results = {
     "model": arguments.model,
@@ -199,39 +244,41 @@ def main() -> int:
     "rounds": rounds,
     "device": jax.devices()[0].device_kind,
     "devices": jax.device_count(),
+    "cores": arguments.cores,
     "jax": jax.__version__,
   }
-  with_torch = arguments.torch or not on_cpu
-  if with_torch:
+  started = time.process_time()
+  functions = jax_steps(arguments.model, batch_size, per_dispatch, arguments.only)
+  for function in functions.values():
+    function()
+  results["cpu_seconds_to_first_step"] = (time.process_time() - started) / len(functions)
+  if with_torch(parser, arguments.model, on_cpu):
     import torch
 
     from benchmarks.baseline_device import baseline_device
-    from benchmarks.baseline_networks import NETWORKS
 
-    device = baseline_device(parser)
-    if arguments.model not in NETWORKS:
-      parser.error(
-        f"PyTorch's step has the networks {', '.join(NETWORKS)}; give one of them as --model"
-      )
-    torch.set_num_threads(1)
+    torch.set_num_threads(arguments.cores or 1)
     results["torch"] = torch.__version__
-  functions = jax_steps(arguments.model, batch_size, per_dispatch)
-  if with_torch:
-    functions |= torch_steps(arguments.model, batch_size, per_dispatch, device)
+    device = baseline_device(parser)
+    functions |= torch_steps(
+      arguments.model, batch_size, per_dispatch, device, arguments.torch_compile
+    )
   seconds = {
     name: value / per_dispatch for name, value in timing.seconds(functions, rounds, clock).items()
   }
-  results |= {"seconds_per_step": seconds, "cost_of_apr": seconds["APR-SP"] / seconds["ready"]}
-  return report(results, on_cpu, arguments.json)
+  results |= {"seconds_per_step": seconds, "load": os.getloadavg()[0]}
+  return report(results, arguments.json)
 
 
-def report(results: dict, on_cpu: bool, path: str | None) -> int:
+def report(results: dict, path: str | None) -> int:
   """Prints the tables, writes the numbers and returns the exit code."""
   seconds, failed = results["seconds_per_step"], False
   print(
     f"{results['model']}, batch {results['batch_size']}, "
     f"{results['steps_per_dispatch']} step(s) per dispatch, median of {results['rounds']}; "
-    f"{results['devices']} × {results['device']}, jax {results['jax']}"
+    f"{results['devices']} × {results['device']}, "
+    + ("" if results["cores"] is None else f"{results['cores']} core(s), ")
+    + f"load {results['load']:.1f}, jax {results['jax']}"
     + (f", torch {results['torch']}" if "torch" in results else "")
     + "\n"
   )
@@ -247,16 +294,33 @@ def report(results: dict, on_cpu: bool, path: str | None) -> int:
     )
     return bar is not None and not passed
 
-  cost_bar = COST_BAR[1] if results["model"] == COST_BAR[0] else None
-  failed |= row(
-    "APR-SP / ready, time", results["cost_of_apr"], cost_bar, results["cost_of_apr"] <= COST_BAR[1]
-  )
+  if "ready" in seconds:
+    cost = results["cost_of_apr"] = seconds["APR-SP"] / seconds["ready"]
+    bar = COST_BAR[1] if results["model"] == COST_BAR[0] else None
+    failed |= row("APR-SP / ready, time", cost, bar, cost <= COST_BAR[1])
   for name, (ours, minimum) in TORCH_BARS.items():
     if name in seconds:
       speedup = seconds[name] / seconds[ours]
       results[f"speedup over {name}"] = speedup
-      bar = minimum if results["model"] == "resnet18_cifar" and not on_cpu else None
+      bar = minimum if results["model"] == "resnet18_cifar" else None
       failed |= row(f"{ours} / {name}, images/s", speedup, bar, bar is None or speedup >= bar)
+  results["images_per_second"] = {
+    "ours": results["batch_size"] / seconds["standard"],
+    **{
+      name.replace("PyTorch standard, ", "torch ").replace("torch eager", "torch"): (
+        results["batch_size"] / seconds[name]
+      )
+      for name in TORCH_ON_CPU
+      if name in seconds
+    },
+  }
+  for number, name in enumerate(TORCH_ON_CPU):
+    if name in seconds:
+      ratio = seconds[name] / seconds["standard"]
+      if number == 0:
+        results["ratio"] = ratio
+      bar = None if number else CPU_BAR
+      failed |= row(f"standard / {name}, images/s", ratio, bar, ratio >= CPU_BAR)
   if path:
     with open(path, "w") as file:
       json.dump(results, file, indent=2)

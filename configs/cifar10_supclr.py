@@ -11,8 +11,9 @@ code (https://github.com/alinlab/CSI): mode sup_simclr, temperature 0.07, 700 ep
 two views over four devices with synchronised batch norm, LARS with momentum 0.9 and weight decay
 1e-6, ten epochs of warm-up to 1.0, then a cosine; images normalised with mean and std 0.5; the
 score is the largest softmax probability. There the linear head is trained afterwards, for 100
-epochs on the finished network; here it is the probe that learns along. There the warm-up starts at
-0.1, and the cosine ends ten epochs before it would reach zero.
+epochs on the finished network, which `cifar10_supclr_head.py` does; here it is the probe that
+learns along. There the warm-up starts at 0.1, and the cosine ends ten epochs before it would reach
+zero.
 """
 
 from configs import base

@@ -24,6 +24,8 @@ os.environ["XLA_FLAGS"] = " ".join(
     os.environ.get("XLA_FLAGS", ""),
   )
 )
+# What commands would set for all tests that come after in this process.
+os.environ.setdefault("APR_JAX_CPU_SETTINGS", "off")
 
 import jax
 import numpy as np

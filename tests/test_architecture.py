@@ -12,6 +12,7 @@ LEVELS = (
   (
     "errors",
     "version",
+    "cpu_settings",
     "files",
     "forms",
     "device_group",

@@ -11,12 +11,14 @@ import pytest
 from apr_jax import defaults, experiment, models, optimizers, schedules
 from apr_jax.augment.methods import METHODS, switched_on
 from apr_jax.data import ArrayData
+from apr_jax.errors import UserError
 from apr_jax.published import published
 from apr_jax.settings import flatten
 
 FOLDER = pathlib.Path(__file__).parents[1] / "configs"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 RUNS = [name for name in NAMES if not name.endswith("base")]
+CONTRASTIVE = re.compile("supclr|csi")
 # The augmentations that a configuration's name stands for, where it is not itself the name of one.
 STANDS_FOR = {
   "standard": (),
@@ -26,6 +28,11 @@ STANDS_FOR = {
   "hybrid_plus_s": ("hybrid_s",),
   "hybrid_plus_ps": ("hybrid_s", "hybrid_p"),
   "supclr": ("simclr",),
+  "supclr_head": ("simclr",),
+  "csi": ("csi",),
+  "csi_network": ("csi",),
+  "csi_network_100": ("csi",),
+  "csi_network_200": ("csi",),
   # The network, the images or the attack differ.
   "adversarial": (),
   "max_blur": (),
@@ -37,6 +44,22 @@ STANDS_FOR = {
   "fgsm_apr_p": ("apr_p",),
   "fgsm_apr_s": ("apr_s", "apr_p"),  # of which the latter doubles the batch, and no more
   "fgsm_apr_sp": ("apr_s", "apr_p"),
+  "afa_plain": ("afa",),
+  "afa_jsd": ("afa",),
+  "prime_jsd": ("prime",),
+  "prime_afa": ("prime", "afa"),
+  "augmix_afa": ("augmix", "afa"),
+  "vipaug": ("vipaug", "apr_p"),
+  "record": ("hybrid_p", "prime", "afa"),
+}
+# With recipes of their own, which tests/test_configs_past.py holds.
+PAST = ("afa", "prime", "vipaug", "record")
+# What these papers do not speak of.
+NO_BOUNDS = {
+  "decay_norms": True,
+  "clip_norm": 0,
+  "average_decay": 0,
+  "skip_nonfinite": False,
 }
 # Kind, proportion and perturbation of the first layer, and the other augmentations than APR-SP's.
 FIRST_LAYER = {
@@ -107,6 +130,11 @@ def test_the_docstring_gives_the_commands_of_its_own_file(name):
   assert f"python evaluate.py --workdir runs/{name}{suites}" in lines
 
 
+def is_past(name):
+  """Whether a configuration is of a method that is younger than APR."""
+  return any(word in name.split("_") for word in PAST)
+
+
 def first_layer_of(name):
   """What `FIRST_LAYER` says of a configuration; None for those of other experiments."""
   return FIRST_LAYER.get(name.partition("_")[2].removesuffix("_apr_sp"))
@@ -149,7 +177,10 @@ def test_the_docstring_gives_every_published_number_and_a_place_for_ours(name):
       f"{100 - error.value:.1f}, under AutoAttack {accuracy.value}." in text
     )
   ours = first_layer_of(name) is not None
-  assert found or name.startswith("digits") or name == "cifar100_supclr" or name in FGSM or ours
+  if is_past(name) and not found:
+    assert "Published: none" in text
+  others = name.startswith("digits") or name == "cifar100_supclr" or name in FGSM
+  assert found or ours or is_past(name) or others or "csi_network" in name
   if ours:
     published_text = "Published: none." if "filter" in name else "ResNet-18 gains 10.97 points"
     assert published_text in text and "https://arxiv.org/abs/1911.12044" in text
@@ -171,8 +202,9 @@ def test_the_name_says_the_augmentation(name):
   for other in METHODS.keys() - on.keys():
     assert config.augment[other] == plain[other]
   for paired in on.keys() & {"hybrid_p", "hybrid_s"}:
-    assert on[paired].plus == ("plus" in method)
-  if method != "supclr":  # its views are cropped and mirrored on their own
+    assert on[paired].plus == ("plus" in method or method == "record")
+  own = method.startswith(("supclr", "csi")) or "prime" in name.split("_")
+  if not own:  # whose crops are their own
     for key in ("crop_padding", "crop_fill", "flip"):
       assert config.augment[key] == plain[key]
 
@@ -201,8 +233,22 @@ def test_the_methods_of_the_papers_have_their_published_settings(name):
     "autoaugment": {"policy": "imagenet_disjoint" if imagenet else "cifar10_disjoint"},
     "random_autoaugment": {"prob": 1},
     "patch_uniform": {"size": 250, "scale": 1},
-    "simclr": {"views": 2, "min_area": 0.08, "temperature": 0.07},
+    "simclr": {"views": 1 if name.endswith("head") else 2, "min_area": 0.08, "temperature": 0.07},
     "power_perturbation": {"prob": 0.5, "tau": 1},
+    "csi": {"views": 2 if "network" in name else 1, "min_area": 0.08, "temperature": 0.07},
+    "afa": {"strength": 10, "minimum": 0, "weight": 0.5},
+    "prime": {
+      "width": 3,
+      "depth": 3,
+      "cut": 500 if imagenet else 100,
+      "colours": 500 if imagenet else 100,
+      "colour_strength": 0.05 if imagenet else 0.01,
+      "colour_band": 20 if imagenet else 0,
+      "sigma": 4,
+      "corner": False,
+      "jsd_weight": 12 if name.endswith("jsd") else 0,
+    },
+    "vipaug": {"prob": 1, "severity": 3, "overflow": "wrap", "hermitian": False},
   }
   for name_of, method in switched_on(load(name).augment).items():
     expected = published_settings.get(name_of, {})
@@ -229,7 +275,12 @@ def test_the_fgsm_recipe_is_that_of_the_released_codes(name):
   assert (config.batch_size, config.model.name) == (128, "preact_resnet18")
   optimizer = config.optimizer.to_dict()
   del optimizer["learning_rate"]
-  assert optimizer == {"name": "sgd", "momentum": 0.9, "nesterov": False, "weight_decay": 5e-4}
+  assert optimizer == NO_BOUNDS | {
+    "name": "sgd",
+    "momentum": 0.9,
+    "nesterov": False,
+    "weight_decay": 5e-4,
+  }
   schedule = config.schedule
   assert (schedule.name, schedule.warmup_epochs, schedule.peak_momentum) == ("triangular", 0, 0.8)
   augment = config.augment
@@ -240,13 +291,18 @@ def test_the_fgsm_recipe_is_that_of_the_released_codes(name):
 
 @pytest.mark.parametrize(
   "name",
-  [name for name in RUNS if name.startswith("cifar") and "supclr" not in name and name not in FGSM],
+  [
+    name
+    for name in RUNS
+    if name.startswith("cifar") and not is_past(name) and not CONTRASTIVE.search(name)
+    if name not in FGSM
+  ],
 )
 def test_the_cifar_recipe_is_the_published_one(name):
   config = load(name)
   network = "wide_resnet_40_2" if first_layer_of(name) is None else "resnet18_cifar"
   assert (config.epochs, config.batch_size, config.model.name) == (200, 128, network)
-  assert config.optimizer.to_dict() == {
+  assert config.optimizer.to_dict() == NO_BOUNDS | {
     "name": "sgd",
     "learning_rate": 0.1,
     "momentum": 0.9,
@@ -294,7 +350,7 @@ def test_the_first_layer_is_the_one_that_the_name_says(name):
 def test_supclrs_recipe_is_that_of_csis_released_code(name):
   config = load(name)
   assert (config.epochs, config.batch_size, config.model.name) == (700, 512, "resnet18_cifar")
-  assert config.optimizer.to_dict() == {
+  assert config.optimizer.to_dict() == NO_BOUNDS | {
     "name": "lars",
     "learning_rate": 1.0,
     "momentum": 0.9,
@@ -309,12 +365,44 @@ def test_supclrs_recipe_is_that_of_csis_released_code(name):
   )
 
 
-@pytest.mark.parametrize("name", [name for name in RUNS if name.startswith("imagenet")])
+@pytest.mark.parametrize("name", ["cifar10_csi_network", "cifar10_csi"])
+def test_csis_recipe_is_that_of_its_released_code(name):
+  config, heads = load(name), name == "cifar10_csi"
+  assert (config.epochs, config.batch_size) == ((100, 32) if heads else (700, 128))
+  optimizer = config.optimizer
+  found = (optimizer.name, optimizer.learning_rate, optimizer.momentum, optimizer.weight_decay)
+  assert found == (("sgd", 0.1, 0, 1e-6) if heads else ("lars", 1, 0.9, 1e-6))
+  schedule = config.schedule
+  if heads:
+    assert (schedule.name, schedule.boundaries_epochs, schedule.factor) == (
+      "step",
+      (60, 75, 90),
+      0.1,
+    )
+    assert config.model.frozen and config.model.weights == "runs/cifar10_csi_network"
+  else:
+    assert (schedule.name, schedule.warmup_epochs) == ("cosine", 10) and not config.model.frozen
+  assert config.model.name == "resnet18_cifar" and config.model.mean == (0.5, 0.5, 0.5)
+
+
+def test_heads_are_trained_on_a_finished_network_alone():
+  config = load("cifar10_csi")
+  experiment.check(config)
+  for changes in ({"model.weights": ""}, {"augment.csi.views": 0}):
+    changed = load("cifar10_csi")
+    changed.update_from_flattened_dict(changes)
+    with pytest.raises(UserError, match="name its folder in model.weights"):
+      experiment.check(changed)
+
+
+@pytest.mark.parametrize(
+  "name", [name for name in RUNS if name.startswith("imagenet") and not is_past(name)]
+)
 def test_the_imagenet_recipe_is_the_published_one(name):
   config, method = load(name), name.partition("_")[2]
   assert (config.epochs, config.batch_size) == (100, 256)
   assert config.model.name == ("resnet50_max_blur" if method == "max_blur" else "resnet50")
-  assert config.optimizer.to_dict() == {
+  assert config.optimizer.to_dict() == NO_BOUNDS | {
     "name": "sgd",
     "learning_rate": 0.1,
     "momentum": 0.9,
@@ -364,4 +452,6 @@ def test_an_experiment_can_be_built_from_it(name):
   peak = round(10 * config.schedule.warmup_epochs)
   if config.schedule.name == "triangular":
     peak = 5 * config.epochs
+  if config.schedule.name == "one_cycle":
+    peak = round(10 * config.epochs * config.schedule.rise) - 1
   assert float(schedule(peak)) == pytest.approx(config.optimizer.learning_rate)

@@ -16,7 +16,7 @@ from apr_jax.run.state import create_state
 from apr_jax.training.step import train_step
 
 NAMES = sorted(path.stem for path in (pathlib.Path(__file__).parents[1] / "configs").glob("*.py"))
-VIEWS = {"apr_p": 2, "hybrid_p": 2, "simclr": 2, "augmix": 3}  # of the others 1
+VIEWS = {"apr_p": 2, "hybrid_p": 2, "simclr": 2, "csi": 8, "augmix": 3}  # of the others 1
 # (pixels, classes) by the first word of a configuration's name; "base" is CIFAR's.
 DATA = {
   "digits": (8, 10),
@@ -53,7 +53,8 @@ def of_the_step(name):
       config.augment.to_dict(),
       config.adversary.to_dict(),
       config.optimizer.to_dict(),
-      config.schedule.name == "triangular",  # the state of its optimizer has the momentum
+      # the state of its optimizer has the momentum
+      config.schedule.name in ("triangular", "one_cycle"),
       model,
     )
   )
@@ -143,6 +144,16 @@ def test_number_of_views(name):
     jnp.arange(4),
     jnp.int32(0),
   )
-  expected = max((VIEWS.get(method, 1) for method in parts.augmentation.methods), default=1)
+  methods = parts.augmentation.methods
+  expected = max((VIEWS.get(method, 1) for method in methods), default=1)
+  if "augmix" in methods and methods["augmix"].single:
+    expected = 1
+  if "prime" in methods and methods["prime"].jsd_weight:
+    expected = 3
+  expected //= 2 if load(name).model.frozen else 1  # heads alone are trained on one view each
+  if "afa" in methods and methods["afa"].mode != "plain":
+    expected = 3 if methods["afa"].mode == "jsd" else expected + 1
+    assert targets[1].shape == (4, classes)  # of the images as crop and flip leave them
+    targets = targets[0]
   assert (views.shape, views.dtype) == ((expected, *images.shape), jnp.float32)
   assert targets.shape == (4, classes) and targets.dtype == jnp.float32

@@ -20,14 +20,22 @@ def settings(
   boundaries_epochs=(60, 120, 160, 190),
   factor=0.2,
   peak_momentum=0.8,
+  **others,
 ):
   return types.SimpleNamespace(
+    **{"warmup_start": 0.0, "end_rate": 0.0, "rise": 0.25, **others},
     name=name,
     warmup_epochs=warmup_epochs,
     boundaries_epochs=boundaries_epochs,
     factor=factor,
     peak_momentum=peak_momentum,
   )
+
+
+def rule(name="sgd", momentum=0.9, nesterov=True, weight_decay=5e-4, **others):
+  """`config.optimizer`, but for its rate."""
+  values = {"name": name, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
+  return types.SimpleNamespace(**{"decay_norms": True, "clip_norm": 0.0} | values | others)
 
 
 def rates(schedule_settings, peak, steps, per_epoch=PER_EPOCH):
@@ -100,6 +108,51 @@ def test_triangular_rises_from_zero_to_the_peak_and_falls_back():
   )
 
 
+def test_cosine_may_end_above_zero():
+  steps = 30
+  expected = 0.01 + (0.3 - 0.01) * (1 + np.cos(np.pi * np.arange(steps) / steps)) / 2
+  np.testing.assert_allclose(
+    rates(settings("cosine", end_rate=0.01), 0.3, steps), expected, atol=1e-7
+  )
+
+
+def test_a_warm_up_may_begin_at_a_share_of_the_rate():
+  wanted = settings("constant", 1.0, warmup_start=0.5)
+  np.testing.assert_allclose(rates(wanted, 0.6, 5), [0.3, 0.4, 0.5, 0.6, 0.6], rtol=1e-6)
+
+
+def test_one_cycle_at_steps_worked_out_by_hand():
+  # 9 steps, of which a third are for the rise: the peak 1 is at step 2, its 25th at step 0, and
+  # half way up, at step 1, the mean of both. Half way down, at step 5, it is half the peak.
+  found = rates(settings("one_cycle", rise=1 / 3), 1.0, 9)
+  np.testing.assert_allclose(found[[0, 1, 2]], [0.04, 0.52, 1], rtol=1e-6)
+  np.testing.assert_allclose(found[[5, 8]], [0.500002, 4e-6], atol=1e-6)
+  momentum = schedules.make_momentum(
+    settings("one_cycle", rise=1 / 3, peak_momentum=0.85), 0.95, PER_EPOCH, 9
+  )
+  np.testing.assert_allclose(
+    [float(momentum(step)) for step in (0, 1, 2, 5, 8)], [0.95, 0.9, 0.85, 0.9, 0.95], rtol=1e-6
+  )
+
+
+def test_one_cycle_is_torchs():
+  torch = pytest.importorskip("torch")
+  steps = 40
+  weight = torch.nn.Parameter(torch.zeros(1))
+  theirs = torch.optim.SGD([weight], lr=0.1, momentum=0.9)
+  cycle = torch.optim.lr_scheduler.OneCycleLR(theirs, max_lr=0.2, total_steps=steps, pct_start=0.25)
+  wanted = settings("one_cycle", rise=0.25, peak_momentum=0.85)
+  found = rates(wanted, 0.2, steps)
+  momentum = schedules.make_momentum(wanted, 0.95, PER_EPOCH, steps)
+  for step in range(steps):
+    group = theirs.param_groups[0]
+    assert found[step] == pytest.approx(group["lr"], rel=1e-4, abs=1e-7)
+    assert float(momentum(step)) == pytest.approx(group["momentum"], rel=1e-5)
+    theirs.step()
+    if step < steps - 1:
+      cycle.step()
+
+
 def test_the_momentum_falls_while_the_rate_rises():
   momentum = schedules.make_momentum(settings("triangular"), 0.9, PER_EPOCH, 4)
   np.testing.assert_allclose(
@@ -152,9 +205,7 @@ def test_sgd_is_torchs_while_the_rate_changes(momentum, nesterov, weight_decay):
   wanted = settings("step", 1.0, boundaries_epochs=(2, 3), factor=0.2)
   schedule = schedules.make_schedule(wanted, 0.5, PER_EPOCH, 12)
   ours = optimizers.make_optimizer(
-    types.SimpleNamespace(
-      name="sgd", momentum=momentum, nesterov=nesterov, weight_decay=weight_decay
-    ),
+    rule(momentum=momentum, nesterov=nesterov, weight_decay=weight_decay),
     schedule,
   )
   state = ours.init(params)
@@ -183,7 +234,7 @@ def test_sgd_with_cycled_momentum_is_torchs_with_its_cyclic_schedule(nesterov, s
 
   wanted = settings("triangular", peak_momentum=0.7)
   ours = optimizers.make_optimizer(
-    types.SimpleNamespace(name="sgd", momentum=0.95, nesterov=nesterov, weight_decay=0.01),
+    rule(momentum=0.95, nesterov=nesterov, weight_decay=0.01),
     schedules.make_schedule(wanted, 0.2, PER_EPOCH, steps),
     schedules.make_momentum(wanted, 0.95, PER_EPOCH, steps),
   )
@@ -215,7 +266,7 @@ def test_sgd_with_cycled_momentum_is_torchs_with_its_cyclic_schedule(nesterov, s
 def test_sgd_with_cycled_momentum_against_numpy(nesterov):
   wanted, steps = settings("triangular"), 20
   ours = optimizers.make_optimizer(
-    types.SimpleNamespace(name="sgd", momentum=0.9, nesterov=nesterov, weight_decay=5e-4),
+    rule(nesterov=nesterov),
     schedules.make_schedule(wanted, 0.3, PER_EPOCH, steps),
     schedules.make_momentum(wanted, 0.9, PER_EPOCH, steps),
   )
@@ -236,13 +287,58 @@ def test_sgd_with_cycled_momentum_against_numpy(nesterov):
 def test_checkpoints_of_optaxs_own_weight_decay_are_read(weight_decay):
   # whose state has no place for parameters that do not decay
   params = {"kernel": np.ones(3, np.float32), "gain_logits": np.ones(2, np.float32)}
-  ours = optimizers.sgd(
-    types.SimpleNamespace(nesterov=True, weight_decay=weight_decay), lambda step: 0.1, 0.9
-  )
+  ours = optimizers.sgd(rule(weight_decay=weight_decay), lambda step: 0.1, 0.9)
   theirs = optax.chain(
     optax.add_decayed_weights(weight_decay), optax.sgd(lambda step: 0.1, 0.9, nesterov=True)
   )
   assert jax.tree.structure(ours.init(params)) == jax.tree.structure(theirs.init(params))
+
+
+def test_a_gradient_longer_than_the_bound_is_scaled_down_to_it():
+  gradients = {"a": np.float32([3, 0]), "b": np.float32([[0], [4]])}  # of norm 5 together
+  params = jax.tree.map(np.ones_like, gradients)
+
+  def step_of(clip_norm, weight_decay=0.0):
+    ours = optimizers.make_optimizer(
+      rule(momentum=0.0, nesterov=False, weight_decay=weight_decay, clip_norm=clip_norm),
+      lambda step: 1.0,
+    )
+    updates, _ = ours.update(gradients, ours.init(params), params)
+    return {name: -np.asarray(update) for name, update in updates.items()}
+
+  clipped = step_of(2.0)
+  np.testing.assert_allclose(clipped["a"], [1.2, 0], rtol=1e-6)
+  np.testing.assert_allclose(clipped["b"], [[0], [1.6]], rtol=1e-6)
+  np.testing.assert_array_equal(step_of(5.5)["b"], gradients["b"])
+  np.testing.assert_array_equal(step_of(0.0)["a"], gradients["a"])
+  # weight decay is added to what is left
+  np.testing.assert_allclose(step_of(2.0, 0.1)["a"], [1.3, 0.1], rtol=1e-6)
+
+
+def test_without_a_bound_the_state_is_as_it_was():
+  params = {"kernel": np.ones(3, np.float32)}
+  states = [
+    optimizers.make_optimizer(rule(clip_norm=bound), lambda step: 0.1).init(params)
+    for bound in (0.0, 1.0)
+  ]
+  plain = optimizers.sgd(rule(), lambda step: 0.1, 0.9).init(params)
+  assert jax.tree.structure(states[0]) == jax.tree.structure(plain)
+  assert jax.tree.structure(states[1]) != jax.tree.structure(plain)
+
+
+@pytest.mark.parametrize("decay_norms", [True, False])
+def test_norms_may_be_left_out_of_the_weight_decay(decay_norms):
+  params = {
+    "bn": {"scale": np.ones(2), "bias": np.ones(2), "auxiliary_scale": np.ones(2)},
+    "conv": {"kernel": np.ones(2), "bias": np.ones(2)},
+  }
+  ours = optimizers.make_optimizer(
+    rule(momentum=0.0, nesterov=False, weight_decay=0.1, decay_norms=decay_norms), lambda step: 1.0
+  )
+  updates, _ = ours.update(jax.tree.map(np.zeros_like, params), ours.init(params), params)
+  of_norms, others = jax.tree.leaves(updates["bn"]), jax.tree.leaves(updates["conv"])
+  np.testing.assert_allclose(of_norms, -0.1 if decay_norms else 0)
+  np.testing.assert_allclose(others, -0.1)
 
 
 def test_lars_against_numpy():
@@ -251,7 +347,7 @@ def test_lars_against_numpy():
   params = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
   params["zero"][:] = 0
   update_rule = optimizers.make_optimizer(
-    types.SimpleNamespace(name="lars", momentum=0.9, nesterov=False, weight_decay=0.1),
+    rule("lars", nesterov=False, weight_decay=0.1),
     lambda step: 0.5 / (step + 1),
   )
   state = update_rule.init(params)

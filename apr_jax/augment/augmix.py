@@ -38,6 +38,9 @@ class AugMix(Method):
   jsd_weight: float = settings.setting(
     12.0, "of the Jensen-Shannon divergence in the loss; AugMix's", settings.at_least(0)
   )
+  single: bool = settings.setting(
+    False, "one augmented view alone, with its cross-entropy, in place of the three"
+  )
 
   stage: ClassVar[str] = "views"
 
@@ -52,14 +55,16 @@ class AugMix(Method):
       self.width,
       self.depth,
       self.severity,
+      1 if self.single else 2,
       positions=batch.positions,
     )
-    return batch.change(views=views)
+    return batch.change(views=views[1:] if self.single else views)
 
   def loss(
     self, outputs: losses.Outputs, targets: jax.Array, axis_name: str | None = None
   ) -> jax.Array:
-    del axis_name
+    if self.single:
+      return super().loss(outputs, targets, axis_name)
     return losses.augmix_loss(outputs.logits, targets, self.jsd_weight)
 
 
@@ -69,6 +74,7 @@ def augmix(
   width: int = 3,
   depth: int = 3,
   severity: float = 3,
+  count: int = 2,
   *,
   positions: jax.Array | None = None,
 ) -> jax.Array:
@@ -80,14 +86,17 @@ def augmix(
     width: chains per view.
     depth: length of the longest chain; each chain's is drawn from 1..depth.
     severity: severity of the operations, above 0.1 and at most 10.
+    count: views of each image.
     positions: int `[B]`, each image's position in the global batch; 0..B-1 if not given.
 
   Returns:
-    float32 `[3, B, H, W, 3]` in [0, 1]: clean, first view, second view.
+    float32 `[1 + count, B, H, W, 3]` in [0, 1]: clean, first view, second view.
   """
-  two = jax.vmap(lambda key: jax.random.split(key))(keys.per_image(key, images, positions))
+  of_views = jax.vmap(lambda key: jax.random.split(key, count))(
+    keys.per_image(key, images, positions)
+  )
   draw = functools.partial(_view, width=width, depth=depth, severity=severity)
-  views = jax.vmap(jax.vmap(draw, in_axes=(0, None)), out_axes=1)(two, images)
+  views = jax.vmap(jax.vmap(draw, in_axes=(0, None)), out_axes=1)(of_views, images)
   return jnp.concatenate([images[None].astype(jnp.float32) / 255, views])
 
 

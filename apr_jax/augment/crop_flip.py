@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from apr_jax import forms, keys
-from apr_jax.augment import shifts
+from apr_jax.augment import shifts, words
 
 
 def random_crop(
@@ -55,16 +55,22 @@ def crop(
   """The window at (top, left) of the padded image; image `[H, W, C]`, offsets int `[]` in
   0..2·padding; `form` as in `forms.by_platform`.
   """
-  padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)), constant_values=fill)
 
-  def by_index(padded: jax.Array, top: jax.Array, left: jax.Array) -> jax.Array:
-    return jax.lax.dynamic_slice(padded, (top, left, 0), image.shape)
+  def padded(image: jax.Array, fill: int) -> jax.Array:
+    pads = [(padding, padding), (padding, padding), (0, 0)][: image.ndim]
+    return jnp.pad(image, pads, constant_values=fill)
 
-  def by_selection(padded: jax.Array, top: jax.Array, left: jax.Array) -> jax.Array:
-    rows = shifts.window(padded, top, image.shape[0], 0, 2 * padding)
-    return shifts.window(rows, left, image.shape[1], 1, 2 * padding)
+  def by_index(image: jax.Array, top: jax.Array, left: jax.Array) -> jax.Array:
+    return jax.lax.dynamic_slice(padded(image, fill), (top, left, 0), image.shape)
 
-  return forms.by_platform(by_index, by_selection, padded, top, left, form=form)
+  def by_selection(image: jax.Array, top: jax.Array, left: jax.Array) -> jax.Array:
+    in_words = image.dtype == jnp.uint8 and image.shape[-1] == 3
+    moved = padded(words.pack(image), words.grey(fill)) if in_words else padded(image, fill)
+    for axis, start in enumerate((top, left)):
+      moved = shifts.window(moved, start, image.shape[axis], axis, 2 * padding)
+    return words.unpack(moved) if in_words else moved
+
+  return forms.by_platform(by_index, by_selection, image, top, left, form=form)
 
 
 def random_flip(

@@ -22,7 +22,7 @@ Its settings are then the section `augment.noise` of every configuration, held t
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -32,15 +32,19 @@ import numpy as np
 from apr_jax import keys, losses
 from apr_jax.device_group import ALONE, DeviceGroup
 
-STAGES = ("image", "pixels", "batch", "views")
+STAGES = ("image", "pixels", "batch", "views", "beside")
 """Where in the augmentation a method stands, in this order; at most one method of each is on.
 
 - image: changes uint8 images one by one, before crop and flip; what it leaves may be floats in
   levels of 0..255, of any range.
 - pixels: changes float images in [0, 1] one by one, after crop and flip.
 - batch: pairs the images of a batch; it changes them and their targets, or makes views of them.
-- views: makes all views of uint8 images, after crop and flip. It stands alone.
+- views: makes all views of uint8 images, after crop and flip. It stands alone, but for the next.
+- beside: adds a view, the last, of the images as crop and flip alone leave them.
 """
+
+Loss = Callable[[losses.Outputs, jax.Array], jax.Array]
+"""Outputs of the views and targets → float32 `[]`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Batch:
     mean, std: float32 `[3]`, of the network's input normalisation, in units of [0, 1].
     group: the devices whose images are paired with each other; `shard` is the place on its axis.
     views: float32 `[V, B, H, W, 3]`; None as long as the images are the only view.
+    plain: float32 `[B, H, W, 3]` in [0, 1], the images as crop and flip alone leave them; None
+      where no method of the stage "beside" is on.
   """
 
   key: jax.Array
@@ -67,6 +73,7 @@ class Batch:
   std: np.ndarray
   group: DeviceGroup = ALONE
   views: jax.Array | None = None
+  plain: jax.Array | None = None
 
   def draw(self, name: str) -> jax.Array:
     """The key of a random stream, which no other method may name."""
@@ -91,19 +98,24 @@ class Method:
   """A method of augmentation; its fields are its settings, made by `settings.setting`.
 
   Attributes:
-    stage: one of `STAGES`.
+    stage: one of `STAGES`; a property where the settings decide it.
     projection: whether its loss needs a projection beside the logits.
     batch_norm_groups: which views see each other's batch statistics; each view's number is in one
       group. Each group passes through the network by itself, and the running statistics are those
       of the first. None: all views pass together.
 
   Loss, projection and groups of batch norm count for the stages "batch" and "views", whose methods
-  make the views that the network sees.
+  make the views that the network sees. A view of the stage "beside" passes through batch
+  normalisation of its own (`models.norm_route`), and its method has `loss_beside`.
   """
 
-  stage: ClassVar[str]
   projection: ClassVar[bool] = False
   batch_norm_groups: ClassVar[tuple[tuple[int, ...], ...] | None] = None
+
+  @property
+  def stage(self) -> str:
+    """One of `STAGES`."""
+    raise NotImplementedError
 
   @property
   def on(self) -> bool:
@@ -134,3 +146,16 @@ class Method:
     """
     del axis_name
     return losses.apr_loss(outputs.logits, targets)
+
+  def loss_beside(
+    self, main: Loss, outputs: losses.Outputs, targets: jax.Array, clean_targets: jax.Array
+  ) -> jax.Array:
+    """What the training step lowers where this method adds a view; of the stage "beside" alone.
+
+    Args:
+      main: the loss of the other methods, of their views.
+      outputs: of all views, that of this method last.
+      targets: what `main` takes.
+      clean_targets: float32 `[B, K]`, of the images as crop and flip leave them.
+    """
+    raise NotImplementedError

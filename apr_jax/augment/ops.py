@@ -12,6 +12,8 @@ Reference: AugMix (https://arxiv.org/abs/1912.02781), whose levels and signs the
 3.3.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
@@ -132,14 +134,48 @@ def translate_y(image: jax.Array, pixels: float | jax.Array) -> jax.Array:
   return warp(checked(image), with_entry(5, pixels))
 
 
-def random_op(
-  key: jax.Array, image: jax.Array, severity: float = 3, form: str | None = None
-) -> jax.Array:
-  """Applies one of the nine operations, drawn uniformly, at a random level.
+class Drawn(NamedTuple):
+  """An operation as data; each `[...]`.
+
+  Attributes:
+    op: int32, its number.
+    level: float32, as a share of the operation's largest.
+    sign: float32, 1 or −1, of rotations, shears and translations.
+  """
+
+  op: jax.Array
+  level: jax.Array
+  sign: jax.Array
+
+
+def draw_op(key: jax.Array, severity: float = 3) -> Drawn:
+  """One of the nine operations, drawn uniformly, and a random level.
 
   The level is u ~ U(0.1, severity) tenths of the operation's largest: 30 degrees, a shear of 0.3, a
   third of the side, 4 bits, 256 levels of threshold; degrees, pixels, bits and thresholds are
   truncated to integers; rotations, shears and translations get a fair sign.
+
+  Args:
+    key: PRNG key.
+    severity: upper end of the level, above 0.1 and at most 10.
+
+  Examples:
+    >>> drawn = draw_op(jax.random.key(0))
+    >>> bool(0 <= drawn.op < NUM_OPS and 0.01 <= drawn.level < 0.3)
+    True
+  """
+  op_key, level_key, sign_key = jax.random.split(key, 3)
+  return Drawn(
+    jax.random.randint(op_key, (), 0, NUM_OPS),
+    jax.random.uniform(level_key, minval=0.1, maxval=severity) / 10,
+    jnp.where(jax.random.bernoulli(sign_key), 1.0, -1.0),
+  )
+
+
+def random_op(
+  key: jax.Array, image: jax.Array, severity: float = 3, form: str | None = None
+) -> jax.Array:
+  """Applies one of the nine operations at a random level, both as `draw_op` draws them.
 
   Args:
     key: PRNG key.
@@ -154,11 +190,22 @@ def random_op(
     >>> random_op(jax.random.key(0), np.full((8, 8, 3), 100, np.uint8)).shape
     (8, 8, 3)
   """
+  return apply_op(image, draw_op(key, severity), severity, form)
+
+
+def apply_op(
+  image: jax.Array, drawn: Drawn, severity: float = 3, form: str | None = None
+) -> jax.Array:
+  """The operation on uint8 `[H, W, 3]`; arguments and result as of `random_op`.
+
+  Examples:
+    >>> image = np.full((8, 8, 3), 100, np.uint8)
+    >>> solarized = Drawn(jnp.int32(3), jnp.float32(0.7), jnp.float32(1))  # from 256 − 179 on
+    >>> apply_op(image, solarized, severity=10)[0, 0].tolist()
+    [155, 155, 155]
+  """
   height, width, _ = checked(image).shape
-  op_key, level_key, sign_key = jax.random.split(key, 3)
-  op = jax.random.randint(op_key, (), 0, NUM_OPS)
-  level = jax.random.uniform(level_key, minval=0.1, maxval=severity) / 10
-  sign = jnp.where(jax.random.bernoulli(sign_key), 1.0, -1.0)
+  op, level, sign = drawn
   matrix = select(
     op - _FIRST_WARP,
     [

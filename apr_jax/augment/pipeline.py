@@ -17,6 +17,9 @@ from apr_jax.augment.method import Batch, Method
 from apr_jax.augment.methods import switched_on
 from apr_jax.device_group import ALONE, DeviceGroup
 
+Targets = jax.Array | tuple[jax.Array, jax.Array]
+"""Of all views; or of those that methods make together, and of one beside them."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)  # compared as the function it is
 class Augmentation:
@@ -24,7 +27,7 @@ class Augmentation:
 
   Attributes:
     methods: those that are on, by name.
-    crop_padding, crop_fill, flip: of `config.augment`.
+    crop_padding, crop_fill, flip, label_smoothing: of `config.augment`.
     num_classes: K.
     mean, std: of the network's input normalisation per channel, in units of [0, 1]; Cutout blanks
       with the mean, and APR-P recombines normalised images where `apr_p.normalised` says so.
@@ -38,6 +41,7 @@ class Augmentation:
   num_classes: int
   mean: tuple[float, ...]
   std: tuple[float, ...]
+  label_smoothing: float = 0.0
   group: DeviceGroup = ALONE
 
   def __call__(
@@ -47,7 +51,7 @@ class Augmentation:
     labels: jax.Array,
     positions: jax.Array,
     shard: jax.Array,
-  ) -> tuple[jax.Array, jax.Array]:
+  ) -> tuple[jax.Array, Targets]:
     """Augments one device's share of a batch.
 
     An image's augmentation depends on the key and its position alone, so it is the same on any
@@ -66,14 +70,18 @@ class Augmentation:
       views float32 `[V, B, H, W, 3]` in [0, 1] (those of APR-P and HA-P are not clipped) and
       targets float32 `[B, K]`. V is 3 with AugMix, 2 with APR-P or HA-P, as configured with SimCLR,
       else 1. The first view is the clean one, except that Mixup and CutMix mix it, and the targets
-      with it, and SimCLR has none.
+      with it, and SimCLR has none. A method of the stage "beside" adds a view, and the targets are
+      then a pair: those of the other views, and those of the images as crop and flip leave them.
     """
-    targets = jax.nn.one_hot(labels, self.num_classes)
+    targets = losses.smoothed(jax.nn.one_hot(labels, self.num_classes), self.label_smoothing)
     mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
     batch = Batch(key, images, targets, positions, shard, mean, std, self.group)
 
     batch = self._apply("image", batch)
     with jax.named_scope("crop_flip"):
+      if self._beside is not None:
+        plain = self._crop_and_flip(batch.change(images=images)).images
+        batch = batch.change(plain=plain.astype(jnp.float32) / 255)
       batch = self._crop_and_flip(batch)
     batch = self._apply("views", batch)
     if batch.views is None:
@@ -82,13 +90,24 @@ class Augmentation:
       batch = self._apply("batch", batch)
 
     views = batch.images[None] if batch.views is None else batch.views
-    return views, batch.targets
+    if self._beside is None:
+      return views, batch.targets
+    batch = self._apply("beside", batch.change(views=views))
+    assert batch.views is not None
+    return batch.views, (batch.targets, targets)
 
   def loss(
-    self, outputs: losses.Outputs, targets: jax.Array, axis_name: str | None = None
+    self, outputs: losses.Outputs, targets: Targets, axis_name: str | None = None
   ) -> jax.Array:
     """The loss of the views; see `Method.loss`. Without a method of its own it is that of APR."""
-    return self._makes_views.loss(outputs, targets, axis_name)
+
+    def main(outputs: losses.Outputs, targets: jax.Array) -> jax.Array:
+      return self._makes_views.loss(outputs, targets, axis_name)
+
+    if isinstance(targets, tuple):
+      assert self._beside is not None
+      return self._beside.loss_beside(main, outputs, *targets)
+    return main(outputs, targets)
 
   @property
   def projection(self) -> bool:
@@ -99,6 +118,16 @@ class Augmentation:
   def batch_norm_groups(self) -> tuple[tuple[int, ...], ...] | None:
     """Which views see each other's batch statistics; see `Method`."""
     return self._makes_views.batch_norm_groups
+
+  @property
+  def auxiliary_views(self) -> int:
+    """How many of the last views pass through batch normalisation of their own."""
+    return int(self._beside is not None)
+
+  @property
+  def _beside(self) -> Method | None:
+    """The one method that adds a view to those of the others."""
+    return next((m for m in self.methods.values() if m.stage == "beside"), None)
 
   @property
   def _makes_views(self) -> Method:
@@ -151,5 +180,6 @@ def make_augmentation(
     num_classes=num_classes,
     mean=tuple(mean),
     std=tuple(std),
+    label_smoothing=settings.label_smoothing,
     group=group,
   )

@@ -40,7 +40,8 @@ class Reach:
 
   @classmethod
   def of(cls, height: int, width: int, degrees: float, shear: float, translation: float) -> "Reach":
-    """Of rotations about the centre, shears from the corner, and translations along either axis.
+    """Of rotations about the centre, shears from the corner, and translations by whole pixels along
+    either axis.
 
     Args:
       height, width: of the image in pixels.
@@ -51,7 +52,8 @@ class Reach:
 
     def along(own: int, other: int) -> int:
       turned = (1 - cos) * own / 2 + sin * other / 2
-      return math.ceil(max(turned, shear * other, translation * own) + _MARGIN)
+      between = math.ceil(max(turned, shear * other) + _MARGIN)
+      return max(between, math.floor(translation * own + _MARGIN))
 
     return cls(along(width, height), along(height, width), max(sin / cos, shear), 1 / cos - 1)
 
@@ -82,23 +84,15 @@ def neighbours(
     four times int32 `[H, W]`: upper left, upper right, lower left and lower right; pixels outside
     the image are those of its edge, and those of a position outside it mean nothing.
   """
-  (height, width), fetched = words.shape, reach.fetched
+  height, width = words.shape
   first = _first_fetched(matrix)
   row, column = jnp.arange(height)[:, None], jnp.arange(width)[None]
-
-  # ---- Along the columns of the source; there is one more on either side ----
-  moved = first(row, jnp.arange(-1, width + 1)[None]) - row
-  within = (-reach.rows - fetched + 2, reach.rows)
-  tall = jnp.pad(words, ((0, 0), (1, 1)), mode="edge")
-  (fetch,) = _moved([tall], moved, within, reach.stretch, 0, range(fetched))
-
-  # ---- Along the rows ----
-  within = (-reach.columns, reach.columns)
-  both = _moved(fetch, left - column, within, reach.stretch, 1, (1, 2))
+  fetch = _fetched([words], first(row, column), reach.fetched, reach.rows, reach.stretch, 0)[0]
+  both = _fetched(fetch, left, 2, reach.columns, reach.stretch, 1)
   sides = []
   for right in (0, 1):
     candidates = [x[right] for x in both]
-    place = top - first(row, left + right)
+    place = top - first(row, jnp.clip(left + right, 0, width - 1))
     sides.append((select(place, candidates[:-1]), select(place, candidates[1:])))
   (upper_left, lower_left), (upper_right, lower_right) = sides
   return [upper_left, upper_right, lower_left, lower_right]
@@ -134,7 +128,7 @@ def _first_fetched(
 
 
 def window(image: jax.Array, start: jax.Array, size: int, axis: int, last: int) -> jax.Array:
-  """`size` places of an axis from `start` on, by long steps and single ones, each a choice among
+  """`size` places of an axis from `start` on, by long steps and shorter ones, each a choice among
   shifted copies.
 
   Args:
@@ -142,56 +136,86 @@ def window(image: jax.Array, start: jax.Array, size: int, axis: int, last: int) 
     start: int, in 0..`last`; the same along the axis, and may differ along others.
     size, axis, last: of the window. What lies beyond the image is 0.
   """
-  step = math.isqrt(last) + 1
-  for part, unit, most in ((start // step, step, last // step), (start % step, 1, step - 1)):
-    length = size if unit == 1 else size + step - 1
+  for unit, most in _steps(last):
+    length = size + unit - 1
     beyond = most * unit + length - image.shape[axis]
     image = jnp.pad(image, [(0, max(0, beyond) if a == axis else 0) for a in range(image.ndim)])
     copies = [
       jax.lax.slice_in_dim(image, number * unit, number * unit + length, axis=axis)
       for number in range(most + 1)
     ]
-    image = select(part, copies)
+    image = select(start // unit, copies)
+    start = start % unit
   return image
 
 
-def _moved(
+def _steps(last: int) -> list[tuple[int, int]]:
+  """Numbers 0..last as sums of multiples: each unit, the largest first, and its largest multiple.
+
+  What they cost is the copies, and a little each: few numbers are cheapest in two steps.
+  """
+  count = 2 if last < 27 else 3
+  base = math.ceil(round((last + 1) ** (1 / count), 6))
+  units = [base**power for power in reversed(range(count))]
+  return [(unit, most // unit) for unit, most in zip(units, (last, *(u - 1 for u in units)))]
+
+
+def _fetched(
   sources: Sequence[jax.Array],
-  moved: jax.Array,
-  within: tuple[int, int],
+  first: jax.Array,
+  count: int,
+  reach: int,
   stretch: float,
   axis: int,
-  offsets: Sequence[int],
 ) -> list[list[jax.Array]]:
-  """Of each source and offset, what stands `moved` + offset further along the axis.
+  """Of each source, what stands at `first` and at the places behind it along the axis.
 
   Args:
-    sources: int32 `[h, w]`; their edges repeat.
-    moved: int32 `[H, W]`.
-    within: the smallest and the largest that it is.
-    stretch: how much it changes at most from place to place along the axis.
-    axis, offsets: of the move.
+    sources: int32 `[H, W]`; beyond their edges the edges repeat.
+    first: int32 `[H, W]`, places along the axis.
+    count: of places.
+    reach: how far from its own place a place that is used may be; the others mean nothing.
+    stretch: how much more, or less, than one `first` changes at most from place to place.
+    axis: 0 or 1.
   """
-  (least, most), size = within, moved.shape[axis]
+  size = first.shape[axis]
+  own = jax.lax.broadcasted_iota(jnp.int32, first.shape, axis)
+  places = [first + number for number in range(count)]
+  least, most = -reach - count + 2, reach - 1
   near = math.floor(stretch * size / 2 + _MARGIN) + 1
-  in_two_steps = 2 * math.isqrt(most - least + 1) + 2 * near < most - least
-  margins = (-least, most + max(offsets))
-  if in_two_steps:
-    margins = (near - least, near + most + max(offsets))
-  pads = [margins if a == axis else (0, 0) for a in range(2)]
-  sources = [jnp.pad(x, pads, mode="edge") for x in sources]
-  if in_two_steps:  # first what a whole line has in common
-    middle = jax.lax.slice_in_dim(moved, size // 2, size // 2 + 1, axis=axis)
+  copies = sum(most_of + 1 for _, most_of in _steps(most - least)) + 2 * near + count
+  if copies < 2 * reach + 1:  # first what a whole line has in common
+    middle = jax.lax.slice_in_dim(first - own, size // 2, size // 2 + 1, axis=axis)
     common = jnp.clip(middle, least, most)
-    length = size + 2 * near + max(offsets)
-    sources = [window(x, common - least, length, axis, most - least) for x in sources]
-    moved, least, most = moved - common, -near, near
-  found = [[jnp.zeros(moved.shape, jnp.int32)] * len(offsets) for _ in sources]
-  for distance in range(least, most + 1):
-    here = moved == distance
-    for x, of_source in zip(sources, found):
-      for place, offset in enumerate(offsets):
-        start = distance - least + offset
-        shifted = jax.lax.slice_in_dim(x, start, start + size, axis=axis)
-        of_source[place] = jnp.where(here, shifted, of_source[place])
-  return found
+    margins = (near - least, near + most + count - 1)
+    pads = [margins if a == axis else (0, 0) for a in range(2)]
+    length = size + 2 * near + count - 1
+    sources = [
+      window(jnp.pad(x, pads, mode="edge"), common - least, length, axis, most - least)
+      for x in sources
+    ]
+    moved = [place - own - common for place in places]
+    distances = range(-near, near + count)
+    shifted = [
+      [jax.lax.slice_in_dim(x, d + near, d + near + size, axis=axis) for d in distances]
+      for x in sources
+    ]
+  else:
+    moved = [jnp.clip(place, 0, size - 1) - own for place in places]
+    distances = range(-reach, reach + 1)
+    shifted = [_shifted(x, distances, axis) for x in sources]
+  found = [[select(m - distances[0], of_source) for m in moved] for of_source in shifted]
+  # What the first pass finds is kept, and not computed anew wherever the second reads it.
+  return jax.lax.optimization_barrier(found) if axis == 0 else found
+
+
+def _shifted(image: jax.Array, distances: range, axis: int) -> list[jax.Array]:
+  """What stands so much further along an axis of int32 `[H, W]`, and 0 beyond the image."""
+  size = image.shape[axis]
+  pads = [(-distances[0], distances[-1]) if a == axis else (0, 0) for a in range(2)]
+  image = jnp.pad(image, pads)
+  if axis == 0:  # rows lie apart, and several fetches share a shifted copy
+    image = jax.lax.optimization_barrier(image)
+  return [
+    jax.lax.slice_in_dim(image, start, start + size, axis=axis) for start in range(len(distances))
+  ]

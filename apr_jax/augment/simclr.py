@@ -36,8 +36,8 @@ class SimCLR(Method):
 
   views: int = settings.setting(
     0,
-    "per image; 0 = off; the papers: 2",
-    settings.Rule("0, or 2 or more", lambda value: value == 0 or value >= 2),
+    "per image; 0 = off; the papers: 2; for the probe alone 1",
+    settings.at_least(0),
   )
   min_area: float = settings.setting(
     0.08,
@@ -63,8 +63,8 @@ class SimCLR(Method):
   def loss(
     self, outputs: losses.Outputs, targets: jax.Array, axis_name: str | None = None
   ) -> jax.Array:
-    if outputs.projection is None:
-      raise ValueError("the loss of SimCLR's views needs a network with a projection")
+    if outputs.projection is None:  # of a frozen network: the probe alone learns
+      return losses.probe_loss(outputs.logits, targets)
     return losses.supclr_loss(
       outputs.logits, outputs.projection, targets, self.temperature, axis_name
     )
@@ -93,7 +93,7 @@ def simclr(
   view_keys = jax.vmap(lambda key: jax.random.split(key, views))(
     keys.per_image(key, images, positions)
   )
-  draw = jax.vmap(functools.partial(_view, min_area=min_area), in_axes=(0, None))
+  draw = jax.vmap(functools.partial(view, min_area=min_area), in_axes=(0, None))
   return jax.vmap(draw, out_axes=1)(view_keys, images.astype(jnp.float32) / 255)
 
 
@@ -181,14 +181,23 @@ def random_box(key: jax.Array, height: int, width: int, min_area: float) -> jax.
   return jnp.concatenate([jnp.floor(jax.random.uniform(place_key, (2,)) * halves) / 2, size])
 
 
-def _view(key: jax.Array, image: jax.Array, min_area: float) -> jax.Array:
+def view(key: jax.Array, image: jax.Array, min_area: float, mirror: bool = True) -> jax.Array:
+  """A random view of one image; float32 `[H, W, 3]` in [0, 1] → the same.
+
+  Args:
+    key: PRNG key.
+    image: float32 `[H, W, 3]` in [0, 1].
+    min_area: smallest share of the image's area that the crop shows.
+    mirror: whether it is mirrored with probability ½.
+  """
   coin_key, jitter_key, box_key = jax.random.split(key, 3)
   mirrored, jittered, contrast_first, greyed = jax.random.uniform(coin_key, (4,)) < jnp.array(
     [0.5, JITTER_PROB, 0.5, GREY_PROB]
   )
   *shifts, turn = jax.random.uniform(jitter_key, (4,), minval=-1)
   contrast, saturation, value = (1 + STRENGTH * shift for shift in shifts)
-  image = jnp.where(mirrored, image[:, ::-1], image)
+  if mirror:
+    image = jnp.where(mirrored, image[:, ::-1], image)
   image = jnp.where(
     jittered, jitter(image, contrast_first, contrast, TURN * turn, saturation, value), image
   )

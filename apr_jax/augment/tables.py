@@ -138,10 +138,10 @@ def _apply_by_selection(image: jax.Array, table: jax.Array) -> jax.Array:
 
 
 def _histogram_by_products(image: jax.Array) -> jax.Array:
-  # A value is 32 · high + low: a product of one-hot vectors counts the pairs.
+  # A value is 16 · high + low: a product of one-hot vectors counts the pairs.
   values = jnp.moveaxis(image.astype(jnp.int32), -1, 0).reshape(3, -1)
-  high = jax.nn.one_hot(values >> 5, 8, dtype=jnp.bfloat16)
-  low = jax.nn.one_hot(values & 31, 32, dtype=jnp.bfloat16)
+  high = jax.nn.one_hot(values >> 4, 16, dtype=jnp.bfloat16)
+  low = jax.nn.one_hot(values & 15, 16, dtype=jnp.bfloat16)
   counts = jnp.einsum("cph,cpl->chl", high, low, preferred_element_type=jnp.float32)
   return jax.lax.optimization_barrier(counts.reshape(3, 256).astype(jnp.int32))
 

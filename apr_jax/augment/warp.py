@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from apr_jax import forms
-from apr_jax.augment import shifts
+from apr_jax.augment import shifts, words
 from apr_jax.augment.shifts import Reach
 
 Matrix = Sequence[float | jax.Array]
@@ -102,30 +102,30 @@ def _by_index(image: jax.Array, matrix: Matrix) -> jax.Array:
   height, width, _ = image.shape
   at = places(matrix, height, width)
   # One gather fetches all three channels: a pixel is one word.
-  words = _pack(image).reshape(-1)
+  pixels = _pack(image).reshape(-1)
 
   def word(row: jax.Array, column: jax.Array) -> jax.Array:
     index = jnp.clip(row, 0, height - 1) * width + jnp.clip(column, 0, width - 1)
-    return words.at[index].get(mode="promise_in_bounds", wrap_negative_indices=False)
+    return pixels.at[index].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
   corners = [word(at.top + below, at.left + right) for below in (0, 1) for right in (0, 1)]
   # A sum is computed once for all that read the image; XLA on CPU would repeat a plain "or" in each
   # of them.
-  return _unpack(jnp.sum(_interpolated(corners, at) << _SHIFTS, axis=0))
+  values = _interpolated([x >> _SHIFTS & 255 for x in corners], at)
+  return _unpack(jnp.sum(values << _SHIFTS, axis=0))
 
 
 def _by_shifts(image: jax.Array, matrix: Matrix, reach: Reach) -> jax.Array:
   at = places(matrix, *image.shape[:2])
-  red, green, blue = jnp.moveaxis(image, -1, 0).astype(jnp.int32)
-  corners = shifts.neighbours(red | green << 8 | blue << 16, at.left, at.top, matrix, reach)
-  return jnp.moveaxis(_interpolated(corners, at).astype(jnp.uint8), 0, -1)
+  corners = shifts.neighbours(words.pack(image), at.left, at.top, matrix, reach)
+  # The channels one by one and into a word again: so a TPU reads the neighbours once for all three.
+  red, green, blue = (_interpolated([x >> s & 255 for x in corners], at) for s in (0, 8, 16))
+  return words.unpack(red | green << 8 | blue << 16)
 
 
-def _interpolated(corners: list[jax.Array], at: Places) -> jax.Array:
-  """From the four pixels as words, upper left first, to values 0 to 255, int32 `[3, H, W]`."""
-  upper_left, upper_right, lower_left, lower_right = (
-    (word >> _SHIFTS & 255).astype(jnp.float32) for word in corners
-  )
+def _interpolated(corners: Sequence[jax.Array], at: Places) -> jax.Array:
+  """From the values of the four pixels, upper left first, int32 `[..., H, W]`, to theirs."""
+  upper_left, upper_right, lower_left, lower_right = (x.astype(jnp.float32) for x in corners)
   upper = _lerp(upper_left, upper_right, at.right_weight)
   lower = _lerp(lower_left, lower_right, at.right_weight)
   return jnp.where(at.inside, _lerp(upper, lower, at.bottom_weight), 0).astype(jnp.int32)

@@ -23,6 +23,15 @@ ABILITIES: Mapping[str, str] = {
     "a function, uint8 images [N, H, W, 3] → features float [N, D]; "
     "give apr_jax.FromFunction one as features="
   ),
+  "last_layer": (
+    "(W float [D, K], b float [K]) of the linear layer behind the features; "
+    "give apr_jax.FromFunction one as last_layer="
+  ),
+  "adapted_logits": (
+    "a function of one batch, uint8 images [N, H, W, 3] and how many images the statistics of the "
+    "training count as → logits float [N, K] with batch statistics of these images; "
+    "give apr_jax.FromFunction one as adapted_logits="
+  ),
   "first_kernel": (
     "the kernel of the first convolution, float [k, k, C, O]; "
     "give apr_jax.FromFunction one as first_kernel="

@@ -28,6 +28,9 @@ class FromFunction:
     kind: "function".
     jax_logits: as given, or None.
     features: None, or a function, uint8 images `[N, H, W, 3]` → float32 `[N, D]` for any N.
+    last_layer: None, or (W float32 `[D, K]`, b float32 `[K]`), as given.
+    adapted_logits: None, or a function of one batch, uint8 images `[N, H, W, 3]` and a number →
+      float32 `[N, K]`.
     first_kernel: None, or the kernel of the first convolution, float32 `[k, k, C, O]`.
     first_gain: None, or the gain on power behind each of its filters, float32 `[O]`.
     defaults: what an evaluation of it begins with, by the names of its settings: nothing.
@@ -43,7 +46,13 @@ class FromFunction:
     name: for tables and reports.
     jax_logits: a differentiable JAX function, float images `[B, H, W, 3]` in [0, 1] → logits
       `[B, K]`, of the same network; suites that attack it need it.
-    features: uint8 images `[n, H, W, 3]` → float `[n, D]`, as `logits` is called.
+    features: uint8 images `[n, H, W, 3]` → float `[n, D]`, as `logits` is called: what the last
+      linear layer is given. Some scores of the suite `ood_scores` need them.
+    last_layer: (W float `[D, K]`, b float `[K]`) of that layer, so that logits are
+      `features @ W + b`; of PyTorch's weight `weight.T`.
+    adapted_logits: uint8 images `[n, H, W, 3]`, one whole batch of any n, and how many images the
+      batch statistics of the training count as → float `[n, K]`, with batch statistics of these
+      images. `corruptions.adapt` needs it.
     first_kernel: of the first convolution, float `[k, k, C, O]`: of PyTorch's weight
       `weight.permute(2, 3, 1, 0)`. The suite `filters` needs it.
     first_gain: of the batch normalisation behind it, scale² / (variance + ε), float `[O]`. Without
@@ -78,12 +87,19 @@ class FromFunction:
     name: str,
     jax_logits: Callable[[jax.Array], jax.Array] | None = None,
     features: Callable[[np.ndarray], Any] | None = None,
+    last_layer: tuple[Any, Any] | None = None,
+    adapted_logits: Callable[[np.ndarray, float], Any] | None = None,
     first_kernel: Any = None,
     first_gain: Any = None,
     fingerprint: str | None = None,
     batch_size: int = 500,
   ):
-    functions = {"logits": logits, "jax_logits": jax_logits, "features": features}
+    functions = {
+      "logits": logits,
+      "jax_logits": jax_logits,
+      "features": features,
+      "adapted_logits": adapted_logits,
+    }
     for argument, function in functions.items():
       if function is not None and not callable(function):
         raise UserError(
@@ -101,6 +117,10 @@ class FromFunction:
     self.jax_logits = jax_logits
     self.features: Callable[[np.ndarray], np.ndarray] | None = (
       None if features is None else functools.partial(self._features, features)
+    )
+    self.last_layer = _last_layer(last_layer, self.num_classes)
+    self.adapted_logits: Callable[[np.ndarray, float], np.ndarray] | None = (
+      None if adapted_logits is None else functools.partial(self._adapted, adapted_logits)
     )
     self.first_kernel, self.first_gain = _first_layer(first_kernel, first_gain)
     self.defaults: dict[str, Any] = {}
@@ -163,6 +183,12 @@ class FromFunction:
   def _features(self, function: Callable[[np.ndarray], Any], images: np.ndarray) -> np.ndarray:
     check_images(images, self.image_size)
     return self._in_chunks(function, images, "features")
+
+  def _adapted(
+    self, function: Callable[[np.ndarray, float], Any], images: np.ndarray, prior: float = 0
+  ) -> np.ndarray:
+    check_images(images, self.image_size)
+    return self._checked(function(images.copy(), prior), len(images), "adapted_logits")
 
   def _in_chunks(
     self, function: Callable[[np.ndarray], Any], images: np.ndarray, what: str
@@ -254,6 +280,23 @@ def _first_layer(kernel: Any, gain: Any) -> tuple[np.ndarray | None, np.ndarray 
       f"of first_kernel, got {list(gains.shape)}"
     )
   return found, gains
+
+
+def _last_layer(layer: Any, num_classes: int) -> tuple[np.ndarray, np.ndarray] | None:
+  """Weights and bias of the last linear layer as float32, if they are given."""
+  if layer is None:
+    return None
+  if not isinstance(layer, tuple | list) or len(layer) != 2:
+    raise UserError("FromFunction: last_layer must be (W [D, K], b [K])")
+  weights, bias = (_numbers("last_layer", values) for values in layer)
+  if weights is None or bias is None or weights.ndim != 2 or bias.shape != (num_classes,):
+    raise UserError(f"FromFunction: last_layer must be (W [D, {num_classes}], b [{num_classes}])")
+  if weights.shape[1] != num_classes:
+    raise UserError(
+      f"FromFunction: last_layer must have W [D, {num_classes}], got {list(weights.shape)}; of "
+      f"PyTorch's weight give weight.T"
+    )
+  return weights, bias
 
 
 def _numbers(argument: str, value: Any) -> np.ndarray | None:

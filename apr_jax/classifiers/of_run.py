@@ -13,6 +13,7 @@ import ml_collections
 import numpy as np
 
 from apr_jax import files, parallel
+from apr_jax.classifiers import inside
 from apr_jax.classifiers.grad_cam import enlarge, grad_cam
 from apr_jax.classifiers.predictor import Predictor, check_images
 from apr_jax.errors import UserError, one_line
@@ -45,6 +46,8 @@ class LoadedClassifier:
     workdir: the folder of the training; None for an import.
     step: training steps that the checkpoint has seen; None for an import.
     seed: of the training; None for an import.
+    ensemble: whether its logits are those of CSI's ensemble.
+    keeps_average: whether the training keeps a moving average of its weights.
 
   Args:
     workdir: folder of the run, or of the import.
@@ -52,9 +55,14 @@ class LoadedClassifier:
     batch_size: images per call; default: the run's `evaluation.batch_size`. It changes no result.
     label_share: of the phase's head in the logits of a network with two heads; default: that of the
       training. Of other networks it changes nothing.
+    average: take the moving average of the weights that the training keeps, in place of the
+      weights.
+    ensemble: of a training with `augment.csi`, take the mean over an image's four rotations of the
+      joint head's logits, in place of the class head's logits: CSI's ensemble.
 
   Raises:
-    UserError: the workdir holds neither, or no readable checkpoint, or JAX has no device.
+    UserError: the workdir holds neither, or no readable checkpoint, or no average though one is
+      asked for, or JAX has no device.
   """
 
   spec: NetworkSpec
@@ -65,18 +73,34 @@ class LoadedClassifier:
     devices: Sequence[jax.Device] | None = None,
     batch_size: int | None = None,
     label_share: float | None = None,
+    average: bool = False,
+    ensemble: bool = False,
   ):
     parallel.check_devices()
     workdir = files.path(workdir)
     self.step: int | None = None
+    part = checkpoint.AVERAGE if average else checkpoint.MODEL
     if network.is_import(workdir):
-      self._describe_import(workdir)
+      self._describe_import(workdir, part)
     else:
-      self._describe_run(workdir)
+      self._describe_run(workdir, part)
+    if average:
+      self.name += ", averaged weights"
     self.num_classes, self.image_size = self.spec.num_classes, self.spec.image_size
     if label_share is not None and self.spec.label_share is not None:
       self.spec = dataclasses.replace(self.spec, label_share=label_share)
-    trained = parallel.to_host(_restore(workdir, self._step, self.spec.build(), self.image_size))
+    self.ensemble = ensemble
+    if ensemble:
+      if not self.spec.rotations:
+        raise UserError(
+          f"{workdir} has no head for the rotations, whose ensemble is asked for; train with "
+          f"augment.csi"
+        )
+      self.spec = dataclasses.replace(self.spec, ensemble=True)
+      self.name += ", ensemble of rotations"
+    trained = parallel.to_host(
+      _restore(workdir, self._step, self.spec.build(), self.image_size, part)
+    )
     self.first_layer_gains = self.spec.first_layer.gains(trained["params"])
     variables = jax.tree.map(np.asarray, self.spec.fold(trained))
     self.spec = self.spec.folded()
@@ -84,12 +108,17 @@ class LoadedClassifier:
     if batch_size is None:
       batch_size = self.defaults.get("batch_size", _BATCH_SIZE)
     self._predictor = Predictor(self._apply, batch_size, devices)
+    self._features = Predictor(functools.partial(inside.features, self._apply), batch_size, devices)
+    self._adapted = jax.jit(functools.partial(inside.adapted_logits, self._apply))
     self._maps = jax.jit(functools.partial(grad_cam, self._apply))
     self._variables = self._predictor.place(variables)
 
-  def _describe_run(self, workdir: pathlib.Path) -> None:
+  def _describe_run(self, workdir: pathlib.Path, part: str) -> None:
     config = configuration.read_config(workdir)
-    self._step = self.step = _sound_step(workdir, "train it first")
+    self.keeps_average: bool = config.optimizer.average_decay > 0
+    if part == checkpoint.AVERAGE and not self.keeps_average:
+      raise _no_average(workdir)
+    self._step = self.step = _sound_step(workdir, "train it first", part)
     # The configuration says how the network was trained. Whether that left a projection beside the
     # logits, the checkpoint says itself, whatever the key of the training was called.
     with checkpoint.Checkpoints(workdir) as checkpoints:
@@ -115,9 +144,12 @@ class LoadedClassifier:
     self.workdir: pathlib.Path | None = workdir
     self.seed: int | None = config.seed
 
-  def _describe_import(self, workdir: pathlib.Path) -> None:
+  def _describe_import(self, workdir: pathlib.Path, part: str) -> None:
     imported = network.read_import(workdir)
-    self._step = _sound_step(workdir, "import it again")
+    self.keeps_average = False
+    if part == checkpoint.AVERAGE:
+      raise _no_average(workdir)
+    self._step = _sound_step(workdir, "import it again", part)
     self.spec, self.defaults = imported.network, imported.data
     self.name, self.kind = f"{self.spec.name} of {imported.source}", "import"
     self.config = self.workdir = self.seed = None
@@ -132,7 +164,8 @@ class LoadedClassifier:
     """Names the values of `variables` in sixteen hexadecimal digits: another training, another
     name.
     """
-    digest = hashlib.sha256()
+    # With the same parameters, the ensemble is another function.
+    digest = hashlib.sha256(b"ensemble of rotations" if self.spec.ensemble else b"")
     for path, values in jax.tree.leaves_with_path(self.variables):  # in the order of the names
       digest.update(f"{jax.tree_util.keystr(path)} {values.dtype.str} {values.shape}\n".encode())
       digest.update(values.tobytes())
@@ -150,13 +183,53 @@ class LoadedClassifier:
       UserError: another dtype or shape, or the network's parameters are not finite.
     """
     check_images(images, self.image_size)
-    logits = self._predictor.logits(self._variables, images)
-    if not np.isfinite(logits).all():
-      raise UserError(
-        "the network's outputs are not finite: its training diverged; train it again into another "
-        "workdir with a lower optimizer.learning_rate"
-      )
-    return logits
+    return _finite(self._predictor.logits(self._variables, images))
+
+  @property
+  def features(self) -> Callable[[np.ndarray], np.ndarray]:
+    """A function, images uint8 `[N, H, W, 3]` → what the last linear layer is given, float32
+    `[N, D]`.
+
+    Raises:
+      UserError: it is an ensemble, which has several. Of the function: as `logits`, or the network
+        has no last linear layer.
+    """
+    self._check_single("features")
+    return self._features_of
+
+  def _features_of(self, images: np.ndarray) -> np.ndarray:
+    check_images(images, self.image_size)
+    return _finite(self._features.logits(self._variables, images))
+
+  def _check_single(self, what: str) -> None:
+    if self.spec.ensemble:
+      raise UserError(f"{self.name!r} is an ensemble of four rotations, which has no {what}")
+
+  @property
+  def last_layer(self) -> tuple[np.ndarray, np.ndarray]:
+    """(W float32 `[D, K]`, b float32 `[K]`) of the last linear layer: the logits are
+    `features @ W + b`.
+    """
+    self._check_single("last layer")
+    return inside.last_layer(self.variables)
+
+  def adapted_logits(self, images: np.ndarray, prior: float = 0) -> np.ndarray:
+    """Logits with batch statistics of these images, which are one batch on one device; see
+    `classifiers.inside`.
+
+    Args:
+      images: uint8 `[N, H, W, 3]`.
+      prior: how many images the statistics of the training count as.
+
+    Returns:
+      float32 `[N, K]`.
+
+    Raises:
+      UserError: as `logits`, or the network has no batch normalisation.
+    """
+    check_images(images, self.image_size)
+    floats = jnp.asarray(images).astype(jnp.float32) / 255
+    return _finite(np.asarray(self._adapted(self._variables, floats, float(prior)), np.float32))
 
   def predict_proba(self, images: np.ndarray) -> np.ndarray:
     """Images uint8 `[N, H, W, 3]` → probabilities float32 `[N, K]`."""
@@ -239,6 +312,20 @@ class LoadedClassifier:
     return np.asarray(enlarge(jnp.concatenate(maps), self.image_size))
 
 
+def _finite(outputs: np.ndarray) -> np.ndarray:
+  """The network's outputs, if they are finite.
+
+  Raises:
+    UserError: they are not.
+  """
+  if not np.isfinite(outputs).all():
+    raise UserError(
+      "the network's outputs are not finite: its training diverged; train it again into another "
+      "workdir with a lower optimizer.learning_rate"
+    )
+  return outputs
+
+
 def _not_ours(workdir: pathlib.Path, what: str) -> UserError:
   return UserError(
     f"{workdir / configuration.CONFIG} is not one of this version: {what}; "
@@ -246,9 +333,15 @@ def _not_ours(workdir: pathlib.Path, what: str) -> UserError:
   )
 
 
-def _sound_step(workdir: pathlib.Path, remedy: str) -> int:
-  """The step of the newest checkpoint whose network is not damaged."""
-  step = checkpoint.sound_step(workdir, ("model",))
+def _no_average(workdir: pathlib.Path) -> UserError:
+  return UserError(
+    f"{workdir} keeps no moving average of its weights; train with optimizer.average_decay"
+  )
+
+
+def _sound_step(workdir: pathlib.Path, remedy: str, part: str) -> int:
+  """The step of the newest checkpoint whose network is not damaged, nor this part of it."""
+  step = checkpoint.sound_step(workdir, tuple(dict.fromkeys((checkpoint.MODEL, part))))
   if step is None:
     raise UserError(
       f"{workdir} holds no checkpoint yet: there is none in {workdir / checkpoint.FOLDER}; {remedy}"
@@ -257,9 +350,13 @@ def _sound_step(workdir: pathlib.Path, remedy: str) -> int:
 
 
 def _restore(
-  workdir: pathlib.Path, step: int, model: NormalisedNetwork, image_size: tuple[int, int]
+  workdir: pathlib.Path,
+  step: int,
+  model: NormalisedNetwork,
+  image_size: tuple[int, int],
+  part: str,
 ) -> dict[str, Any]:
-  """The parameters and statistics of a checkpoint, which must be those of the model."""
+  """The parameters and statistics of a part of a checkpoint, which must be those of the model."""
 
   def create() -> dict[str, Any]:
     # A network without batch normalisation has no statistics; its checkpoint says so with an empty
@@ -268,4 +365,4 @@ def _restore(
     return {"batch_stats": {}, **start}
 
   with checkpoint.Checkpoints(workdir) as checkpoints:
-    return checkpoints.restore_variables(create, step)
+    return checkpoints.restore_variables(create, step, part)

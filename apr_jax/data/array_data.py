@@ -82,6 +82,18 @@ class ArrayData:
     n = limited(len(self.images), n, self.name)
     return dataclasses.replace(self, images=self.images[:n], labels=self.labels[:n])
 
+  def spread(self, n: int) -> "ArrayData":
+    """`n` examples spread evenly over all, see `spread`; 0, or more than there are: itself."""
+    chosen = spread(len(self.images), n)
+    if len(chosen) == len(self.images):
+      return self
+    return dataclasses.replace(self, images=self.images[chosen], labels=self.labels[chosen])
+
+
+def spread(count: int, n: int) -> np.ndarray:
+  """`n` of `count` positions, evenly spaced and ascending; 0, or more than there are: all."""
+  return np.arange(count) if not 0 < n < count else np.arange(n) * count // n
+
 
 def limited(count: int, limit: int, name: str) -> int:
   """How many of `count` examples a limit leaves: the limit, or with 0 all of them.

@@ -107,6 +107,22 @@ def read_images(path: str) -> np.ndarray:
   return _rgb_copy(_with_channels(images, where), where)
 
 
+def read_labelled(path: str, images: str, labels: str) -> tuple[np.ndarray, np.ndarray]:
+  """Two arrays of an .npz file, by their keys; its others are not read.
+
+  Raises:
+    UserError: the file is damaged, or lacks one of them.
+  """
+  with _open_npz(path) as archive:
+    if missing := {images, labels} - set(archive.files):
+      raise UserError(
+        f"{path}: has no {' and no '.join(sorted(missing))}, only "
+        f"{', '.join(archive.files) or 'nothing at all'}; download it again"
+      )
+    with _reading(path):
+      return archive[images], archive[labels]
+
+
 class ArrayInStore:
   """A .npy file of an object store: its header is read at once, its rows when they are asked for.
 

@@ -10,7 +10,7 @@ import struct
 import numpy as np
 from PIL import Image
 
-from apr_jax.data.array_data import ArrayData
+from apr_jax.data.array_data import ArrayData, spread
 from apr_jax.data.resizing import stack_images
 from apr_jax.errors import UserError, one_line
 from apr_jax.files import entries, is_address, is_dir, is_file, open_binary
@@ -104,12 +104,15 @@ def find_extra(root: str, classes: tuple[str, ...]) -> ImageFiles:
   return _labelled(folder, classes)
 
 
-def load_folder(folder: str, split: str, image_size: int, resize: int = 0) -> ArrayData:
+def load_folder(
+  folder: str, split: str, image_size: int, resize: int = 0, sample: int = 0
+) -> ArrayData:
   """One split of an image folder, in memory. An alpha channel is dropped.
 
   Args:
     folder, split: as of `find_split`.
     image_size, resize: as of `resizing.stack_images`.
+    sample: as of `sources.load`.
 
   Returns:
     images uint8 `[N, H, W, 3]`; labels are positions in the list of classes.
@@ -119,9 +122,10 @@ def load_folder(folder: str, split: str, image_size: int, resize: int = 0) -> Ar
       images differ in size while `image_size` is 0.
   """
   files = find_split(folder, split)
-  named = ((path, read_image(path)) for path in files.paths)
-  images = stack_images(named, len(files.paths), image_size, files.where, resize)
-  return ArrayData(images, files.labels, len(files.classes), name=f"folder:{folder}")
+  chosen = spread(len(files.paths), sample)
+  named = ((files.paths[i], read_image(files.paths[i])) for i in chosen)
+  images = stack_images(named, len(chosen), image_size, files.where, resize)
+  return ArrayData(images, files.labels[chosen], len(files.classes), name=f"folder:{folder}")
 
 
 def _labelled(folder: str, classes: tuple[str, ...]) -> ImageFiles:

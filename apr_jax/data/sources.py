@@ -23,7 +23,7 @@ _ARRAYS: dict[str, Callable[[str, str], ArrayData]] = {
   "npz": arrays.load_npz,
   "npy": arrays.load_npy,
 }
-_FILES: dict[str, Callable[[str, str, int, int], ArrayData]] = {
+_FILES: dict[str, Callable[[str, str, int, int, int], ArrayData]] = {
   "folder": folder.load_folder,
   "images": unlabelled.load_images,
 }
@@ -39,6 +39,7 @@ def load(
   image_size: int = 0,
   resize: int = 0,
   download: bool = False,
+  sample: int = 0,
 ) -> ArrayData:
   """Reads one split of a data set into memory.
 
@@ -56,6 +57,8 @@ def load(
       `image_size`.
     download: whether a TFDS data set that is not prepared is downloaded; the other sources never
       download.
+    sample: read only so many images, spread evenly over the split; of TFDS, whose files are in a
+      random order, the first ones. 0, or more than there are: all.
 
   Returns:
     images uint8 `[N, H, W, 3]` and int32 labels `[N]`, grey images repeated to three channels.
@@ -88,9 +91,10 @@ def load(
       image_size=image_size,
       resize=resize,
       download=download,
+      sample=sample,
     )
   if found.kind in _FILES:
-    return _FILES[found.kind](found.located(data_dir), split, image_size, resize)
+    return _FILES[found.kind](found.located(data_dir), split, image_size, resize, sample)
   if found.kind in _ARRAYS:
     data = _ARRAYS[found.kind](found.located(data_dir), split)
   elif found.path:
@@ -99,6 +103,7 @@ def load(
     )
   else:
     data = _EMBEDDED[found.kind](split)
+  data = data.spread(sample)
   images = resize_all(data.images, image_size, data.name, resize)
   return dataclasses.replace(data, images=images)
 
@@ -112,6 +117,7 @@ def open_stream(
   min_crop_area: float,
   limit: int = 0,
   extra_folders: Sequence[str] = (),
+  fast_crops: bool = False,
   download: bool = False,
   process: int = 0,
   processes: int = 1,
@@ -127,6 +133,7 @@ def open_stream(
     min_crop_area: smallest share of an image that a crop may have, in (0, 1].
     limit: use the first so many images of the data set, before `extra_folders`; 0 = all.
     extra_folders: more training images; see `folder.find_extra`. Relative paths lie in `data_dir`.
+    fast_crops: other pixels for fewer CPU cycles; see `resized_crop`.
     process, processes: this process and their number; each reads its own share.
 
   Raises:
@@ -158,7 +165,7 @@ def open_stream(
     extra = folder.find_extra(place, classes)
     sources.append(FileSource(extra))
   return ImageStream(
-    str(found), sources, len(classes), image_size, min_crop_area, process, processes
+    str(found), sources, len(classes), image_size, min_crop_area, process, processes, fast_crops
   )
 
 

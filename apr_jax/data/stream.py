@@ -47,6 +47,7 @@ class ImageStream:
     min_crop_area: float,
     process: int = 0,
     processes: int = 1,
+    fast_crops: bool = False,
   ):
     self.name = name
     self.num_classes = num_classes
@@ -55,6 +56,7 @@ class ImageStream:
     self._min_crop_area = min_crop_area
     self._process = process
     self._processes = processes
+    self._fast_crops = fast_crops
     self._shares = [source.num_examples // processes for source in sources]
     self.num_examples = processes * sum(self._shares)
 
@@ -98,6 +100,7 @@ class ImageStream:
         tf.stack([crops_seed, place_in_epoch]),
         self.image_size[0],
         self._min_crop_area,
+        self._fast_crops,
       )
       return index, image, tf.cast(label, tf.int32)
 

@@ -112,12 +112,14 @@ def load_tfds(
   image_size: int,
   resize: int,
   download: bool,
+  sample: int = 0,
 ) -> ArrayData:
   """One split of a TFDS image classification data set, in stored order.
 
   Args:
     name, split, data_dir, download: as of `open_split`.
     image_size, resize: as of `resizing.stack_images`.
+    sample: only the first so many, where there are more; 0 = all.
 
   Returns:
     images uint8 `[N, H, W, 3]`; labels of the feature "label", or of the only ClassLabel.
@@ -126,6 +128,7 @@ def load_tfds(
     UserError: as `open_split`; the data set is damaged, or too large for memory.
   """
   found = open_split(name, split, data_dir=data_dir, download=download)
+  count = min(sample, found.num_examples) if sample else found.num_examples
   tf, tfds = import_tensorflow()
   features = found.builder.info.features
   # Only images of one static shape can be batched; batches read several times faster.
@@ -136,7 +139,7 @@ def load_tfds(
     # one file after the other
     read_config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
     examples = builder.as_dataset(
-      split=found.split, shuffle_files=False, read_config=read_config
+      split=f"{found.split}[:{count}]", shuffle_files=False, read_config=read_config
     ).map(lambda example: (example[found.image_key], example[found.label_key]))
     for images, batch_labels in examples.batch(batch).as_numpy_iterator():
       for image, label in zip(images, batch_labels):
@@ -145,9 +148,7 @@ def load_tfds(
 
   try:
     with _on_disk(tfds, found) as builder:
-      images = stack_images(
-        named_images(builder), found.num_examples, image_size, found.where, resize
-      )
+      images = stack_images(named_images(builder), count, image_size, found.where, resize)
   except tf.errors.OpError as error:
     raise UserError(
       f"{found.where}: the files are damaged ({op_reason(error)}); delete the folder and prepare "

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from apr_jax import files
-from apr_jax.data.array_data import ArrayData
+from apr_jax.data.array_data import ArrayData, spread
 from apr_jax.data.arrays import read_images
 from apr_jax.data.folder import EXTENSIONS, read_image
 from apr_jax.data.resizing import resize_all, stack_images
@@ -18,7 +18,9 @@ from apr_jax.errors import UserError
 ARRAY_FILES = (".npz", ".npy")
 
 
-def load_images(path: str, split: str, image_size: int, resize: int = 0) -> ArrayData:
+def load_images(
+  path: str, split: str, image_size: int, resize: int = 0, sample: int = 0
+) -> ArrayData:
   """All images of a folder, whatever its folders inside are called, or of an .npz or .npy file.
 
   A folder that has a folder "test" or, failing that, "val" means the images in there. The images
@@ -29,6 +31,7 @@ def load_images(path: str, split: str, image_size: int, resize: int = 0) -> Arra
     split: "test".
     image_size: side to resize and crop to in pixels; 0 keeps the stored size.
     resize: short side before the crop, as of `resizing.resize_crop`.
+    sample: as of `sources.load`.
 
   Returns:
     images uint8 `[N, H, W, 3]`; labels all 0.
@@ -43,14 +46,17 @@ def load_images(path: str, split: str, image_size: int, resize: int = 0) -> Arra
       raise UserError(
         f"{path}: is neither a folder of images nor an {' or '.join(ARRAY_FILES)} file; give one"
       )
-    return unlabelled(resize_all(read_images(path), image_size, name, resize), name)
+    images = read_images(path)
+    images = images[spread(len(images), sample)]
+    return unlabelled(resize_all(images, image_size, name, resize), name)
   paths = sorted(_image_files(path))
+  paths = [paths[i] for i in spread(len(paths), sample)]
   if not paths:
     raise UserError(
       f"{path}: has no images ({', '.join(EXTENSIONS)}) at any depth; give a folder that has"
     )
-  images = ((file, read_image(file)) for file in paths)
-  return unlabelled(stack_images(images, len(paths), image_size, path, resize), name)
+  named = ((file, read_image(file)) for file in paths)
+  return unlabelled(stack_images(named, len(paths), image_size, path, resize), name)
 
 
 def holds_images(path: str) -> bool:

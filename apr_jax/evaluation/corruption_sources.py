@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from apr_jax import corruptions, files
+from apr_jax.classifiers.interface import need
 from apr_jax.corruptions.whole_sets import MADE, regenerate
 from apr_jax.data import ArrayData
 from apr_jax.data.imagenet_c import ImageNetC
@@ -56,6 +57,30 @@ class CorruptionSource:
       lambda: _predict(task, self.load(corruption, severity)),
     )
 
+  def adapted_logits(
+    self, task: Task, corruption: str, severity: int, batch: int, prior: float
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """As `logits`, with batch statistics of the images themselves, one batch after the other.
+
+    The images are held in memory, and batches are drawn from all of them in a fixed order: the
+    published trees are sorted by class, and the statistics of one class are not those of a set.
+
+    Args:
+      task, corruption, severity: as of `logits`.
+      batch: at most so many images share their statistics; batches are of equal size, up to one
+        image.
+      prior: how many images the statistics of the training count as.
+    """
+    adapted = need(task.classifier, "adapted_logits", "the option adapt of corruptions")
+    chunks = list(limited(task, self.load(corruption, severity)))
+    images = np.concatenate([data.images for data in chunks])
+    # RandomState, because NumPy promises that its stream never changes; default_rng's may.
+    order = np.random.RandomState(0).permutation(len(images))
+    logits = np.empty((len(images), task.num_classes), np.float32)
+    for chosen in np.array_split(order, -(-len(images) // batch)):
+      logits[chosen] = adapted(images[chosen], prior)
+    return logits, np.concatenate([data.labels for data in chunks])
+
 
 def open_source(task: Task, names: tuple[str, ...]) -> CorruptionSource:
   """The source that the settings ask for, or with "auto" the first that is there.
@@ -83,16 +108,23 @@ def describe(data_name: str, data_dir: str, wanted: str = AUTO) -> str:
 
 
 def _predict(task: Task, chunks: Iterator[ArrayData]) -> tuple[np.ndarray, np.ndarray]:
-  logits, labels, seen = [], [], 0
+  logits, labels = [], []
+  for data in limited(task, chunks):
+    logits.append(task.logits(data.images))
+    labels.append(data.labels)
+  return np.concatenate(logits), np.concatenate(labels)
+
+
+def limited(task: Task, chunks: Iterator[ArrayData]) -> Iterator[ArrayData]:
+  """The chunks up to the limit of the settings."""
+  seen = 0
   for data in chunks:
     if task.settings.limit:
       data = data.take(min(task.settings.limit - seen, len(data.labels)))
-    logits.append(task.logits(data.images))
-    labels.append(data.labels)
+    yield data
     seen += len(data.labels)
     if seen == task.settings.limit:
       break
-  return np.concatenate(logits), np.concatenate(labels)
 
 
 def _choose(data_name: str, data_dir: str, wanted: str, names: tuple[str, ...]) -> str:

@@ -76,6 +76,7 @@ class Evaluator(Protocol):
       `classifiers.interface.ABILITIES`.
     reads: names of fields of `Settings` that choose its parts, such as "ood_sets": with another
       value there, an earlier summary no longer holds.
+    beside: names of its options that add scores and change none of the others.
     headlines: {name: score that tables show}; a name is that of `apr_jax.published`, where the
       score is published.
   """
@@ -88,6 +89,10 @@ class Evaluator(Protocol):
 
   @property
   def reads(self) -> tuple[str, ...]:
+    return ()
+
+  @property
+  def beside(self) -> tuple[str, ...]:
     return ()
 
   @property

@@ -29,7 +29,7 @@ def describe(task: Task) -> dict[str, Any]:
   """What was evaluated, on what and with what: "meta" of `results.json`, for JSON.
 
   - "classifier": "name", "kind" ("run", "import" or "function"), "num_classes", "image_size",
-    "fingerprint" of the weights.
+    "fingerprint" of the weights; "ensemble", true, of CSI's ensemble over four rotations.
   - "config", "seed", "step": of a run; the configuration with the data and the out-of-distribution
     sets of this evaluation.
   - "weights": the fingerprint.
@@ -50,6 +50,7 @@ def describe(task: Task) -> dict[str, Any]:
       "num_classes": classifier.num_classes,
       "image_size": classifier.image_size,
       "fingerprint": classifier.fingerprint,
+      **({"ensemble": True} if getattr(classifier, "ensemble", False) else {}),
     },
     **_training(task),
     "weights": classifier.fingerprint,

@@ -25,11 +25,11 @@ from apr_jax.attacks import CLEAN, EPSILON, AutoAttack, Result, join
 from apr_jax.classifiers.interface import need
 from apr_jax.errors import UserError, one_line
 from apr_jax.evaluation.evaluator import Evaluator, Headline, Parts
-from apr_jax.evaluation.ood import max_softmax
 from apr_jax.evaluation.part_store import key_of
 from apr_jax.evaluation.task import Task
 from apr_jax.evaluation.thumbnails import to_text
 from apr_jax.files import make_folder, write_bytes
+from apr_jax.metrics import max_softmax
 
 IMAGES = "adversarial.npz"
 """The attacked images, beside the results: "images" float32 in [0, 1], "labels", "positions" in the

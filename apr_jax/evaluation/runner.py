@@ -28,6 +28,11 @@ from apr_jax.run.claim import Claim
 RESULTS = "results.json"
 
 
+def beside(out: pathlib.Path) -> pathlib.Path:
+  """Where the results of a run's averaged weights stand, whose own weights' stand in `out`."""
+  return out.with_name(f"{out.name}-average")
+
+
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
   """A finished evaluation.

@@ -11,7 +11,9 @@ from apr_jax.evaluation.evaluator import Evaluator, options
 from apr_jax.evaluation.filters import Filters
 from apr_jax.evaluation.fourier import Fourier
 from apr_jax.evaluation.ood import Ood
+from apr_jax.evaluation.ood_scores import SCORES
 from apr_jax.evaluation.robustness import Robustness
+from apr_jax.evaluation.shifts import Shifts
 from apr_jax.evaluation.swap import Swap
 from apr_jax.settings import from_text
 
@@ -19,8 +21,13 @@ SUITES: Mapping[str, Evaluator] = {
   "clean": Clean(),
   "corruptions": Corruptions(),
   "extra_corruptions": Corruptions(EXTRA_CORRUPTIONS, title="extra corruptions"),
+  "shifts": Shifts(),
   "calibration": Calibration(),
   "ood": Ood(),
+  "ood_scores": Ood(tuple(SCORES), title="OOD AUROC, all scores"),
+  "full_spectrum_ood": Ood(
+    tuple(SCORES), True, title="full-spectrum AUROC", headline="full_spectrum_auroc"
+  ),
   "fourier": Fourier(),
   "swap": Swap(),
   "filters": Filters(),

@@ -22,9 +22,9 @@ from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.evaluation import ood_protocols
 from apr_jax.evaluation.evaluator import Evaluator, Parts
-from apr_jax.evaluation.ood import max_softmax
 from apr_jax.evaluation.task import Task
 from apr_jax.evaluation.thumbnails import to_text
+from apr_jax.metrics import max_softmax
 
 CHUNK_BYTES = 2**25
 """Bytes of the uint8 images that are recombined at a time; changes no result."""

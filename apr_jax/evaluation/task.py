@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from apr_jax import data
-from apr_jax.classifiers.interface import Classifier
+from apr_jax.classifiers.interface import Classifier, need
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.evaluation.division import Division
@@ -121,6 +121,35 @@ class Task:
       "logits of the test split", lambda: self._logits(self.test.images, kept=True)
     )
 
+  def load_train(self, sample: int = 0) -> ArrayData:
+    """The in-distribution training images at the size that the classifier takes, kept in memory:
+    `sample` of them, see `data.load`, and no more than the limit.
+
+    Raises:
+      UserError: as `load_test`.
+    """
+    count = min(filter(None, (sample, self.settings.limit)), default=0)
+    name = self.settings.data
+    return self.memory.keep(
+      f"{count} training images", lambda: self._checked(name, self._at_size(name, "train", count))
+    )
+
+  def features(self, images: np.ndarray) -> np.ndarray:
+    """Images uint8 `[N, H, W, 3]` → float32 `[N, D]`, for any N.
+
+    Raises:
+      UserError: the classifier lacks them, or answers with something else or with numbers that are
+        not finite.
+    """
+    found = np.asarray(need(self.classifier, "features", "the score")(images))
+    fits = found.ndim == 2 and len(found) == len(images) and found.dtype.kind == "f"
+    if not fits or not np.isfinite(found).all():
+      raise UserError(
+        f"the features of {self.classifier.name!r} must be finite floats [{len(images)}, D], got "
+        f"{found.dtype} {list(found.shape)}; correct its function"
+      )
+    return found
+
   def load_test(self, name: str) -> ArrayData:
     """The test split of a data set, at the size that the classifier takes, cut to the limit.
 
@@ -128,12 +157,7 @@ class Task:
       UserError: it is not there, cannot be had at that size, or the in-distribution set has another
         number of classes than the classifier.
     """
-    found = self._at_size(name)
-    if name == self.settings.data and found.num_classes != self.num_classes:
-      raise UserError(
-        f"data set {name!r} has {found.num_classes} classes, the network {self.num_classes}; "
-        f"give the --data_dir of the data it was trained on"
-      )
+    found = self._checked(name, self._at_size(name))
     return found.take(min(self.settings.limit, len(found.labels)))
 
   def load_kept(self, name: str) -> ArrayData:
@@ -159,12 +183,24 @@ class Task:
       )
     return logits
 
-  def _at_size(self, name: str) -> ArrayData:
+  def _checked(self, name: str, found: ArrayData) -> ArrayData:
+    if name == self.settings.data and found.num_classes != self.num_classes:
+      raise UserError(
+        f"data set {name!r} has {found.num_classes} classes, the network {self.num_classes}; "
+        f"give the --data_dir of the data it was trained on"
+      )
+    return found
+
+  def _at_size(self, name: str, split: str = "test", sample: int = 0) -> ArrayData:
     height, width = self.image_size
-    where = {"data_dir": self.settings.data_dir, "download": self.settings.download}
+    where: dict[str, Any] = {
+      "data_dir": self.settings.data_dir,
+      "download": self.settings.download,
+      **({"sample": sample} if sample else {}),
+    }
     if height == width:
-      return self._load(name, "test", image_size=height, resize=self.settings.resize, **where)
-    found = self._load(name, "test", **where)
+      return self._load(name, split, image_size=height, resize=self.settings.resize, **where)
+    found = self._load(name, split, **where)
     if found.image_size != (height, width):
       raise UserError(
         f"data set {name!r} has {found.image_size} pixels, the network takes {(height, width)}; "

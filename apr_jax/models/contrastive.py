@@ -1,8 +1,8 @@
-"""A network that learns by contrast: a projection for the loss, and a linear probe that classifies.
+"""A network that learns by contrast: a projection for the loss, and linear probes that classify.
 
 The projection head is SimCLR's: two layers, 128 numbers, of length 1; it is of no use after
-training. The probe is a linear layer on the features that leaves them alone: its gradient ends
-there.
+training. A probe is a linear layer on the features that leaves them alone: its gradient ends there.
+CSI has three of them, for the class, for the rotation, and for both.
 
 References: Chen et al., SimCLR, 2020 (https://arxiv.org/abs/2002.05709); Khosla et al., Supervised
 Contrastive Learning, 2020 (https://arxiv.org/abs/2004.11362); CSI
@@ -20,6 +20,9 @@ from apr_jax.losses import Outputs
 from apr_jax.models.layers import torch_bias, torch_uniform
 
 _PROJECTION = ("projection1", "projection2")
+ROTATIONS = 4
+HEADS = ("fc", "fc_rotation", "fc_joint")
+"""Names of the linear probes: of the class, the rotation, and class + K·rotation."""
 
 
 class Contrastive(nn.Module):
@@ -29,11 +32,19 @@ class Contrastive(nn.Module):
     network: normalised images → features `[B, F]`; one of the zoo's with `num_classes` 0.
     num_classes: number of logits.
     dimensions: of the projection.
+    rotations: whether it has the probes of the rotation and of both.
+    frozen: the network is in inference in training too, and there is no projection: the probes
+      learn alone.
+    ensemble: outside of training, the logits are CSI's: the mean over the four rotations of the
+      image of the joint probe's logits of that rotation.
   """
 
   network: nn.Module
   num_classes: int
   dimensions: int = 128
+  rotations: bool = False
+  frozen: bool = False
+  ensemble: bool = False
 
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array | Outputs:
@@ -42,21 +53,39 @@ class Contrastive(nn.Module):
     In training the projection, `[B, dimensions]` of length 1, comes with the logits, and their
     gradient ends at the features.
     """
-    features = self.network(images, train)
+    if self.ensemble and not train and not self.is_initializing():
+      images = jnp.concatenate([jnp.rot90(images, turn, (1, 2)) for turn in range(ROTATIONS)])
+    features = self.network(images, train and not self.frozen)
 
     def linear(size: int, name: str) -> nn.Dense:
       return nn.Dense(
         size, kernel_init=torch_uniform, bias_init=torch_bias(features.shape[-1]), name=name
       )
 
-    logits = linear(self.num_classes, "fc")(jax.lax.stop_gradient(features) if train else features)
+    seen = jax.lax.stop_gradient(features) if train else features
+    if self.ensemble and not train and not self.is_initializing():
+      return self._of_all_rotations(linear(ROTATIONS * self.num_classes, HEADS[2])(seen))
+    logits = linear(self.num_classes, HEADS[0])(seen)
     if not train and not self.is_initializing():
       return logits
+    rotation = joint = None
+    if self.rotations:
+      rotation = linear(ROTATIONS, HEADS[1])(seen)
+      joint = linear(ROTATIONS * self.num_classes, HEADS[2])(seen)
+    if self.frozen and not self.is_initializing():
+      return Outputs(logits, rotation_logits=rotation, joint_logits=joint)
     hidden = nn.relu(linear(features.shape[-1], _PROJECTION[0])(features))
     projection = linear(self.dimensions, _PROJECTION[1])(hidden)
     # The small number keeps the gradient finite where everything is zero.
     length = jnp.sqrt(jnp.square(projection).sum(-1, keepdims=True) + 1e-12)
-    return Outputs(logits, projection / length) if train else logits
+    if not train:
+      return logits
+    return Outputs(logits, projection / length, rotation_logits=rotation, joint_logits=joint)
+
+  def _of_all_rotations(self, joint: jax.Array) -> jax.Array:
+    """Joint logits `[4 B, 4 K]` of the images in four rotations → `[B, K]`."""
+    by_turn = joint.reshape(ROTATIONS, -1, ROTATIONS, self.num_classes)
+    return jnp.stack([by_turn[turn, :, turn] for turn in range(ROTATIONS)]).mean(0)
 
 
 def has_projection(variables: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from flax import linen as nn
 
 from apr_jax.errors import lookup
 from apr_jax.losses import Outputs
+from apr_jax.models import norm_route
 from apr_jax.models.allconv import AllConv
 from apr_jax.models.band_input import BandInput
 from apr_jax.models.contrastive import Contrastive
@@ -60,6 +61,7 @@ class NormalisedNetwork(nn.Module):
     bands: what is left of the images before all else; not in training, where the augmentation has
       done it. None: the images as they are.
     first_layer: stands in for the network's first convolution.
+    auxiliary_norm: whether there is an auxiliary route beside the network's batch normalisation.
   """
 
   network: nn.Module
@@ -68,9 +70,17 @@ class NormalisedNetwork(nn.Module):
   precision: str | None = None
   bands: BandInput | None = None
   first_layer: FirstLayer = PLAIN
+  auxiliary_norm: bool = False
 
-  def __call__(self, images: jax.Array, train: bool = False) -> jax.Array | Outputs:
+  def __call__(
+    self, images: jax.Array, train: bool = False, route: str = norm_route.MAIN
+  ) -> jax.Array | Outputs:
     """Float images `[B, H, W, 3]`, in [0, 1] up to what an augmentation adds → logits.
+
+    Args:
+      images: float `[B, H, W, 3]`.
+      train: whether batch statistics are those of the batch.
+      route: the batch normalisation that they pass through; see `norm_route`.
 
     Returns:
       logits float32 `[B, num_classes]`; in training `Outputs`, where a contrastive network's
@@ -78,12 +88,20 @@ class NormalisedNetwork(nn.Module):
     """
     if self.bands is not None and not train:
       images = self.bands(images)
+    images = (images - jnp.asarray(self.mean)) / jnp.asarray(self.std)
+    if self.auxiliary_norm and self.is_initializing():
+      self._run(images, train, norm_route.MAIN)  # first, so that it draws what it draws alone
+      route = norm_route.AUXILIARY
+    out = self._run(images, train, route)
+    return Outputs(out) if train and not isinstance(out, Outputs) else out
+
+  def _run(self, images: jax.Array, train: bool, route: str) -> Any:
     with (
       jax.default_matmul_precision(self.precision) if self.precision else contextlib.nullcontext(),
       stand_in(self.first_layer, train),
+      norm_route.through(route),
     ):
-      out = self.network((images - jnp.asarray(self.mean)) / jnp.asarray(self.std), train)
-    return Outputs(out) if train and not isinstance(out, Outputs) else out
+      return self.network(images, train)
 
 
 def make(
@@ -98,6 +116,10 @@ def make(
   bands: BandInput | None = None,
   label_share: float | None = None,
   first_layer: FirstLayer = PLAIN,
+  auxiliary_norm: bool = False,
+  rotations: bool = False,
+  frozen: bool = False,
+  ensemble: bool = False,
 ) -> NormalisedNetwork:
   """The named network with its input normalisation.
 
@@ -116,6 +138,8 @@ def make(
     label_share: give the network two heads, of which the phase's has this share of the logits; see
       `two_labels.TwoLabels`. None: one head.
     first_layer: stands in for the network's first convolution.
+    auxiliary_norm: give its batch normalisation an auxiliary route; see `norm_route`.
+    rotations, frozen, ensemble: of a contrastive network; see `contrastive.Contrastive`.
 
   Raises:
     UserError: the name is unknown.
@@ -126,11 +150,15 @@ def make(
     axis_name=axis_name,
   )
   if contrastive:
-    network = Contrastive(network, num_classes)
+    network = Contrastive(
+      network, num_classes, rotations=rotations, frozen=frozen, ensemble=ensemble
+    )
   if label_share is not None:
     network = TwoLabels(network, num_classes, label_share)
   precision = "highest" if dtype == jnp.float32 else None
-  return NormalisedNetwork(network, tuple(mean), tuple(std), precision, bands, first_layer)
+  return NormalisedNetwork(
+    network, tuple(mean), tuple(std), precision, bands, first_layer, auxiliary_norm
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +176,10 @@ class NetworkSpec:
     label_share: share of the phase's head in the logits of a network with two heads; None: it has
       one.
     first_layer: stands in for its first convolution.
+    auxiliary_norm: whether its batch normalisation has an auxiliary route; see `norm_route`.
+    rotations: whether a contrastive network has probes of the rotation too.
+    frozen: whether such probes alone learn.
+    ensemble: whether its logits are those of CSI's ensemble over four rotations.
   """
 
   name: str
@@ -160,6 +192,10 @@ class NetworkSpec:
   bands: BandInput | None = None
   label_share: float | None = None
   first_layer: FirstLayer = PLAIN
+  auxiliary_norm: bool = False
+  rotations: bool = False
+  frozen: bool = False
+  ensemble: bool = False
 
   def build(self, axis_name: Axis = None) -> NormalisedNetwork:
     """The network.
@@ -182,20 +218,29 @@ class NetworkSpec:
       bands=self.bands,
       label_share=self.label_share,
       first_layer=self.first_layer,
+      auxiliary_norm=self.auxiliary_norm,
+      rotations=self.rotations,
+      frozen=self.frozen,
+      ensemble=self.ensemble,
     )
 
   def fold(self, variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The variables of the plain network with the same outputs: one first kernel, one head.
+    """The variables of the plain network with the same outputs: one first kernel, one head, one
+    route.
 
     Args:
       variables: "params" and "batch_stats" of the network of `build`.
     """
     plain = self.first_layer.fold(variables)
+    if self.auxiliary_norm:
+      plain = norm_route.without_auxiliary(plain)
     return plain if self.label_share is None else fold_heads(plain, self.label_share)
 
   def folded(self) -> "NetworkSpec":
     """The network whose variables `fold` gives."""
-    return dataclasses.replace(self, first_layer=self.first_layer.folded(), label_share=None)
+    return dataclasses.replace(
+      self, first_layer=self.first_layer.folded(), label_share=None, auxiliary_norm=False
+    )
 
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "auto": None}

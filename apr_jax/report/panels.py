@@ -15,8 +15,8 @@ from apr_jax.corruptions.whole_sets import regenerate
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.evaluation import swap as swap_suite, thumbnails
-from apr_jax.evaluation.ood import max_softmax
 from apr_jax.evaluation.runner import Evaluation
+from apr_jax.metrics import max_softmax
 from apr_jax.report import filters, html
 
 _SEVERITIES = (1, 3, 5)

@@ -8,8 +8,9 @@ from typing import Any
 from apr_jax import files
 from apr_jax.errors import UserError, one_line
 from apr_jax.evaluation import provenance
+from apr_jax.evaluation.corruptions import Corruptions
 from apr_jax.evaluation.evaluator import Headline, options
-from apr_jax.evaluation.ood import scored_sets
+from apr_jax.evaluation.ood import Ood, scored_sets
 from apr_jax.evaluation.runner import RESULTS
 from apr_jax.evaluation.suites import SUITES
 from apr_jax.published import OOD_SETS, Figure, data_set, other_recipe, published, test_images
@@ -108,8 +109,13 @@ class Scores:
 
   @property
   def ood_sets(self) -> tuple[str, ...]:
-    """Names of the out-of-distribution sets that were scored."""
-    return tuple(scored_sets(self.results.get("ood", {})))
+    """Names of the out-of-distribution sets that were scored, of the first such suite."""
+    return next(filter(None, map(self._ood_sets, SUITES)), ())
+
+  def _ood_sets(self, suite: str) -> tuple[str, ...]:
+    """Those of a suite; none of one that has no such sets."""
+    found = scored_sets(self.results.get(suite, {})) if isinstance(SUITES[suite], Ood) else {}
+    return tuple(found)
 
   @property
   def limit(self) -> str | None:
@@ -151,16 +157,23 @@ class Scores:
     """Of which images the score is, and how it was taken; scores of different ones have no mean."""
     suite = all_metrics()[metric].suite
     about = (self.limit, repr(self.results["meta"]["suites"].get(suite)))
-    if metric in ("mean_error", "mce"):
-      return *about, self.corruption_source
-    return *about, tuple(sorted(self.ood_sets)) if metric == "ood_auroc" else ()
+    if isinstance(SUITES[suite], Corruptions):
+      return *about, self.results[suite].get("source")
+    return *about, tuple(sorted(self._ood_sets(suite)))
 
   def not_comparable(self, metric: str) -> str | None:
     """Why the score must not be held against the published number, or None."""
     if self.limit:
       return self.limit
+    if self.results["meta"]["classifier"].get("ensemble"):
+      return "an ensemble of rotations"
     suite = all_metrics()[metric].suite
-    if self.results["meta"]["suites"].get(suite, options(SUITES[suite])) != options(SUITES[suite]):
+    usual = options(SUITES[suite])
+    # An option that is younger than the results, or only adds scores, changes none.
+    stored = self.results["meta"]["suites"].get(suite, {})
+    if any(
+      stored.get(name, usual[name]) != usual[name] for name in usual.keys() - SUITES[suite].beside
+    ):
       return f"other options of the suite {suite}"
     if metric in ("mean_error", "mce") and self.corruption_source == "regenerated":
       return "regenerated corruptions"

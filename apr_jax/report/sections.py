@@ -8,18 +8,9 @@ import math
 from collections.abc import Callable
 
 from apr_jax.evaluation.fourier import fourier_map
-from apr_jax.evaluation.ood import scored_sets
-from apr_jax.report import filters, html, plots, robustness
+from apr_jax.report import filters, html, ood, plots, robustness, shifts
 from apr_jax.report.runs import Runs, prefix, sections_of
 
-_OOD_COLUMNS = {
-  "auroc": "AUROC",
-  "tnr95": "TNR at 95 % TPR",
-  "dtacc": "detection accuracy",
-  "aupr_in": "AUPR in",
-  "aupr_out": "AUPR out",
-  "oscr": "OSCR",
-}
 _CALIBRATION_COLUMNS = {
   "ece": "ECE",
   "rms": "RMS error",
@@ -50,80 +41,6 @@ def corruptions(runs: Runs) -> str:
 def extra_corruptions(runs: Runs) -> str:
   """Errors under the 4 corruptions beside them."""
   return _corruption_section(runs, "extra_corruptions", "Extra corruptions")
-
-
-def ood(runs: Runs) -> str:
-  """A table of all sets and scores, the protocols' means, what is missing, and the ROC curves of
-  the headline score.
-  """
-  sections = sections_of(runs, "ood")
-  if not sections:
-    return ""
-  blocks = []
-  for name, section in sections.items():
-    headline = section["score"]
-    rows = [
-      [title, score, *(scores[column] for column in _OOD_COLUMNS), result["examples"]]
-      for title, result in scored_sets(section).items()
-      for score, scores in _by_score(headline, result).items()
-    ]
-    empty = [None] * len(_OOD_COLUMNS)
-    rows.append(["mean of all sets", headline, section["mean_auroc"], *empty])
-    protocols = section.get("protocols", [])
-    rows += [
-      [f"mean: {protocol['name']}", headline, protocol["mean_auroc"], *empty]
-      for protocol in protocols
-    ]
-    blocks.append(
-      html.table(
-        ["set", "score", *_OOD_COLUMNS.values(), "images"],
-        rows,
-        f"{prefix(runs, name)}all in %, higher is better; no mean where a set is missing",
-      )
-    )
-    blocks += [
-      html.paragraph(f"{prefix(runs, name)}{sentence}") for sentence in incomplete_ood(section)
-    ]
-    for protocol in protocols:
-      blocks += [
-        html.paragraph(f"{protocol['name']}: {title} is missing: {where}.")
-        for title, where in protocol["missing"].items()
-      ]
-  titles = dict.fromkeys(title for section in sections.values() for title in scored_sets(section))
-  curves = []
-  for title in titles:
-    shown = {name: section[title]["roc"] for name, section in sections.items() if title in section}
-    picture = plots.lines(
-      {name: (roc["fpr"], roc["tpr"]) for name, roc in shown.items()},
-      "accepted out-of-distribution images",
-      "accepted in-distribution images",
-      x_limits=_UNIT,
-      y_limits=_UNIT,
-      diagonal=True,
-      square=True,
-    )
-    curves.append(
-      html.vector_picture(
-        picture, f"ROC curve against {title}", f"ROC against {title}; grey is chance."
-      )
-    )
-  return html.section(
-    "Out-of-distribution detection", *blocks, html.side_by_side(*curves) if curves else ""
-  )
-
-
-def incomplete_ood(section: dict) -> list[str]:
-  """A sentence on each protocol that lacks sets, with the mean over those that are there."""
-  sentences = []
-  for protocol in section.get("protocols", []):
-    if protocol["missing"]:
-      mean = protocol["mean_over_present"]
-      over = "" if mean is None else f"; mean AUROC over those {mean:.2f} %"
-      sentences.append(
-        f"{protocol['name']}: incomplete, {protocol['present']} of {len(protocol['sets'])} "
-        f"sets{over}."
-      )
-  return sentences
 
 
 def calibration(runs: Runs) -> str:
@@ -285,7 +202,10 @@ SECTIONS: tuple[Callable[[Runs], str], ...] = (
   clean,
   corruptions,
   extra_corruptions,
-  ood,
+  shifts.shifts,
+  ood.usual_scores,
+  ood.all_scores,
+  ood.full_spectrum,
   calibration,
   fourier,
   swap,
@@ -300,8 +220,12 @@ def _corruption_section(runs: Runs, suite: str, title: str, charted: bool = True
   sections = sections_of(runs, suite)
   if not sections:
     return ""
+  shown = {name: _plain_and_adapted(section) for name, section in sections.items()}
   largest = max(
-    max(errors) for section in sections.values() for errors in section["by_corruption"].values()
+    max(errors)
+    for kinds in shown.values()
+    for by_corruption in kinds.values()
+    for errors in by_corruption.values()
   )
   largest = 10 * math.ceil(largest / 10) or 10
   maps = [
@@ -313,13 +237,14 @@ def _corruption_section(runs: Runs, suite: str, title: str, charted: bool = True
       ],
       [
         (corruption.replace("_", " "), [*errors, _mean(errors)])
-        for corruption, errors in section["by_corruption"].items()
+        for corruption, errors in by_corruption.items()
       ],
       largest,
-      f"{prefix(runs, name)}error in %, {section['examples']} images per set, "
+      f"{prefix(runs, name)}{kind} in %, {section['examples']} images per set, "
       f"source: {section['source']}; white is 0, the darkest shade {largest} %",
     )
     for name, section in sections.items()
+    for kind, by_corruption in shown[name].items()
   ]
   regenerated = any(section["source"] == "regenerated" for section in sections.values())
   note = "Corruptions regenerated from the test images are not comparable with published scores."
@@ -329,6 +254,20 @@ def _corruption_section(runs: Runs, suite: str, title: str, charted: bool = True
     *maps,
     _bars(sections, title) if charted else "",
   )
+
+
+def _plain_and_adapted(section: dict) -> dict[str, dict[str, list[float]]]:
+  """{what is shown: errors by corruption}: the network as it is and, if it was scored so, with
+  adapted batch statistics.
+  """
+  kinds = {"error": section["by_corruption"]}
+  if "adapted" in section:
+    of = section["adapted"]
+    kinds[
+      f"error with batch statistics of {of['batch']} corrupted images at a time (prior "
+      f"{of['prior']}; mean {of['mean_error']:.2f} %)"
+    ] = of["by_corruption"]
+  return kinds
 
 
 def _bars(sections: Runs, title: str) -> str:
@@ -350,13 +289,6 @@ def _bars(sections: Runs, title: str) -> str:
 
 def _severities(runs: Runs, name: str, suite: str) -> list[int]:
   return runs[name]["meta"]["suites"][suite]["severities"]
-
-
-def _by_score(headline: str, result: dict) -> dict[str, dict]:
-  """{name of the score: its metrics}, the headline first."""
-  return {headline: result} | {
-    name: scores for name, scores in result.items() if isinstance(scores, dict) and name != "roc"
-  }
 
 
 def _filled(bins: dict) -> tuple[list[float], list[float]]:

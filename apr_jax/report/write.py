@@ -15,9 +15,9 @@ from apr_jax import config_files
 from apr_jax.classifiers.interface import ability
 from apr_jax.evaluation.runner import Evaluation
 from apr_jax.files import write_text
-from apr_jax.report import curves, html, opening, panels, sorting, table
+from apr_jax.report import curves, html, ood, opening, panels, sorting, table
 from apr_jax.report.results import Scores
-from apr_jax.report.sections import SECTIONS, Runs, incomplete_ood
+from apr_jax.report.sections import SECTIONS, Runs
 
 REPORT = "report.html"
 
@@ -95,7 +95,7 @@ def _headline(rows: Sequence[table.Row], runs: Runs) -> str:
       f"{f'{name}: ' if len(runs) > 1 else ''}out-of-distribution scores of {sentence}"
     )
     for name, results in runs.items()
-    for sentence in incomplete_ood(results.get("ood", {}))
+    for sentence in ood.incomplete(results.get("ood", {}))
   ]
   first = html.lead(said) if said else ""
   scores, chart = html.table(header, lines), opening.chart(runs)

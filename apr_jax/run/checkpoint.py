@@ -1,9 +1,10 @@
 """Checkpoints of a run, in `WORKDIR/checkpoints`, written by Orbax in the background.
 
 A checkpoint has two parts: "model" (params, batch_stats), which is all that evaluation needs, and
-"training" (step, key_data, opt_state), which a run needs to continue. Orbax writes under a
-temporary name and renames when all is on disk, so a killed run leaves whole checkpoints only. Those
-that a disk has damaged since are known by their sums, see `run.sums`.
+"training" (step, key_data, opt_state), which a run needs to continue; and a third, "average", where
+the run keeps a moving average of what is in "model". Orbax writes under a temporary name and
+renames when all is on disk, so a killed run leaves whole checkpoints only. Those that a disk has
+damaged since are known by their sums, see `run.sums`.
 """
 
 import contextlib
@@ -21,9 +22,10 @@ from apr_jax.run import configuration, sums
 from apr_jax.run.state import TrainState
 
 FOLDER = "checkpoints"
+MODEL, AVERAGE = "model", "average"
 DAMAGED = "checkpoints_damaged"
 """Where a run that goes on from an earlier checkpoint puts the damaged ones."""
-PARTS = ("model", "training")
+PARTS = (MODEL, "training")
 COMMITTED = "commit_success.txt"  # what Orbax writes last, in an object store
 
 
@@ -88,7 +90,7 @@ class Checkpoints:
 
     It can be evaluated; a run cannot continue from it.
     """
-    self._save(step, {"model": variables})
+    self._save(step, {MODEL: variables})
 
   def _save(self, step: int, items: dict[str, Any]) -> None:
     arguments = {name: ocp.args.StandardSave(tree) for name, tree in items.items()}
@@ -128,21 +130,22 @@ class Checkpoints:
       UserError: the checkpoint cannot be read.
     """
     items = self._restore(jax.eval_shape(lambda: _items(create())), step)
-    return TrainState(**items["model"], **items["training"])
+    return TrainState(**items[MODEL], **items["training"], average=items.get(AVERAGE))
 
   def restore_variables(
-    self, create: Callable[[], dict[str, Any]], step: int | None = None
+    self, create: Callable[[], dict[str, Any]], step: int | None = None, part: str = MODEL
   ) -> dict[str, Any]:
     """A checkpoint's params and batch_stats, replicated on all devices.
 
     Args:
       create: makes variables of the same structure; it is traced, not run.
       step: of the checkpoint; None: the newest.
+      part: MODEL, or AVERAGE for their moving average.
 
     Raises:
       UserError: the checkpoint cannot be read.
     """
-    return self._restore({"model": jax.eval_shape(create)}, step)["model"]
+    return self._restore({part: jax.eval_shape(create)}, step)[part]
 
   def describe_variables(self, step: int | None = None) -> dict[str, Any]:
     """Shapes and dtypes of a checkpoint's params and batch_stats, as a tree of
@@ -157,7 +160,7 @@ class Checkpoints:
     folder = self._folder / str(self.latest_step() if step is None else step)
     try:
       with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
-        stored = handler.metadata(folder / "model").tree
+        stored = handler.metadata(folder / MODEL).tree
     except (ValueError, KeyError, OSError) as error:
       raise _unreadable(folder, error) from error
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), dict(stored))
@@ -273,7 +276,9 @@ def _unreadable(folder: pathlib.Path, error: Exception) -> UserError:
 
 
 def _items(state: TrainState) -> dict[str, Any]:
+  average = {} if state.average is None else {AVERAGE: state.average}
   return {
-    "model": state.variables,
+    MODEL: state.variables,
     "training": {"step": state.step, "key_data": state.key_data, "opt_state": state.opt_state},
+    **average,
   }

@@ -21,7 +21,7 @@ import ml_collections
 
 from apr_jax import files, settings
 from apr_jax.augment.bands import Bands
-from apr_jax.augment.methods import switched_on
+from apr_jax.augment.methods import needs_auxiliary_norm, switched_on
 from apr_jax.augment.two_labels import TwoLabels
 from apr_jax.errors import UserError, one_line, unknown
 from apr_jax.models import DTYPES, NETWORKS, FirstLayer, NetworkSpec
@@ -52,6 +52,9 @@ def spec_of_run(config: ml_collections.ConfigDict, contrastive: bool) -> Network
     bands=BandInput(**dataclasses.asdict(bands)) if isinstance(bands, Bands) else None,
     label_share=two_labels.share if isinstance(two_labels, TwoLabels) else None,
     first_layer=settings.read(FirstLayer, of.first_layer),
+    auxiliary_norm=needs_auxiliary_norm(config.augment),
+    rotations="csi" in on,
+    frozen=of.get("frozen", False),  # an older configuration has no such key
   )
 
 

@@ -21,6 +21,7 @@ class TrainState(flax.struct.PyTreeNode):
     params: float32 tree.
     batch_stats: float32 tree, running statistics of batch normalisation.
     opt_state: the optimizer's.
+    average: moving average of `variables`, a tree as they are; None: there is none.
   """
 
   step: jax.Array
@@ -28,6 +29,7 @@ class TrainState(flax.struct.PyTreeNode):
   params: Any
   batch_stats: Any
   opt_state: optax.OptState
+  average: Any = None
 
   @property
   def key(self) -> jax.Array:
@@ -45,16 +47,26 @@ def create_state(
   model: NormalisedNetwork,
   image_size: tuple[int, int],
   optimizer: optax.GradientTransformation,
+  average: bool = False,
 ) -> TrainState:
-  """The state before the first step, a function of the seed alone."""
+  """The state before the first step, a function of the seed alone.
+
+  Args:
+    seed: of the run.
+    model: the network.
+    image_size: (H, W) in pixels.
+    optimizer: the update rule.
+    average: whether a moving average of the variables is kept; it starts from them.
+  """
   key = jax.random.key(seed)
   variables = model.init(
     keys.stream(key, "parameters"), jnp.zeros((1, *image_size, 3)), train=False
   )
-  return TrainState(
+  state = TrainState(
     step=jnp.zeros((), jnp.int32),
     key_data=jax.random.key_data(keys.stream(key, "run")),
     params=variables["params"],
     batch_stats=variables.get("batch_stats", {}),
     opt_state=optimizer.init(variables["params"]),
   )
+  return state.replace(average=state.variables) if average else state

@@ -23,11 +23,11 @@ from apr_jax.augment.samples import one_per_class
 from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.errors import UserError
 from apr_jax.evaluation import ood_protocols, runner
-from apr_jax.evaluation.ood import max_softmax
 from apr_jax.evaluation.settings import Settings
 from apr_jax.evaluation.swap import Swap, panel
 from apr_jax.evaluation.task import Task
 from apr_jax.evaluation.thumbnails import from_text, to_text
+from apr_jax.metrics import max_softmax
 from apr_jax.report import html, plots
 from apr_jax.settings import above, at_least, names, setting
 from apr_jax.studies.study import Part, Request, Study

@@ -2,7 +2,8 @@
 
     python -m apr_jax.sweep.one_run --config FILE --set KEY=VALUE --workdir DIR --suites clean,ood
 
-That is `train.py`, then `evaluate.py`. Standard input is a pipe that the sweep holds open: at its
+That is `train.py`, then `evaluate.py`, of the weights and, where one is kept, of their moving
+average. Standard input is a pipe that the sweep holds open: at its
 end the sweep has died, and this process saves its state and stops too.
 """
 
@@ -47,10 +48,15 @@ def complete(config: ml_collections.ConfigDict, workdir: str, suites: Sequence[s
     Stopped: SIGTERM or SIGINT arrived in training.
   """
   loop.train(config, workdir)
-  classifier = LoadedClassifier(workdir, batch_size=config.evaluation.batch_size)
-  settings = Settings.of(classifier, ood_sets=config.evaluation.ood_sets)
-  evaluation = runner.evaluate(classifier, settings, suites, files.path(workdir) / "eval")
-  print("\n".join(evaluation.lines()), flush=True)
+  averaged = [False, True] if config.optimizer.average_decay else [False]
+  for average in averaged:
+    classifier = LoadedClassifier(workdir, batch_size=config.evaluation.batch_size, average=average)
+    settings = Settings.of(classifier, ood_sets=config.evaluation.ood_sets)
+    out = files.path(workdir) / "eval"
+    evaluation = runner.evaluate(
+      classifier, settings, suites, runner.beside(out) if average else out
+    )
+    print("\n".join(evaluation.lines()), flush=True)
   files.write_json(
     files.path(workdir) / plan.DONE,
     {"config": plan.json_config(config), "step": checkpoint.latest_step(workdir)},

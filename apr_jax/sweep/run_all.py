@@ -1,13 +1,15 @@
 """All runs of a sweep, one after the other, and the tables that are kept of them."""
 
+import dataclasses
 import pathlib
 import time
 from collections.abc import Sequence
 
 from apr_jax.errors import UserError, one_line
+from apr_jax.evaluation import runner
 from apr_jax.files import write_text
 from apr_jax.report import table
-from apr_jax.report.results import Scores
+from apr_jax.report.results import Scores, read_scores
 from apr_jax.sweep import process
 from apr_jax.sweep.plan import Run
 
@@ -82,10 +84,23 @@ def _entry(run: Run, scores: Scores | None, reason: str = "") -> table.Entry:
 def _write_tables(entries: Sequence[table.Entry], workdir: pathlib.Path) -> None:
   try:
     write_text(workdir / TABLE, _markdown(entries))
-    write_text(workdir / TABLE_CSV, table.to_csv(table.make_rows(entries)))
+    write_text(workdir / TABLE_CSV, table.to_csv(_rows(entries)))
   except OSError as error:
     raise UserError(f"the tables in {workdir} cannot be written: {one_line(error)}") from error
 
 
 def _markdown(entries: Sequence[table.Entry]) -> str:
-  return table.to_markdown(table.make_rows(entries))
+  return table.to_markdown(_rows(entries))
+
+
+def _rows(entries: Sequence[table.Entry]) -> list[table.Row]:
+  """The rows of the runs, and behind each those of its averaged weights, where it keeps such."""
+  shown: list[table.Entry] = []
+  for entry in entries:
+    shown.append(entry)
+    if entry.scores is None or entry.scores.config is None:
+      continue
+    if entry.scores.config["optimizer"].get("average_decay"):
+      scores = read_scores(runner.beside(entry.scores.folder / "eval"))
+      shown.append(dataclasses.replace(entry, experiment=scores.title, scores=scores))
+  return table.make_rows(shown)

@@ -19,11 +19,12 @@ from apr_jax.augment.samples import as_grid, training_views
 from apr_jax.classifiers.predictor import Predictor
 from apr_jax.data import ArrayData, ImageStream, resident
 from apr_jax.errors import Stopped, UserError
+from apr_jax.models.contrastive import HEADS
 from apr_jax.run import checkpoint, configuration
 from apr_jax.run.claim import Claim
 from apr_jax.run.state import TrainState, create_state
 from apr_jax.settings import read
-from apr_jax.training import overfitting
+from apr_jax.training import overfitting, starting_weights
 from apr_jax.training.clock import Clock
 from apr_jax.training.logs import Logs
 from apr_jax.training.resident_steps import ResidentSteps
@@ -90,14 +91,23 @@ def _train(
   momentum = schedules.make_momentum(
     config.schedule, config.optimizer.momentum, steps_per_epoch, total_steps
   )
-  update_rule = optimizers.make_optimizer(config.optimizer, schedule, momentum)
-  create = functools.partial(create_state, config.seed, parts.model, parts.image_size, update_rule)
+  only = HEADS if config.model.frozen else ()
+  update_rule = optimizers.make_optimizer(config.optimizer, schedule, momentum, only)
+  create = functools.partial(
+    create_state,
+    config.seed,
+    parts.model,
+    parts.image_size,
+    update_rule,
+    average=config.optimizer.average_decay > 0,
+  )
   step = functools.partial(
     train_step,
     model=parts.model,
     augmentation=parts.augmentation,
     optimizer=update_rule,
     adversary=make_adversary(config.adversary),
+    average_decay=config.optimizer.average_decay,
     skip_nonfinite=config.optimizer.skip_nonfinite,
   )
   # a network that cannot take these images says so before anything is written
@@ -107,7 +117,7 @@ def _train(
   configuration.check_config(workdir, config)
   if primary and workdir.exists():
     claim.take()
-  done = _steps_done(workdir, steps_per_epoch, total_steps, config.epochs, primary)
+  done = _steps_done(workdir, config, steps_per_epoch, total_steps, primary)
   watch = overfitting.PgdWatch(
     config.adversary, parts.model, parts.augmentation, steps_per_epoch, workdir, done
   )
@@ -121,6 +131,9 @@ def _train(
   # read now, for they take minutes for ImageNet, and what can be refused is refused before
   test_data = experiment.load_data(config.data, "test")
   _check_same_kind(train_data, test_data)
+  start = None
+  if config.model.weights and not done:
+    start = starting_weights.read(config.model.weights, experiment.network_spec(config))
   if primary:
     with contextlib.suppress(OSError):  # which writing into it says
       files.make_folder(workdir)
@@ -131,6 +144,8 @@ def _train(
   with checkpoint.Checkpoints(workdir, config.checkpoint.keep, keep_epoch) as checkpoints:
     # ---- State ----
     state = checkpoints.restore(create, done) if done else parallel.call_replicated(create)
+    if start is not None:
+      state = starting_weights.start_from(state, start)
     log_every = config.log_every_steps
     save_every = config.checkpoint.every_steps or steps_per_epoch
     eval_every = config.eval_every_epochs * steps_per_epoch
@@ -158,7 +173,7 @@ def _train(
       )
       logs.say(
         f"for {config.epochs} epoch(s) of {steps_per_epoch} steps, {total_steps} in all; "
-        f"{f'continues at step {done}' if done else 'starts'} into {workdir}"
+        f"{_beginning(config, done)} into {workdir}"
       )
       if primary and not done:
         samples = training_views(config, test_data.images, test_data.labels)
@@ -208,7 +223,7 @@ def _train(
         # Before the checkpoint: a run killed in between repeats its last evaluation, and does not
         # lose it.
         if done == total_steps or (eval_every and done % eval_every == 0 and not stopping):
-          logs.evaluation(done, epoch, {"clean_error": _clean_error(predictor, state, test_data)})
+          logs.evaluation(done, epoch, _clean_errors(predictor, state, test_data))
           clock.start(done)
 
         if last or done % save_every == 0 or (watch.stops and done % steps_per_epoch == 0):
@@ -226,7 +241,11 @@ def _train(
 
 
 def _steps_done(
-  workdir: pathlib.Path, steps_per_epoch: int, total_steps: int, epochs: int, primary: bool
+  workdir: pathlib.Path,
+  config: ml_collections.ConfigDict,
+  steps_per_epoch: int,
+  total_steps: int,
+  primary: bool,
 ) -> int:
   """The step of the newest checkpoint that is not damaged; 0 without any. The damaged ones are set
   aside.
@@ -235,7 +254,10 @@ def _steps_done(
     UserError: it lies beyond the end of the run, the processes see different ones, or all are
       damaged.
   """
-  done = checkpoint.sound_step(workdir, quiet=not primary) or 0
+  parts: tuple[str, ...] = checkpoint.PARTS
+  if config.optimizer.average_decay:
+    parts += (checkpoint.AVERAGE,)
+  done = checkpoint.sound_step(workdir, parts, quiet=not primary) or 0
   if primary and done:
     checkpoint.set_aside_after(workdir, done)
   parallel.check_agreed(
@@ -244,7 +266,7 @@ def _steps_done(
   if done > total_steps:
     raise UserError(
       f"{workdir} is trained for {done} steps already, more than the {total_steps} of "
-      f"epochs={epochs}; use another --workdir, or at least epochs="
+      f"epochs={config.epochs}; use another --workdir, or at least epochs="
       f"{math.ceil(done / steps_per_epoch)}"
     )
   return done
@@ -257,6 +279,13 @@ def _check_same_kind(train: ArrayData | ImageStream, test: ArrayData) -> None:
       f"({train.num_classes} and {test.num_classes} classes, {train.image_size} and "
       f"{test.image_size} pixels); correct the data or set data.image_size"
     )
+
+
+def _beginning(config: ml_collections.ConfigDict, done: int) -> str:
+  if done:
+    return f"continues at step {done}"
+  weights = config.model.weights
+  return f"starts from the weights of {weights}" if weights else "starts"
 
 
 def _size(state: TrainState) -> int:
@@ -276,11 +305,17 @@ def _grouped(size: int) -> str:
   return f", {size or count} of which act as one" if count > 1 and size != 1 else ""
 
 
-def _clean_error(predictor: Predictor, state: TrainState, test: ArrayData) -> float:
-  """In percent."""
-  variables = predictor.place(parallel.to_host(state.variables))
-  predicted = predictor.logits(variables, test.images).argmax(-1)
-  return 100 * float(np.mean(predicted != test.labels))
+def _clean_errors(predictor: Predictor, state: TrainState, test: ArrayData) -> dict[str, float]:
+  """Of the weights and, where there is one, of their moving average; in percent."""
+  scored = {"clean_error": state.variables}
+  if state.average is not None:
+    scored["average_clean_error"] = state.average
+  errors = {}
+  for name, of in scored.items():
+    variables = predictor.place(parallel.to_host(of))
+    predicted = predictor.logits(variables, test.images).argmax(-1)
+    errors[name] = 100 * float(np.mean(predicted != test.labels))
+  return errors
 
 
 def _rate(schedule: optax.Schedule, done: int) -> float:

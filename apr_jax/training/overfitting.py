@@ -157,9 +157,14 @@ def attacked_batch(
   dropout_key = jax.random.fold_in(keys.stream(key, "pgd_dropout"), shard)
 
   def outputs_of(views):
-    groups = augmentation.batch_norm_groups
     return apply_to_views(
-      model, state.variables, views, groups, dropout_key, keys.stream(key, STREAM)
+      model,
+      state.variables,
+      views,
+      augmentation.batch_norm_groups,
+      dropout_key,
+      keys.stream(key, STREAM),
+      augmentation.auxiliary_views,
     )[0]
 
   attacked = attack(

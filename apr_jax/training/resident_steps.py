@@ -1,8 +1,9 @@
 """Training steps over a data set that lives on the device: the host sends one number, the step's
 place.
 
-On GPU and TPU many steps run per dispatch, in a `lax.scan`. On CPU a convolution inside a loop runs
-tens of times slower, so there each step is a dispatch.
+On GPU and TPU many steps run per dispatch, in a `lax.scan`. On CPU each step is a dispatch: it
+takes so long that dispatches cost nothing, and JAX's own convolutions run tens of times slower in a
+loop.
 """
 
 import concurrent.futures

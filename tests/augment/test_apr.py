@@ -256,9 +256,11 @@ def test_apr_s_is_the_same_in_the_form_of_a_tpu(photographs):
   assert (difference <= 1).all() and (difference == 0).mean() > 0.99
 
 
-@pytest.mark.parametrize("size, padding", [((8, 7), 4), ((7, 9), 1), ((5, 4), 3)])
-def test_a_crop_by_selections_is_the_slice(size, padding):
-  image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+@pytest.mark.parametrize(
+  "size, padding, dtype", [((8, 7), 4, np.uint8), ((7, 9), 1, np.uint8), ((5, 4), 3, np.float32)]
+)
+def test_a_crop_by_selections_is_the_slice(size, padding, dtype):
+  image = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(dtype)
   padded = np.pad(image, ((padding, padding), (padding, padding), (0, 0)), constant_values=7)
   crop = jax.jit(lambda top, left: augment.crop_flip.crop(image, top, left, padding, 7, "product"))
   for top in range(2 * padding + 1):

@@ -17,12 +17,19 @@ import apr_jax
 from apr_jax import augment, keys, losses, settings
 from apr_jax.augment.augmix import augmix
 from apr_jax.augment.autoaugment import autoaugment, random_autoaugment
+from apr_jax.augment.csi import csi_views
 from apr_jax.augment.cutout import cutout
 from apr_jax.augment.method import STAGES, Batch, Method
-from apr_jax.augment.methods import METHODS, needs_projection, switched_on
+from apr_jax.augment.methods import (
+  METHODS,
+  needs_auxiliary_norm,
+  needs_projection,
+  switched_on,
+)
 from apr_jax.augment.mix import cutmix, mixup
 from apr_jax.augment.patch_uniform import patch_uniform
 from apr_jax.augment.pipeline import make_augmentation
+from apr_jax.augment.prime_transforms import Ranges
 from apr_jax.augment.simclr import simclr
 from apr_jax.defaults import get_config
 from apr_jax.errors import UserError
@@ -100,7 +107,27 @@ CASES = {
     {"views": 3, "min_area": 0.3},
     lambda key: simclr(key, IMAGES, 3, 0.3, **BY_POSITION),
   ),
+  "csi": (
+    {"views": 1, "min_area": 0.3},
+    lambda key: csi_views(key, IMAGES, 1, 0.3, **BY_POSITION),
+  ),
+  "vipaug": (
+    {"prob": 0.9, "overflow": "clip", "other": 0.1},
+    lambda key: (
+      augment.vipaug(key, IMAGES, 3, "clip", 0.001, 0.1, prob=0.9, **BY_POSITION) / 255.0
+    )[None],
+  ),
+  "prime": (
+    {"width": 1, "depth": 1, "sigma": 2.0},
+    lambda key: augment.prime(key, FLOATS, 1, 1, Ranges(sigma=2.0), **BY_POSITION)[None],
+  ),
+  "afa": (
+    {"strength": 5.0, "minimum": 1.0, "mode": "plain"},
+    lambda key: augment.afa(key, FLOATS, 5.0, 1.0, **BY_POSITION)[None],
+  ),
 }
+# Those whose settings decide their stage.
+MORE_STAGES = {METHODS["prime"]: ("views",), METHODS["afa"]: ("pixels",)}
 
 
 def configured(*on, **values):
@@ -164,8 +191,10 @@ def test_the_mean_loss_of_apr_p_is_that_of_all_views_in_one_batch():
 
 @pytest.mark.parametrize("cls", METHODS.values())
 def test_what_a_method_says_of_itself(cls):
-  assert cls.stage in STAGES and not cls().on and inspect.getdoc(cls) != inspect.getdoc(Method)
-  if cls.stage not in ("batch", "views"):  # there they would be ignored
+  stages = {cls().stage, *MORE_STAGES.get(cls, ())}
+  assert stages <= set(STAGES) and not cls().on and inspect.getdoc(cls) != inspect.getdoc(Method)
+  assert ("beside" in stages) == (cls.loss_beside is not Method.loss_beside)
+  if not stages & {"batch", "views"}:  # there they would be ignored
     assert cls.loss is Method.loss and not cls.projection and cls.batch_norm_groups is None
   fields = {field.name for field in dataclasses.fields(cls)}
   coin = cls().batch_coin
@@ -194,7 +223,7 @@ def test_no_two_methods_draw_from_the_same_stream():
 
 @pytest.mark.parametrize("first, second", list(itertools.combinations(CASES, 2)))
 def test_one_method_of_each_stage_and_views_alone(first, second):
-  stages = {METHODS[first].stage, METHODS[second].stage}
+  stages = {METHODS[name](**CASES[name][0]).stage for name in (first, second)}
   if len(stages) == 2 and "views" not in stages:
     assert switched_on(configured(first, second)).keys() == {first, second}
     return
@@ -204,6 +233,20 @@ def test_one_method_of_each_stage_and_views_alone(first, second):
   assert str(error.value) == (
     f"augment.{names[0]} and augment.{names[1]} exclude each other; switch all but one of them off"
   )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_view_beside_goes_with_every_other_method(name):
+  if name == "afa":
+    return
+  chosen = configured(name, **{"afa.strength": 3.0})
+  assert switched_on(chosen).keys() == {name, "afa"} and needs_auxiliary_norm(chosen)
+  assert not needs_auxiliary_norm(configured(name))
+  augmentation = make_augmentation(chosen, CLASSES, MEAN, STD)
+  arguments = KEY, IMAGES, LABELS, POSITIONS, SHARD
+  views, targets = jax.eval_shape(augmentation, *arguments)
+  others, _ = jax.eval_shape(make_augmentation(configured(name), CLASSES), *arguments)
+  assert len(views.shape) == 5 and views.shape[0] == others.shape[0] + 1 and len(targets) == 2
 
 
 def test_three_stages_go_together_in_their_order():
@@ -276,6 +319,23 @@ class Negative(Method):
     return losses.apr_loss(outputs.logits[:1], targets) + self.weight * losses.apr_loss(
       outputs.logits[1:], targets
     )
+
+
+def test_label_smoothing_spreads_a_share_of_the_targets():
+  _, targets = augmented(make_augmentation(configured(label_smoothing=0.3), CLASSES))
+  np.testing.assert_allclose(targets, 0.7 * TARGETS + 0.1, atol=1e-6)
+  # the labels of mixed images are mixed as ever
+  mixed, smooth = (
+    augmented(make_augmentation(configured("mixup", label_smoothing=share), CLASSES))[1]
+    for share in (0.0, 0.3)
+  )
+  np.testing.assert_allclose(smooth, 0.7 * np.asarray(mixed) + 0.1, atol=1e-6)
+  logits = np.random.default_rng(3).normal(size=(8, CLASSES))
+  torch = pytest.importorskip("torch")
+  theirs = torch.nn.functional.cross_entropy(
+    torch.tensor(logits), torch.tensor(LABELS).long(), label_smoothing=0.3
+  )
+  assert float(losses.cross_entropy(logits, targets)) == pytest.approx(float(theirs), rel=1e-5)
 
 
 def test_a_method_of_ones_own_is_a_class_and_a_line(monkeypatch):

@@ -207,16 +207,22 @@ def test_a_random_op_is_the_same_in_the_form_of_a_tpu(photograph):
   assert np.abs(by_index - by_products).max() <= 1 and (by_index == by_products).mean() > 0.999
 
 
-@pytest.mark.parametrize("degrees, shear", [(9, 0.09), (30, 0.3)])
+@pytest.mark.parametrize(
+  "size, degrees, shear",
+  [((14, 18), 9, 0.09), ((14, 18), 30, 0.3), ((48, 56), 30, 0.3)],  # the last moves lines first
+)
 def test_warps_at_the_end_of_their_reach_are_the_same_in_the_form_of_a_tpu(
-  photograph, degrees, shear
+  photograph, size, degrees, shear
 ):
-  image = photograph[:14, :18]
-  reach = Reach.of(14, 18, degrees, shear, 0.2)
-  matrices = [rotation(angle, 14, 18) for angle in (degrees, -degrees, degrees / 3)]
+  height, width = size
+  image = photograph[:height, :width]
+  reach = Reach.of(height, width, degrees, shear, 0.2)
+  matrices = [rotation(angle, height, width) for angle in (degrees, -degrees, degrees / 3)]
   matrices += [with_entry(index, sign * shear) for index in (1, 3) for sign in (1, -1)]
   matrices += [
-    with_entry(index, sign * most) for index, most in ((2, 3), (5, 2)) for sign in (1, -1)
+    with_entry(index, sign * (side // 5))
+    for index, side in ((2, width), (5, height))
+    for sign in (1, -1)
   ]
   by_index, by_shifts = (
     jax.jit(lambda matrix, form=form: warp(image, matrix, reach, form))
@@ -232,6 +238,8 @@ def test_reach_by_hand():
   # A row of 32 at 9 degrees: 16 · sin 9° + 16 · (1 − cos 9°) = 2.7; a shear of 0.1: 3.2 pixels.
   assert Reach.of(32, 32, 9, 0.0, 0.0).columns == 3
   assert Reach.of(32, 32, 0, 0.1, 0.0).rows == 4
-  assert Reach.of(20, 50, 0, 0.0, 0.1) == Reach(columns=6, rows=3, slope=0.0)
+  # Translations are by whole pixels, here up to 2 and 5, and read nothing between two.
+  assert Reach.of(20, 50, 0, 0.0, 0.1) == Reach(columns=5, rows=2, slope=0.0)
+  assert Reach.of(32, 32, 0, 0.0, 0.1).rows == 3
   # Positions between two rows span twice the slope: 0.3 or 1.15 of a column.
   assert [Reach(0, 0, slope).fetched for slope in (0.0, 0.158, 0.577)] == [3, 3, 4]

@@ -88,6 +88,7 @@ def test_a_uint8_image_keeps_its_256_levels():
     ({"augmix.width": 2}, 3),
     ({"simclr.views": 2}, 2),
     ({"simclr.views": 4}, 4),
+    ({"csi.views": 2}, 8),
   ],
 )
 def test_number_of_views(on, views):

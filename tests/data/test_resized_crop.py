@@ -9,7 +9,14 @@ from PIL import Image
 
 tf = pytest.importorskip("tensorflow")
 
-from apr_jax.data.resized_crop import ATTEMPTS, choose_box, random_resized_crop
+from apr_jax.data.resized_crop import (
+  ATTEMPTS,
+  RATIOS,
+  choose_box,
+  decode_jpeg_box,
+  random_resized_crop,
+  resize,
+)
 
 
 def box_by_hand(draws, height, width, min_area):
@@ -109,6 +116,23 @@ def test_pixels_are_pillows(photograph, kind, seed):
     assert difference.max() <= 1
 
 
+@pytest.mark.parametrize("height, width", [(150, 90), (224, 224), (40, 201), (1, 7), (97, 96)])
+def test_resizing_is_tensorflows_to_the_bit(photograph, height, width):
+  image = photograph[:height, :width]
+  expected = tf.image.resize(image, (96, 96), antialias=True).numpy()
+  found = resize(tf.constant(image), 96).numpy()
+  assert found.dtype == np.uint8
+  np.testing.assert_array_equal(found, np.rint(expected))
+
+
+def test_black_and_white_stay_black_and_white():
+  for height, width in ((131, 57), (300, 301), (9, 400)):
+    halves = np.zeros((height, width, 3), np.uint8)
+    halves[:, width // 2 :] = 255
+    found = resize(tf.constant(halves), 64).numpy()
+    assert (found[:, :20] == 0).all() and (found[:, -20:] == 255).all()
+
+
 def test_the_whole_image_at_its_own_size_is_left_alone(photograph):
   found = random_resized_crop(encode(photograph, "PNG"), np.int64([1, 2]), 224, 1.0).numpy()
   np.testing.assert_array_equal(found, photograph)
@@ -136,6 +160,55 @@ def test_seeds_draw_apart_and_repeat(photograph):
   ]
   assert len(set(crops)) == 12
   assert crops[3] == random_resized_crop(encoded, np.int64([5, 3]), 16, 0.08).numpy().tobytes()
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_a_jpeg_decoded_smaller_is_pillows(photograph, ratio):
+  encoded = encode(photograph[:200, :216], "JPEG")
+  smaller = Image.open(io.BytesIO(encoded))
+  smaller.draft("RGB", (216 // ratio, 200 // ratio))
+  assert smaller.size == (216 // ratio, 200 // ratio)
+  expected = np.asarray(smaller).astype(int)
+  whole = decode_jpeg_box(encoded, tf.constant([0, 0, 200, 216]), ratio).numpy()
+  assert np.abs(whole - expected).max() <= 1
+  # All pixels that the box touches; at its edge chroma is interpolated from fewer.
+  top, left, height, width = 21, 50, 83, 101
+  box = decode_jpeg_box(encoded, tf.constant([top, left, height, width]), ratio).numpy()
+  rows = slice(top // ratio, math.ceil((top + height) / ratio))
+  columns = slice(left // ratio, math.ceil((left + width) / ratio))
+  difference = np.abs(box - expected[rows, columns])
+  assert difference[1:-1, 1:-1].max() <= 1 and difference.max() <= 40
+
+
+@pytest.mark.parametrize("seed", [(0, 0), (3, 7), (5, 1), (8, 2)])
+@pytest.mark.parametrize("size", [14, 50, 200])
+def test_fast_crops_are_plain_tensorflows(photograph, seed, size):
+  top, left, h, w = drawn_box(seed, 224, 224)
+  ratio = max(ratio for ratio in RATIOS if ratio == 1 or min(h, w) // size >= ratio)
+  encoded = encode(photograph, "JPEG")
+  smaller = tf.image.decode_jpeg(encoded, 3, ratio, dct_method="INTEGER_ACCURATE")
+  box = smaller[top // ratio : -(-(top + h) // ratio), left // ratio : -(-(left + w) // ratio)]
+  expected = np.rint(tf.image.resize(box, (size, size)).numpy())
+  found = random_resized_crop(encoded, np.int64(seed), size, 0.08, fast=True).numpy()
+  assert found.dtype == np.uint8
+  edge = 2 if size < 200 else 8
+  difference = np.abs(found - expected)
+  assert difference[edge:-edge, edge:-edge].max() <= 1 and difference.mean() < 0.5
+  # of what is no JPEG, whole pixels and no antialiasing
+  png = random_resized_crop(encode(photograph, "PNG"), np.int64(seed), size, 0.08, fast=True)
+  pixels = photograph[top : top + h, left : left + w]
+  np.testing.assert_array_equal(png, np.rint(tf.image.resize(pixels, (size, size)).numpy()))
+
+
+def test_fast_crops_look_like_the_others(photograph):
+  encoded = encode(photograph, "JPEG")
+  for place in range(6):
+    crops = [
+      random_resized_crop(encoded, np.int64([5, place]), 40, 0.08, fast).numpy().astype(int)
+      for fast in (True, False)
+    ]
+    apart = np.abs(crops[0] - crops[1]).mean()
+    assert 0 < apart < 0.45 * crops[1].std()
 
 
 @pytest.mark.parametrize("encoded", [b"", b"not an image", b"\xff\xd8\xff\xe0 cut off"])

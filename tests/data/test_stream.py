@@ -142,6 +142,19 @@ def test_a_stream_from_the_middle_of_an_epoch_is_the_rest_of_one_from_its_start(
   assert len(crops[0]) == len(crops[1]) == 12 and not crops[0] & crops[1]
 
 
+def test_a_stream_of_fast_crops(photograph, tmp_path):
+  path = tmp_path / "train" / "a" / "0.jpg"
+  path.parent.mkdir(parents=True)
+  for number in range(4):
+    Image.fromarray(photograph).save(path.with_name(f"{number}.jpg"))
+  crops = [
+    next(open_stream(f"folder:{tmp_path}", image_size=24, fast_crops=fast).batches(KEY, 0, 0, 4))[0]
+    for fast in (False, True)
+  ]
+  apart = np.abs(crops[0].astype(int) - crops[1])
+  assert 0 < apart.mean() < 0.45 * crops[0].std()
+
+
 def test_records_from_the_middle_of_an_epoch(records):
   stream = open_stream("numbered_set", data_dir=records[0])
   assert read(stream, 2, 3) == read(open_stream("numbered_set", data_dir=records[0]), 2)[3:]

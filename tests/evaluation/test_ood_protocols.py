@@ -130,7 +130,10 @@ def test_missing_sets_are_said_and_their_mean_has_no_number(on_disk, tmp_path):
 
 def test_nothing_there(on_disk):
   results = run_suite(on_disk({}, ("openood",)))
-  assert results.keys() == {"mean_auroc", "score", "protocols"} and results["mean_auroc"] is None
+  assert (
+    results.keys() == {"mean_auroc", "score", "scores", "protocols"}
+    and results["mean_auroc"] is None
+  )
   assert [(p["name"], p["present"], p["mean_over_present"]) for p in results["protocols"]] == [
     ("openood_near", 0, None),
     ("openood_far", 0, None),

@@ -90,7 +90,7 @@ def test_results_json(run, results, first):
   )
   assert stored["corruptions"]["mean_error"] == pytest.approx(np.mean(list(by_corruption.values())))
   assert stored["corruptions"]["source"] == "regenerated"
-  assert stored["ood"].keys() == {"photo_patches", "uniform_noise", "mean_auroc", "score"}
+  assert stored["ood"].keys() == {"photo_patches", "uniform_noise", "mean_auroc", "score", "scores"}
   for name in ("photo_patches", "uniform_noise"):
     assert stored["ood"][name].keys() >= OOD and stored["ood"][name]["max_logit"].keys() == OOD
     assert stored["ood"][name]["examples"] == LIMIT
@@ -577,7 +577,7 @@ def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_
 def test_suites_and_sets_can_be_chosen(run, tmp_path):
   results = evaluate(run, tmp_path, suites=("clean", "ood"), ood_sets=("uniform_noise",))
   assert results.keys() == {"clean", "ood", "meta"}
-  assert results["ood"].keys() == {"uniform_noise", "mean_auroc", "score"}
+  assert results["ood"].keys() == {"uniform_noise", "mean_auroc", "score", "scores"}
   assert results["ood"]["mean_auroc"] == results["ood"]["uniform_noise"]["auroc"]
 
 

@@ -8,7 +8,7 @@ from apr_jax import metrics
 from apr_jax.corruptions import CORRUPTIONS, EXTRA_CORRUPTIONS
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
-from apr_jax.evaluation import corruption_sources, ood
+from apr_jax.evaluation import corruption_sources
 from apr_jax.evaluation.clean import Clean
 from apr_jax.evaluation.corruptions import Corruptions
 from apr_jax.evaluation.ood import Ood
@@ -330,7 +330,11 @@ def test_out_of_distribution_by_hand(planted):
   assert (results["near"]["examples"], results["far"]["examples"]) == (2, 3)
   assert results["mean_auroc"] == pytest.approx((87.5 + 100) / 2)
   assert results["score"] == "max_softmax"
-  assert results.keys() == {"near", "far", "mean_auroc", "score"}
+  assert results["scores"][1] == {
+    "name": "max_logit",
+    "mean_auroc": pytest.approx((87.5 + 100) / 2),
+  }
+  assert results.keys() == {"near", "far", "mean_auroc", "score", "scores"}
   names = {"auroc", "tnr95", "dtacc", "aupr_in", "aupr_out", "oscr"}
   assert results["near"].keys() == names | {"max_logit", "energy", "roc", "examples", "source"}
   assert results["near"]["max_logit"].keys() == results["near"]["energy"].keys() == names
@@ -362,14 +366,14 @@ def test_the_headline_score_is_the_softmax_and_not_the_logit(planted):
 
 def test_scores_of_logits():
   logits = np.array([[0, 0, 0, 0], [np.log(3), 0, 0, 0], [100, 0, 0, 0]], np.float32)
-  np.testing.assert_allclose(ood.max_softmax(logits), [1 / 4, 1 / 2, 1], rtol=1e-6)
-  np.testing.assert_array_equal(ood.max_logit(logits), logits.max(1))
-  np.testing.assert_allclose(ood.energy(logits), [np.log(4), np.log(6), 100], rtol=1e-6)
-  assert np.isfinite(ood.energy(np.array([[1e4, -1e4], [-1e4, -1e4]], np.float32))).all()
+  np.testing.assert_allclose(metrics.max_softmax(logits), [1 / 4, 1 / 2, 1], rtol=1e-6)
+  np.testing.assert_array_equal(metrics.max_logit(logits), logits.max(1))
+  np.testing.assert_allclose(metrics.energy(logits), [np.log(4), np.log(6), 100], rtol=1e-6)
+  assert np.isfinite(metrics.energy(np.array([[1e4, -1e4], [-1e4, -1e4]], np.float32))).all()
   # In float32 both would be 1, a tie.
-  sure = ood.max_softmax(np.array([[20.0, 0.0], [25.0, 0.0]], np.float32))
+  sure = metrics.max_softmax(np.array([[20.0, 0.0], [25.0, 0.0]], np.float32))
   assert sure[0] < sure[1] < 1
-  assert np.isfinite(ood.max_softmax(np.array([[1e4, -1e4]], np.float32))).all()
+  assert np.isfinite(metrics.max_softmax(np.array([[1e4, -1e4]], np.float32))).all()
 
 
 def test_the_mean_error_is_the_metrics(planted, tmp_path):
@@ -390,7 +394,8 @@ def test_the_mean_error_is_the_metrics(planted, tmp_path):
 )
 def test_only_the_15_corruptions_at_5_severities_are_the_benchmark(evaluator, benchmark):
   assert evaluator.benchmark is benchmark
-  assert set(evaluator.headlines) == ({"mean_error", "mce"} if benchmark else set())
+  scores = {"mean_error", "mce", "adapted_mean_error", "adapted_mce"}
+  assert set(evaluator.headlines) == (scores if benchmark else set())
 
 
 def test_fewer_severities(planted, tmp_path):

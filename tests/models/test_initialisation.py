@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from apr_jax.models import layers
 from apr_jax.models.allconv import AllConv
 from apr_jax.models.densenet import DenseNet
 from apr_jax.models.preact_resnet import PreActResNet
@@ -87,3 +88,13 @@ def test_everything_else_is_ones_and_zeros(family):
   assert {path.split("/")[-1] for path in rest} == {"scale", "bias", "mean", "var"}
   for path, leaf in rest.items():
     np.testing.assert_array_equal(leaf, float(path.endswith(("scale", "var"))), err_msg=path)
+
+
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out"])
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
+def test_what_is_drawn_as_one_row_is_what_jax_draws(mode, distribution):
+  key = jax.random.key(3)
+  for shape in ((3, 3, 5, 7), (6, 2)):
+    expected = jax.nn.initializers.variance_scaling(1.7, mode, distribution)(key, shape)
+    found = layers.scaled(1.7, mode, distribution)(key, shape)
+    np.testing.assert_array_equal(found, expected)

@@ -100,6 +100,19 @@ def test_restore_variables_reads_the_model_alone(tmp_path, create):
   assert_same(jax.device_get(variables), jax.device_get(state.variables))
 
 
+def test_an_average_is_a_part_of_its_own(tmp_path, create):
+  state = varied(create(), 3)
+  averaged = state.replace(average=varied(create(), 5).variables)
+  save(tmp_path, averaged)
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    restored = checkpoints.restore(lambda: create().replace(average=create().variables))
+    average = checkpoints.restore_variables(lambda: create().variables, part=checkpoint.AVERAGE)
+    weights = checkpoints.restore_variables(lambda: create().variables)
+  assert_same(plain(restored), plain(averaged))
+  assert_same(jax.device_get(average), jax.device_get(averaged.average))
+  assert_same(jax.device_get(weights), jax.device_get(state.variables))
+
+
 def test_the_newest_are_kept(tmp_path, create):
   states = [varied(create(), step) for step in (2, 4, 6)]
   save(tmp_path, *states, keep=2)

@@ -8,7 +8,7 @@ import pathlib
 import pytest
 
 from apr_jax.errors import UserError
-from apr_jax.sweep import one_run
+from apr_jax.sweep import one_run, run_all
 from apr_jax.sweep.plan import make_plan
 
 CONFIG = pathlib.Path(__file__).parents[2] / "configs" / "digits_standard.py"
@@ -57,3 +57,16 @@ def test_a_trained_run_is_evaluated_as_it_is_asked_for(complete, tmp_path, capsy
     complete("epochs=1", "evaluation.ood_sets=('photo_patches',)")
   assert str(other.folder) in str(error.value) and "at least epochs=2" in str(error.value)
   assert other.finished(SUITES)  # nothing has changed
+
+
+def test_the_averaged_weights_have_results_and_a_row_of_their_own(tmp_path):
+  overrides = [*TINY, "epochs=1", "optimizer.average_decay=0.5"]
+  overrides.append("evaluation.ood_sets=('uniform_noise',)")
+  (run,) = make_plan([str(CONFIG)], [], ["0"], overrides, str(tmp_path))
+  one_run.complete(run.config, str(run.folder), ("clean",))
+  entries = run_all.run_all([run], ("clean",), tmp_path)
+  assert [entry.state for entry in entries] == ["finished"]
+  own, average = (tmp_path / run_all.TABLE).read_text().splitlines()[2:]
+  assert own.startswith("| digits_standard (") and average.startswith(
+    "| digits_standard, averaged weights ("
+  )

@@ -25,7 +25,7 @@ from configs import base
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
 LABELS = RANDOM.integers(0, 5, 8).astype(np.int32)
-SGD = types.SimpleNamespace(nesterov=True, weight_decay=0.01)
+SGD = types.SimpleNamespace(nesterov=True, weight_decay=0.01, decay_norms=True)
 ATTACK = functools.partial(pgd, steps=2, epsilon=8 / 255, step_size=5 / 255)
 
 
@@ -46,6 +46,7 @@ class Views:
 
   make: Callable[..., tuple[jax.Array, jax.Array]]
   batch_norm_groups: tuple[tuple[int, ...], ...] | None = None
+  auxiliary_views: int = 0
   loss_of: Callable[..., jax.Array] | None = None
 
   def __call__(self, key, images, labels, positions, shard):
@@ -339,6 +340,12 @@ RIVALS = {
     "hybrid_s.prob": 1.0,
     "hybrid_s.plus": True,
   },
+  "vipaug": {"vipaug.prob": 1.0},
+  "prime": {"prime.width": 1, "prime.depth": 1, "prime.sigma": 0.5},
+  "prime_jsd": {"prime.width": 1, "prime.depth": 1, "prime.sigma": 0.5, "prime.jsd_weight": 4.0},
+  "afa": {"afa.strength": 5.0},
+  "afa_plain": {"afa.strength": 5.0, "afa.mode": "plain"},
+  "afa_jsd": {"afa.strength": 5.0, "afa.mode": "jsd", "afa.jsd_weight": 4.0},
 }
 
 
@@ -363,12 +370,15 @@ def real_images(photographs, request):
 def test_real_images_are_learnt_with_every_rival(rival, tiny_network, on_devices, real_images):
   labels = np.repeat(np.arange(2, dtype=np.int32), 8)
   optimizer = optax.sgd(0.05, 0.9)
-  model = models.NormalisedNetwork(tiny_network(2), (0.5,) * 3, (0.25,) * 3)
+  augment = augmentation(2, **RIVALS[rival])
+  model = models.NormalisedNetwork(
+    tiny_network(2), (0.5,) * 3, (0.25,) * 3, auxiliary_norm=augment.auxiliary_views > 0
+  )
   state = create_state(0, model, real_images.shape[1:3], optimizer)
   step = on_devices(
     1,
     model=model,
-    augmentation=augmentation(2, **RIVALS[rival]),
+    augmentation=augment,
     optimizer=optimizer,
     adversary=ATTACK if rival == "adversarial" else None,
   )

@@ -1,0 +1,18 @@
+"""AFA: Fourier waves in a view with batch statistics of its own, on CIFAR-100.
+
+    python train.py --config configs/cifar100_afa.py --workdir runs/cifar100_afa
+    python evaluate.py --workdir runs/cifar100_afa
+
+Published: none that could be read. Measured here, errors and cost: not run.
+
+The strength of the release on CIFAR is not documented; 10 is that of its ImageNet commands. The
+step sees two views of each image.
+"""
+
+from configs import cifar100_afa_base
+
+
+def get_config():
+  config = cifar100_afa_base.get_config()
+  config.augment.afa.strength = 10.0
+  return config
