@@ -51,11 +51,9 @@ def train_step(
     model: the network; in training it returns `Outputs`.
     augmentation: makes V views and targets `[b, K]`, and knows their loss.
     optimizer: the update rule.
-    adversary: what `make_adversary` makes; it changes all views so that the loss rises, before the
-      step lowers it.
+    adversary: what `make_adversary` makes; it changes all views so that the loss rises.
     average_decay: of the moving average of the variables, where the state has one.
-    skip_nonfinite: whether a step whose loss or gradient is not finite changes nothing but the
-      counts of steps, and adds nothing to the sums but its "nonfinite".
+    skip_nonfinite: a step whose loss or gradient is not finite changes the counts of steps alone.
 
   Returns:
     the next state, and sums over the global batch, float32 `[]`: "loss" (over examples), "correct"
