@@ -86,7 +86,10 @@ def _write_tables(entries: Sequence[table.Entry], workdir: pathlib.Path) -> None
     write_text(workdir / TABLE, _markdown(entries))
     write_text(workdir / TABLE_CSV, table.to_csv(_rows(entries)))
   except OSError as error:
-    raise UserError(f"the tables in {workdir} cannot be written: {one_line(error)}") from error
+    raise UserError(
+      f"the tables in {workdir} cannot be written: {one_line(error)}; make room or use another "
+      f"--workdir, and the same command goes on"
+    ) from error
 
 
 def _markdown(entries: Sequence[table.Entry]) -> str:
