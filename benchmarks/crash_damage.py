@@ -21,7 +21,9 @@ def empty(file: pathlib.Path) -> None:
 def flip(file: pathlib.Path) -> None:
   """One bit in the middle; of a record of lines, in the middle of its second line."""
   content = bytearray(file.read_bytes())
-  content[len(content) // 2] ^= 1
+  first = content.index(b"\n") + 1 if file.suffix == ".jsonl" else 0
+  end = content.index(b"\n", first) if file.suffix == ".jsonl" else len(content)
+  content[(first + end) // 2] ^= 1
   file.write_bytes(content)
 
 

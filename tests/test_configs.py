@@ -50,7 +50,7 @@ STANDS_FOR = {
   "prime_afa": ("prime", "afa"),
   "augmix_afa": ("augmix", "afa"),
   "vipaug": ("vipaug", "apr_p"),
-  "record": ("hybrid_s", "hybrid_p", "afa"),
+  "record": ("hybrid_p", "prime", "afa"),
 }
 # With recipes of their own, which tests/test_configs_past.py holds.
 PAST = ("afa", "prime", "vipaug", "record")

@@ -2,6 +2,7 @@
 checkpoints where they are due.
 """
 
+import contextlib
 import functools
 import math
 import pathlib
@@ -134,8 +135,10 @@ def _train(
   if config.model.weights and not done:
     start = starting_weights.read(config.model.weights, experiment.network_spec(config))
   if primary:
-    configuration.write_config(workdir, config)
-    claim.take()
+    with contextlib.suppress(OSError):  # which writing into it says
+      files.make_folder(workdir)
+    claim.take()  # before another run of the same moment can write its configuration here
+    configuration.adopt_config(workdir, config)
 
   keep_epoch = steps_per_epoch if watch.stops else None
   with checkpoint.Checkpoints(workdir, config.checkpoint.keep, keep_epoch) as checkpoints:

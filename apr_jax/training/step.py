@@ -51,18 +51,15 @@ def train_step(
     model: the network; in training it returns `Outputs`.
     augmentation: makes V views and targets `[b, K]`, and knows their loss.
     optimizer: the update rule.
-    adversary: what `make_adversary` makes; it changes all views so that the loss rises, before the
-      step lowers it.
+    adversary: what `make_adversary` makes; it changes all views so that the loss rises.
     average_decay: of the moving average of the variables, where the state has one.
-    skip_nonfinite: whether a step whose loss or gradient is not finite changes nothing but the
-      counts of steps, and adds nothing to the sums but its "nonfinite".
+    skip_nonfinite: a step whose loss or gradient is not finite changes the counts of steps alone.
 
   Returns:
     the next state, and sums over the global batch, float32 `[]`: "loss" (over examples), "correct"
-    (predictions on the first view that are the label), "examples", and "nonfinite", 1 where the
-    loss or a gradient is not finite. The first view is the clean
-    image, but Mixup and CutMix mix it: there a prediction of the partner's label counts as wrong,
-    however large its share. SimCLR has views alone. With an adversary it is the attacked image.
+    (predictions on the first view that are the label), "examples", "nonfinite" (1 or 0). The first
+    view is the clean image; where Mixup or CutMix mixes it, a prediction of the partner's label is
+    wrong. SimCLR has views alone. With an adversary it is the attacked image.
   """
   positions = shard * len(images) + jnp.arange(len(images))
   views, targets = augmentation(keys.stream(key, "augment"), images, labels, positions, shard)
@@ -79,8 +76,7 @@ def train_step(
     return loss, (outputs.logits[0], batch_stats)
 
   if adversary is not None:
-    # In training mode, as in the released codes; but the running statistics of its passes are not
-    # kept.
+    # In training mode, as in the released codes; the running statistics of it are not kept.
     with jax.named_scope("adversary"):
       views = adversary(
         keys.stream(key, "adversary"),
@@ -99,12 +95,21 @@ def train_step(
     gradients, batch_stats = jax.lax.pmean((gradients, batch_stats), AXIS)
     new = _updated(state, gradients, batch_stats, optimizer, average_decay)
 
+  return _judged(new, state, gradients, sums, skip_nonfinite)
+
+
+def _judged(
+  new: TrainState, old: TrainState, gradients: Any, sums: Sums, skip: bool
+) -> tuple[TrainState, Sums]:
+  """What `train_step` returns: the new state and the sums with "nonfinite"; of a step that is not
+  finite and is skipped the old state and no sums.
+  """
   with jax.named_scope("finite"):
     # The loss of a step may be finite and its gradient not: the next loss would show it, after the
     # state is saved.
     finite = jnp.isfinite(sums["loss"]) & _all_finite(gradients)
-    if skip_nonfinite:
-      new = _where(finite, new, state)
+    if skip:
+      new = _where(finite, new, old)
       sums = jax.tree.map(lambda x: jnp.where(finite, x, 0), sums)
     return new, sums | {"nonfinite": jnp.float32(~finite)}
 
