@@ -45,6 +45,7 @@ class _Settings(NamedTuple):
     dilation: of the kernel, (rows, columns).
     groups: of channels.
     precision: as `jax.default_matmul_precision` names it, or None.
+    of_group: whether it is that of one group of several.
   """
 
   strides: tuple[int, ...]
@@ -52,6 +53,7 @@ class _Settings(NamedTuple):
   dilation: tuple[int, ...]
   groups: int
   precision: Any
+  of_group: bool = False
 
 
 # ---- Into memory ----
@@ -136,7 +138,7 @@ def _by_group(operation: Any, split: tuple[int, int], join: int) -> Any:
       shape = list(more["shape"])
       shape[-1] //= of.groups
       more["shape"] = tuple(shape)
-    one = of._replace(groups=1)
+    one = of._replace(groups=1, of_group=True)
     parts = zip(jnp.split(a, of.groups, split[0]), jnp.split(b, of.groups, split[1]))
     return jnp.concatenate([operation(*part, of=one, **more) for part in parts], join)
 
@@ -146,9 +148,13 @@ def _by_group(operation: Any, split: tuple[int, int], join: int) -> Any:
 def _is_winograd(
   x: jax.Array, kernel_shape: Sequence[int], out_size: Sequence[int], of: _Settings, channels: int
 ) -> bool:
-  """Whether Winograd's convolution is faster, which it is from so many channels on."""
+  """Whether Winograd's convolution is faster, which it is from so many channels on.
+
+  Not for groups, each of which would be compiled with its 16 products.
+  """
   return (
     x.dtype == jnp.float32
+    and not of.of_group
     and of.strides == of.dilation == (1, 1)
     and min(kernel_shape[2:]) >= channels
     and winograd.fits(kernel_shape, out_size)
