@@ -18,8 +18,10 @@ In programs for CPUs
 - a grouped convolution is one convolution for each group.
 """
 
+import contextlib
+import contextvars
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -29,7 +31,7 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.interpreters import ad
 
 from apr_jax import forms
-from apr_jax.models import winograd
+from apr_jax.models import narrow, winograd
 
 _AXES = ("NHWC", "HWIO", "NHWC")
 # From how many channels on, of input and output, Winograd's convolution and gradient are faster.
@@ -53,7 +55,27 @@ class _Settings(NamedTuple):
   dilation: tuple[int, ...]
   groups: int
   precision: Any
+  by_image: bool
   of_group: bool = False
+
+
+_by_image = contextvars.ContextVar("by_image", default=False)
+
+
+@contextlib.contextmanager
+def image_by_image(on: bool = True) -> Iterator[None]:
+  """Networks that are called inside compute an image to the bit alike in any batch.
+
+  Products of matrices, which are faster on a CPU, sum in an order that depends on the batch.
+
+  Args:
+    on: False leaves things as they are outside.
+  """
+  token = _by_image.set(on or _by_image.get())
+  try:
+    yield
+  finally:
+    _by_image.reset(token)
 
 
 # ---- Into memory ----
@@ -145,6 +167,17 @@ def _by_group(operation: Any, split: tuple[int, int], join: int) -> Any:
   return grouped
 
 
+def _is_narrow(
+  x: jax.Array, kernel_shape: Sequence[int], out_size: Sequence[int], of: _Settings
+) -> bool:
+  """Whether so few channels come of so many that taps are better summed after the products."""
+  return (
+    not of.by_image
+    and of.strides == of.dilation == (1, 1)
+    and narrow.fits(x.shape, kernel_shape, out_size)
+  )
+
+
 def _is_winograd(
   x: jax.Array, kernel_shape: Sequence[int], out_size: Sequence[int], of: _Settings, channels: int
 ) -> bool:
@@ -153,7 +186,8 @@ def _is_winograd(
   Not for groups, each of which would be compiled with its 16 products.
   """
   return (
-    x.dtype == jnp.float32
+    not of.by_image
+    and x.dtype == jnp.float32
     and not of.of_group
     and of.strides == of.dilation == (1, 1)
     and min(kernel_shape[2:]) >= channels
@@ -166,53 +200,8 @@ def _direct_or_winograd(x: jax.Array, kernel: jax.Array, *, of: _Settings) -> ja
   if _is_winograd(x, kernel.shape, size, of, _WINOGRAD):
     return winograd.convolve(x, kernel, of.padding, in_memory)
   if _is_narrow(x, kernel.shape, size, of):
-    return _narrow(x, kernel, of.padding)
+    return narrow.convolve(x, kernel, of.padding, in_memory)
   return _plain(x, kernel, of=of)
-
-
-def _is_narrow(
-  x: jax.Array, kernel_shape: Sequence[int], out_size: Sequence[int], of: _Settings
-) -> bool:
-  """Whether so few channels come of so many that taps are better summed after the products."""
-  return (
-    of.strides == of.dilation == (1, 1)
-    and tuple(out_size) == x.shape[1:3]
-    and kernel_shape[0] * kernel_shape[1] > 1
-    and kernel_shape[3] <= 16
-    and kernel_shape[2] >= 4 * kernel_shape[3]
-  )
-
-
-def _narrow(x: jax.Array, kernel: jax.Array, padding: Sequence[tuple[int, int]]) -> jax.Array:
-  """The convolution as one product of matrices for all taps, whose outcomes are then shifted."""
-  height, width, channels, features = kernel.shape
-  factors = in_memory(kernel.transpose(2, 0, 1, 3).reshape(channels, -1))
-  products = in_memory(jnp.dot(x.reshape(-1, channels), factors))
-  products = products.reshape(*x.shape[:3], height, width, features)
-  products = jnp.pad(products, ((0, 0), *padding, (0, 0), (0, 0), (0, 0)))
-  rows, columns = x.shape[1:3]
-  parts = [
-    products[:, i : i + rows, j : j + columns, i, j] for i in range(height) for j in range(width)
-  ]
-  return functools.reduce(jnp.add, parts)
-
-
-def _narrow_dkernel(
-  x: jax.Array, dy: jax.Array, padding: Sequence[tuple[int, int]], shape: Sequence[int]
-) -> jax.Array:
-  """The gradient of `_narrow` to its kernel: one product with dy at all taps side by side."""
-  height, width, channels, features = shape
-  rows, columns = x.shape[1:3]
-  # dy meets tap (i, j) where the padding is on the other side.
-  padded = jnp.pad(dy, ((0, 0), *(sides[::-1] for sides in padding), (0, 0)))
-  taps = [
-    padded[:, height - 1 - i :, width - 1 - j :][:, :rows, :columns]
-    for i in range(height)
-    for j in range(width)
-  ]
-  side_by_side = in_memory(jnp.concatenate(taps, -1)).reshape(-1, height * width * features)
-  product = jnp.dot(x.reshape(-1, channels).T, side_by_side)
-  return product.reshape(channels, height, width, features).transpose(1, 2, 0, 3)
 
 
 @_into_memory_and_out
@@ -284,7 +273,7 @@ def _dkernel(x: jax.Array, dy: jax.Array, *, of: _Settings, shape: Sequence[int]
   if _is_winograd(x, shape, dy.shape[1:3], of, _WINOGRAD_DKERNEL):
     return winograd.kernel_gradient(x, dy, of.padding, in_memory)
   if _is_narrow(x, shape, dy.shape[1:3], of):
-    return _narrow_dkernel(x, dy, of.padding, shape)
+    return narrow.kernel_gradient(x, dy, of.padding, shape, in_memory)
   padding = []
   for axis in (0, 1):
     before = of.padding[axis][0]
@@ -391,5 +380,6 @@ def convolve(
     feature_group_count,
     # which is that of the context where the network is called, and not where it is compiled
     jax.config.values["jax_default_matmul_precision"] if precision is None else precision,
+    _by_image.get(),
   )
   return _convolve.bind(x, kernel, of=of)
