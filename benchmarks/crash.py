@@ -376,7 +376,7 @@ def start_twice(bench: Bench, run: pathlib.Path) -> None:
     reference, out = bench.new("reference"), bench.new("twice")
     bench.finish(command(reference))
     first = bench.start(command(out))
-    first.wait_for(lambda o=out: any(o.rglob("*.json*")) or any(o.rglob("sweep.lock")))
+    first.wait_for(lambda o=out: any(o.rglob("*.json*")) or any(o.rglob("log.txt")))
     first.send(signal.SIGSTOP)  # so that it is at work as long as the second one starts
     second = Process(command(out), bench.folder / "second").wait()
     first.send(signal.SIGCONT)

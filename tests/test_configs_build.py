@@ -127,7 +127,7 @@ def test_the_step_traces(name):
   for old, new in zip(jax.tree.leaves(state.params), jax.tree.leaves(after.params), strict=True):
     assert new.shape == (1, *old.shape) and new.dtype == old.dtype
   assert {name: value.dtype for name, value in sums.items()} == dict.fromkeys(
-    ("loss", "correct", "examples"), jnp.float32
+    ("loss", "correct", "examples", "nonfinite"), jnp.float32
   )
 
 

@@ -145,9 +145,9 @@ def resize(image: Any, size: int) -> Any:
   rows = resize_rows(tf.reshape(image, (height, width * 3)), height)
   columns = tf.transpose(tf.reshape(rows, (size, width, 3)), (1, 0, 2))
   resized = resize_rows(tf.reshape(columns, (width, size * 3)), width)
-  # Means of 0..255 with weights above 0 round to 0..255.
-  rounded = tf.cast(tf.round(resized), tf.uint8)
-  return tf.transpose(tf.reshape(rounded, (size, size, 3)), (1, 0, 2))
+  # As float32: on some CPUs TensorFlow complains on stderr of a transposition of uint8.
+  pixels = tf.transpose(tf.reshape(resized, (size, size, 3)), (1, 0, 2))
+  return tf.cast(tf.round(pixels), tf.uint8)  # means of 0..255 with weights above 0 stay there
 
 
 def choose_box(draws: Any, height: Any, width: Any, min_area: float) -> Any:

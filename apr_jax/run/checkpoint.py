@@ -36,10 +36,17 @@ class Checkpoints:
     workdir: folder of the run.
     keep: how many of the newest to keep.
     keep_multiple_of: keep also the newest whose step is a multiple of this; None: no other.
+    alone: nobody else is at work in the folder, so what is unfinished there has been left by a dead
+      process, and is deleted.
   """
 
   def __init__(
-    self, workdir: str | pathlib.Path, keep: int = 1, keep_multiple_of: int | None = None
+    self,
+    workdir: str | pathlib.Path,
+    keep: int = 1,
+    keep_multiple_of: int | None = None,
+    *,
+    alone: bool = False,
   ):
     # Orbax wants an absolute path, and fails in a background thread if it does not get one.
     self._folder = files.absolute(workdir) / FOLDER
@@ -50,6 +57,7 @@ class Checkpoints:
     options = ocp.CheckpointManagerOptions(
       preservation_policy=policies.AnyPreservationPolicy(kept),
       create=False,
+      cleanup_tmp_directories=alone,
       enable_async_checkpointing=True,
       async_options=ocp.options.AsyncOptions(post_finalization_callback=self._write_sums),
     )

@@ -229,6 +229,8 @@ class Sgd:
   name: str = "sgd"
   nesterov: bool = True
   weight_decay: float = 0.1
+  decay_norms: bool = True
+  clip_norm: float = 0.0
 
 
 def test_gains_do_not_decay_and_coefficients_do():

@@ -10,7 +10,7 @@ import pytest
 
 from apr_jax import compare
 from apr_jax.classifiers.of_run import LoadedClassifier
-from apr_jax.evaluation import fourier, runner
+from apr_jax.evaluation import fourier, provenance, runner
 from apr_jax.evaluation.calibration import Calibration
 from apr_jax.evaluation.corruptions import Corruptions
 from apr_jax.evaluation.fourier import Fourier
@@ -59,6 +59,7 @@ def compared(reported, tmp_path_factory):
       "classifier": meta["classifier"] | {"name": "other"},
     }
   }
+  provenance.seal(renamed)
   (other / runner.RESULTS).write_text(json.dumps(renamed))
   path = tmp_path_factory.mktemp("compare") / "compare.html"
   compare.compare([str(folder), str(other)], str(path))

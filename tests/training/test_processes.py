@@ -26,6 +26,7 @@ COMMAND = [
   "--config.batch_size=32",
   "--config.schedule.name=constant",
   "--config.schedule.warmup_epochs=0",
+  "--config.optimizer.learning_rate=0.01",  # rounding grows less
   "--config.device_group=0",
   "--config.augment.apr_p.prob=0.6",
   "--config.eval_every_epochs=0",
