@@ -1,5 +1,6 @@
 """Runs a command on what it must refuse, and looks at all that the user would see."""
 
+import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -7,6 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from apr_jax.training.resident_steps import ResidentSteps
+from tests.hostile.planted import MARK
 
 
 def contents(folder: pathlib.Path) -> dict[str, bytes | None]:
@@ -15,6 +17,13 @@ def contents(folder: pathlib.Path) -> dict[str, bytes | None]:
     str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
     for path in sorted(folder.rglob("*"))
   }
+
+
+@pytest.fixture(autouse=True)
+def nothing_ran():
+  assert not os.path.exists(MARK)
+  yield
+  assert not os.path.exists(MARK), "code of a file that was to be read has run"
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ file is another afterwards.
 """
 
 import json
-import os
 import pathlib
 import pickle
 
@@ -13,26 +12,12 @@ from apr_jax import experiment
 from apr_jax.data import load
 from apr_jax.run.configuration import adopt_config
 from configs import digits_standard
+from tests.hostile.planted import MARK, Code
 
 ROOT = pathlib.Path(__file__).parents[2]
 DIGITS = f"--config={ROOT / 'configs/digits_standard.py'}"
 OF_A_SWEEP = DIGITS.replace("--config=", "--configs=")
-MARK = "/tmp/apr_jax_hostile_code_ran"
 DEEP = b"[" * 200_000
-
-
-class Code:
-  """Unpickling it would run a program."""
-
-  def __reduce__(self):
-    return os.system, (f"touch {MARK}",)
-
-
-@pytest.fixture(autouse=True)
-def nothing_ran():
-  assert not os.path.exists(MARK)
-  yield
-  assert not os.path.exists(MARK), "code of a file that was to be read has run"
 
 
 def train(*changes):

@@ -13,25 +13,11 @@ import pytest
 from PIL import Image, features
 
 from apr_jax.data.folder import load_folder
+from tests.hostile.planted import MARK, Code
 
 ROOT = pathlib.Path(__file__).parents[2]
-MARK = "/tmp/apr_jax_hostile_code_ran"
 RANDOM = np.random.default_rng(0)
 GOOD = RANDOM.integers(0, 256, (16, 16, 3), dtype=np.uint8)
-
-
-class Code:
-  """Unpickling it would run a program."""
-
-  def __reduce__(self):
-    return os.system, (f"touch {MARK}",)
-
-
-@pytest.fixture(autouse=True)
-def nothing_ran():
-  assert not os.path.exists(MARK)
-  yield
-  assert not os.path.exists(MARK), "code of a file that was to be read has run"
 
 
 def encoded(kind, image=None, **options):
