@@ -167,15 +167,16 @@ def _by_group(operation: Any, split: tuple[int, int], join: int) -> Any:
   return grouped
 
 
+def _may_be_products(of: _Settings) -> bool:
+  """Whether products of matrices may take the place of the direct sum."""
+  return not of.by_image and of.strides == of.dilation == (1, 1)
+
+
 def _is_narrow(
   x: jax.Array, kernel_shape: Sequence[int], out_size: Sequence[int], of: _Settings
 ) -> bool:
   """Whether so few channels come of so many that taps are better summed after the products."""
-  return (
-    not of.by_image
-    and of.strides == of.dilation == (1, 1)
-    and narrow.fits(x.shape, kernel_shape, out_size)
-  )
+  return _may_be_products(of) and narrow.fits(x.shape, kernel_shape, out_size)
 
 
 def _is_winograd(
@@ -186,10 +187,9 @@ def _is_winograd(
   Not for groups, each of which would be compiled with its 16 products.
   """
   return (
-    not of.by_image
+    _may_be_products(of)
     and x.dtype == jnp.float32
     and not of.of_group
-    and of.strides == of.dilation == (1, 1)
     and min(kernel_shape[2:]) >= channels
     and winograd.fits(kernel_shape, out_size)
   )

@@ -141,8 +141,9 @@ def _train(
     configuration.adopt_config(workdir, config)
 
   keep_epoch = steps_per_epoch if watch.stops else None
-  kept = config.checkpoint.keep, keep_epoch
-  with checkpoint.Checkpoints(workdir, *kept, alone=True) as checkpoints:
+  with checkpoint.Checkpoints(
+    workdir, config.checkpoint.keep, keep_epoch, alone=True
+  ) as checkpoints:
     # ---- State ----
     state = checkpoints.restore(create, done) if done else parallel.call_replicated(create)
     if start is not None:
