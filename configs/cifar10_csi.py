@@ -19,21 +19,12 @@ four rotations, SGD without momentum, rate 0.1, a tenth of it after 60, 75 and 9
 decay 1e-6 on the heads. The network's differs as `cifar10_csi_network.py` says.
 """
 
-from configs import cifar10_csi_network
+from configs import cifar10_supclr_head
 
 
 def get_config():
-  config = cifar10_csi_network.get_config()
+  config = cifar10_supclr_head.get_config()
   config.model.weights = "runs/cifar10_csi_network"
-  config.model.frozen = True
-  config.epochs = 100
-  config.batch_size = 32
-  config.optimizer.name = "sgd"
-  config.optimizer.learning_rate = 0.1
-  config.optimizer.momentum = 0.0
-  config.schedule.name = "step"
-  config.schedule.boundaries_epochs = (60, 75, 90)
-  config.schedule.factor = 0.1
-  config.schedule.warmup_epochs = 0.0
+  config.augment.simclr.views = 0
   config.augment.csi.views = 1
   return config

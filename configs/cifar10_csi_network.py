@@ -16,24 +16,12 @@ std 0.5. There the warm-up starts at 0.1, a watching probe learns by Adam, and e
 itself among those that it is drawn to.
 """
 
-from configs import base
+from configs import cifar10_supclr
 
 
 def get_config():
-  config = base.get_config()
-  config.model.name = "resnet18_cifar"
-  config.model.sync_batch_norm = True
-  config.model.mean = (0.5, 0.5, 0.5)
-  config.model.std = (0.5, 0.5, 0.5)
-  config.epochs = 700
+  config = cifar10_supclr.get_config()
   config.batch_size = 128
-  config.optimizer.name = "lars"
-  config.optimizer.learning_rate = 1.0
-  config.optimizer.nesterov = False
-  config.optimizer.weight_decay = 1e-6
-  config.schedule.name = "cosine"
-  config.schedule.warmup_epochs = 10.0
-  config.augment.crop_padding = 0  # the views are cropped and mirrored on their own
-  config.augment.flip = False
+  config.augment.simclr.views = 0
   config.augment.csi.views = 2
   return config

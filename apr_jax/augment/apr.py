@@ -96,11 +96,11 @@ class AprP(Method):
 
 
 @dataclasses.dataclass(frozen=True)
-class AprS(Method):
-  """APR-S on the images."""
+class SingleImages(Method):
+  """What is done to single images with the operations of APR-S, in its place or itself."""
 
   prob: float = settings.setting(
-    0.0, "of augmenting an image; 0 = off; the paper: 1", settings.share()
+    0.0, "of augmenting an image; 0 = off; as published: 1", settings.share()
   )
   severity: float = ops.severity_setting()
   overflow: str = overflow_setting()
@@ -110,6 +110,11 @@ class AprS(Method):
   @property
   def on(self) -> bool:
     return self.prob > 0
+
+
+@dataclasses.dataclass(frozen=True)
+class AprS(SingleImages):
+  """APR-S on the images."""
 
   def __call__(self, batch: Batch) -> Batch:
     images = apr_s(

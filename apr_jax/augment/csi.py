@@ -13,21 +13,20 @@ afterwards; `model.frozen` does so.
 
 import dataclasses
 import functools
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from apr_jax import keys, losses, settings
-from apr_jax.augment.method import Batch, Method
-from apr_jax.augment.simclr import view
+from apr_jax.augment.method import Batch
+from apr_jax.augment.simclr import SimCLR, view
 from apr_jax.errors import UserError
 
 ROTATIONS = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class Csi(Method):
+class Csi(SimCLR):
   """CSI's views with the supervised contrastive loss over classes and rotations."""
 
   views: int = settings.setting(
@@ -35,21 +34,6 @@ class Csi(Method):
     "per image and rotation; 0 = off; the paper: 2; for heads alone 1",
     settings.at_least(0),
   )
-  min_area: float = settings.setting(
-    0.08,
-    "smallest share of an image that a crop shows; CSI's",
-    settings.above(0, at_most=1),
-  )
-  temperature: float = settings.setting(
-    0.07, "of the supervised contrastive loss; CSI's", settings.above(0)
-  )
-
-  stage: ClassVar[str] = "views"
-  projection: ClassVar[bool] = True
-
-  @property
-  def on(self) -> bool:
-    return self.views > 0
 
   def __call__(self, batch: Batch) -> Batch:
     key = batch.draw("csi")

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from apr_jax import keys, settings, spectrum
-from apr_jax.augment import apr, ops
+from apr_jax.augment import apr
 from apr_jax.augment.method import Batch, Method, stacked
 from apr_jax.augment.partners import random_partners
 from apr_jax.augment.permuted import permuted
@@ -70,21 +70,10 @@ class HybridP(Method):
 
 
 @dataclasses.dataclass(frozen=True)
-class HybridS(Method):
+class HybridS(apr.SingleImages):
   """HA-S on the images, in place of APR-S."""
 
-  prob: float = settings.setting(
-    0.0, "of augmenting an image; 0 = off; the release: 1", settings.share()
-  )
-  severity: float = ops.severity_setting()
-  overflow: str = apr.overflow_setting()
   plus: bool = settings.setting(False, "HybridAugment++: APR-S on the low frequencies")
-
-  stage: ClassVar[str] = "image"
-
-  @property
-  def on(self) -> bool:
-    return self.prob > 0
 
   def __call__(self, batch: Batch) -> Batch:
     images = ha_s(

@@ -14,14 +14,13 @@ Its other part, VIPAug-F, takes phases of pictures of fractals and is not here.
 
 import dataclasses
 import functools
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from apr_jax import keys, settings
-from apr_jax.augment import apr, ops
-from apr_jax.augment.method import Batch, Method
+from apr_jax import keys, settings, spectrum
+from apr_jax.augment import apr
+from apr_jax.augment.method import Batch
 from apr_jax.augment.two_views import two_views
 from apr_jax.errors import UserError
 
@@ -29,14 +28,9 @@ _HWC = (0, 1, 2)
 
 
 @dataclasses.dataclass(frozen=True)
-class VipAug(Method):
+class VipAug(apr.SingleImages):
   """VIPAug-G on the images, in place of APR-S."""
 
-  prob: float = settings.setting(
-    0.0, "of augmenting an image; 0 = off; the release: 1", settings.share()
-  )
-  severity: float = ops.severity_setting()
-  overflow: str = apr.overflow_setting()
   vital: float = settings.setting(
     0.001,
     "variance of the noise on vital phases, in square radians; the release: 0.001, on CIFAR-100 "
@@ -51,12 +45,6 @@ class VipAug(Method):
   hermitian: bool = settings.setting(
     False, "noise that is its own mirror, as that of a real image; the release: not so"
   )
-
-  stage: ClassVar[str] = "image"
-
-  @property
-  def on(self) -> bool:
-    return self.prob > 0
 
   def __call__(self, batch: Batch) -> Batch:
     images = vipaug(
@@ -201,11 +189,7 @@ def _vipaug(
     plain = jnp.fft.fftn(phase_of)
     noisy = noisy_phase(noise_key, plain, vital, other, hermitian=hermitian)
     phase = jnp.where(jax.random.bernoulli(coin_key), noisy, plain)
-    size = jnp.abs(phase)
-    factor = jnp.where(size > 0, amplitude / jnp.where(size > 0, size, 1), 0)
-    # Where there is no phase it is 0, as in `spectrum.recombine`.
-    empty = jnp.where(size > 0, 0, amplitude).astype(phase.dtype)
-    return jnp.fft.ifftn(phase * factor + empty).real
+    return jnp.fft.ifftn(amplitude * spectrum.phase_factor(phase)).real
 
   combined = jax.vmap(recombine)(image_keys, amplitude_of, phase_of)
   return views.result(images, apr.to_uint8(combined, overflow))
