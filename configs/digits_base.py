@@ -7,7 +7,7 @@ from configs import base
 
 def get_config():
   config = base.get_config()
-  config.epochs = 16
+  config.epochs = 8
   config.batch_size = 64
   config.log_every_steps = 22
   config.eval_every_epochs = 4
