@@ -4,12 +4,13 @@
 # make test: environment, then the whole test suite.
 # make lock: environment, then the versions and hashes of all dependencies anew, in requirements/.
 # make audit: environment, then a look for known vulnerabilities of them.
+# make licences: environment, then docs/reference/licences.md anew.
 # Needs Python 3.11 or newer (make demo PYTHON=python3.12) and nothing else.
 
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo docs lint format test test-environment lock audit
+.PHONY: demo docs lint format test test-environment lock audit licences
 
 demo: .venv/base
 	$(BIN)/python demo.py
@@ -38,6 +39,9 @@ lock: .venv/supply
 
 audit: .venv/supply
 	$(BIN)/pip-audit --strict --disable-pip $(addprefix --requirement ,$(wildcard requirements/*.txt))
+
+licences: .venv/base .venv/docs .venv/lint .venv/supply .venv/test
+	$(BIN)/python requirements/licences.py
 
 # What the files of requirements/ pin, each by its hash, and then the package itself, which has none.
 # What builds sources comes first, for pip would fetch it without looking at hashes. The stamps are

@@ -5,12 +5,14 @@ import functools
 import pathlib
 import re
 import tomllib
+from email.message import Message
 
 import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from requirements import licences
 from requirements.lock import EXTRAS
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -119,3 +121,31 @@ def test_make_installs_each_file():
   rules = (ROOT / "Makefile").read_text(encoding="utf-8")
   assert "--require-hashes --requirement $<" in rules
   assert set(re.findall(r"^[a-z-]+: \.venv/(\w+)$", rules, re.MULTILINE)) == EXTRAS.keys()
+
+
+def test_the_page_of_licences_has_what_is_pinned():
+  page = licences.PAGE.read_text(encoding="utf-8")
+  rows = re.findall(r"^\| (\S+) \| (.+) \| ([a-z., ]+\.txt) \|$", page, re.MULTILINE)
+  assert {name: where.split(", ") for name, _, where in rows} == licences.pinned()
+
+
+@pytest.mark.parametrize(
+  "fields, expected",
+  [
+    ({"License-Expression": "MIT OR Apache-2.0", "License": "MIT"}, "MIT OR Apache-2.0"),
+    ({"License": "Apache 2.0", "Classifier": "License :: OSI Approved :: X"}, "Apache-2.0"),
+    ({"License": "MIT License\n\nPermission is granted"}, "MIT"),
+    ({"License": "Copyright\nmany", "Classifier": "License :: OSI Approved :: BSD License"}, "BSD"),
+    ({"License": "UNKNOWN", "Classifier": "Topic :: Internet"}, licences.SILENT),
+    ({}, licences.SILENT),
+  ],
+)
+def test_a_licence_is_what_the_metadata_say(fields, expected):
+  metadata = Message()
+  for name, value in fields.items():
+    metadata[name] = value
+  assert licences.said_in(metadata) == expected
+
+
+def test_what_is_not_installed_cannot_be_asked():
+  assert licences.licence_of("no-such-distribution") == licences.NOT_HERE
