@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from absl import logging
 
 from apr_jax.run import checkpoint
 from apr_jax.run.metrics import METRICS, read_metrics
@@ -75,8 +76,13 @@ def leaves_of(run: pathlib.Path) -> dict[str, np.ndarray]:
   step = checkpoint.sound_step(run)
   found = {}
   for part in checkpoint.PARTS:
-    with ocp.StandardCheckpointer() as reader:
-      tree = reader.restore(run / checkpoint.FOLDER / str(step) / part)
+    folder = run / checkpoint.FOLDER / str(step) / part
+    with ocp.PyTreeCheckpointer() as reader:  # as NumPy arrays, whatever devices they were on
+      kinds = jax.tree.map(
+        lambda _: ocp.RestoreArgs(restore_type=np.ndarray),
+        reader.metadata(folder).item_metadata.tree,
+      )
+      tree = reader.restore(folder, args=ocp.args.PyTreeRestore(restore_args=kinds))
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
       found[part + jax.tree_util.keystr(path)] = np.asarray(leaf)
   return found
@@ -121,6 +127,7 @@ def main() -> int:
   for name, what in (("threads", "threads"), ("devices", "virtual devices")):
     parser.add_argument(f"--{name}", default="", help=f"numbers of {what} of a CPU to try")
   arguments, flags = parser.parse_known_args()
+  logging.set_verbosity(logging.ERROR)  # Orbax misses files that it does not need
   numbers = {
     name: [int(number) for number in getattr(arguments, name).split(",") if number]
     for name in ("threads", "devices")
