@@ -86,11 +86,20 @@ def write_bytes(path: pathlib.Path, content: bytes) -> None:
       file.write(content)
       file.flush()
       os.fsync(file.fileno())
-    os.replace(temporary, path)
+    _rename(temporary, path, content)
   except OSError:
     with contextlib.suppress(OSError):  # half of it would keep what little room there is
       temporary.unlink(missing_ok=True)
     raise
+
+
+def _rename(temporary: pathlib.Path, path: pathlib.Path, content: bytes) -> None:
+  try:
+    os.replace(temporary, path)
+  except FileNotFoundError:
+    # NFS asks again when the answer is lost, and the file has its name by then.
+    if not path.is_file() or path.read_bytes() != content:
+      raise
 
 
 def write_text(path: pathlib.Path, text: str) -> None:

@@ -89,6 +89,7 @@ class Steps:
       model=parts.model,
       augmentation=_TwoCopies() if ready else parts.augmentation,
       optimizer=update_rule,
+      skip_nonfinite=config.optimizer.skip_nonfinite,
     )
     self._state = parallel.call_replicated(
       functools.partial(create_state, config.seed, parts.model, parts.image_size, update_rule)

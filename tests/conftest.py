@@ -10,6 +10,7 @@ import pathlib
 import runpy
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 
@@ -125,6 +126,24 @@ def script(monkeypatch) -> Callable[..., None]:
     runpy.run_path(str(ROOT / name), run_name="__main__")
 
   return run
+
+
+@pytest.fixture
+def set_clock(monkeypatch) -> Callable[[int, pathlib.Path], None]:
+  """Sets the clock by so many days: what Python is told, and by how much what lies in a folder is
+  older or younger than what is written from now on.
+  """
+
+  def set_by(days: int, folder: pathlib.Path) -> None:
+    seconds = 86400 * days
+    now, now_ns = time.time, time.time_ns
+    monkeypatch.setattr(time, "time", lambda: now() + seconds)
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns() + seconds * 10**9)
+    for path in (folder, *folder.rglob("*")):
+      written = path.stat().st_mtime - seconds
+      os.utime(path, (written, written))
+
+  return set_by
 
 
 @pytest.fixture(scope="session")

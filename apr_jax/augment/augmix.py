@@ -115,8 +115,8 @@ def mixture(
     float32 `[H, W, 3]`.
   """
   # A sum and not a matrix product, which accelerators would compute in fewer bits.
-  chained = jnp.sum(weights.reshape(-1, 1, 1, 1) * chains.astype(jnp.float32), axis=0)
-  return ((1 - share) * image.astype(jnp.float32) + share * chained) / 255
+  chained = jnp.sum(weights.reshape(-1, 1, 1, 1) * chains, axis=0)
+  return ((1 - share) * image + share * chained) / 255
 
 
 def random_chain(key: jax.Array, image: jax.Array, depth: int, severity: float) -> jax.Array:

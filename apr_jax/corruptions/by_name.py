@@ -84,10 +84,7 @@ def _check_positions(positions: Any, count: int) -> None:
 
 
 @functools.partial(jax.jit, static_argnames=("name", "severity"))
-def _corrupt(
-  key: jax.Array, images: jax.Array, positions: jax.Array, name: str, severity: int
-) -> jax.Array:
-  keys = pixel_random.image_keys(key, positions)
+def _corrupt(keys: jax.Array, images: jax.Array, name: str, severity: int) -> jax.Array:
   row = parameters.at(name, severity, min(images.shape[1:3]))
   corrupted = _ALL[name](keys, images, row)
   chex.assert_equal_shape([corrupted, images])
@@ -139,4 +136,5 @@ def corrupt(
   if positions is None:
     positions = jnp.arange(count)
   _check_positions(positions, count)
-  return _corrupt(key, jnp.asarray(images), jnp.asarray(positions), name, int(severity))
+  keys = pixel_random.image_keys(key, jnp.asarray(positions))
+  return _corrupt(keys, jnp.asarray(images), name, int(severity))

@@ -58,9 +58,8 @@ class ImpulseNoise(NamedTuple):
 def impulse_noise(keys: jax.Array, images: jax.Array, row: ImpulseNoise) -> jax.Array:
   """Salt on a fraction c/2 of the values and pepper on another c/2; a channel is hit on its own."""
   draw = pixel_random.uniform(keys, images.shape[1:])
-  salt = draw < row.amount / 2
-  pepper = (draw >= row.amount / 2) & (draw < row.amount)
-  return jnp.where(pepper, 0, jnp.where(salt, 255, images)).astype(jnp.uint8)
+  salt, hit = draw < row.amount / 2, draw < row.amount
+  return jnp.where(salt, 255, jnp.where(hit, 0, images)).astype(jnp.uint8)
 
 
 def _poisson_quantiles(photons: float) -> np.ndarray:

@@ -22,6 +22,8 @@ def _mix(word: jax.Array) -> jax.Array:
   return word ^ (word >> 16)
 
 
+# A program of its own: threefry takes longer to compile than most corruptions.
+@jax.jit
 def image_keys(key: jax.Array, positions: jax.Array) -> jax.Array:
   """The keys of some images: bits of fold_in(key, position).
 

@@ -211,14 +211,11 @@ class Mahalanobis:
 
     Reference: Ren et al., 2021 (https://arxiv.org/abs/2106.09022).
     """
-    of_all = np.square((features.astype(np.float64) - self.mean) @ self.axes).sum(1)
+    of_all = np.square((features - self.mean) @ self.axes).sum(1)
     return of_all - self._to_class(features)
 
   def _to_class(self, features: np.ndarray) -> np.ndarray:
-    points, means = (
-      features.astype(np.float64) @ self.class_axes,
-      self.class_means @ self.class_axes,
-    )
+    points, means = features @ self.class_axes, self.class_means @ self.class_axes
     # One class at a time: all differences at once would take N·C·D numbers.
     distances = [np.square(points - mean).sum(1) for mean in means]
     return np.min(distances, axis=0)
@@ -284,7 +281,7 @@ class Vim:
     """energy(z) − α · |residual|, float64 `[N]`; it orders images as one minus the probability of
     the virtual class does.
     """
-    outside = (features.astype(np.float64) - self.origin) @ self.residual
+    outside = (features - self.origin) @ self.residual
     return energy(logits.astype(np.float64)) - self.alpha * np.linalg.norm(outside, axis=1)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from apr_jax.augment import samples
 from apr_jax.classifiers.interface import ability
-from apr_jax.corruptions.whole_sets import regenerate
+from apr_jax.corruptions.whole_sets import BATCH_SIZE, regenerate
 from apr_jax.data import ArrayData
 from apr_jax.errors import UserError
 from apr_jax.evaluation import swap as swap_suite, thumbnails
@@ -54,7 +54,8 @@ def corrupted(evaluation: Evaluation) -> list[str]:
   results = evaluation.results
   if "corruptions" not in results:
     return []
-  images = _a_few(evaluation.task.test)
+  test = evaluation.task.test
+  images = _a_few(test)
   scored = [*results["corruptions"]["by_corruption"]]
   shown = (
     scored
@@ -63,7 +64,7 @@ def corrupted(evaluation: Evaluation) -> list[str]:
   )
   rows = [("clean", [(images[0], "")])]
   rows += [
-    (_title(name), [(_under(images, name, severity)[0], "") for severity in _SEVERITIES])
+    (_title(name), [(_under(test, name, severity)[0], "") for severity in _SEVERITIES])
     for name in shown
   ]
   which = "each corruption" if shown == scored else f"{len(shown)} of the {len(scored)} corruptions"
@@ -104,7 +105,7 @@ def grad_cam(evaluation: Evaluation) -> list[str]:
     return []
   images = _a_few(task.test)
   batches = {"clean": images} | {
-    _title(name): _under(images, name, _LOOKED_AT_SEVERITY) for name in _LOOKED_AT
+    _title(name): _under(task.test, name, _LOOKED_AT_SEVERITY) for name in _LOOKED_AT
   }
   together = np.concatenate([*batches.values()])
   logits = task.logits(together)
@@ -178,14 +179,20 @@ def _augmentation_caption(config) -> str:
 
 
 def _a_few(test: ArrayData) -> np.ndarray:
-  """The images that are corrupted, uint8 `[n, H, W, 3]`: always the same, so that one program
-  serves all panels.
-  """
+  """The images that are corrupted, uint8 `[n, H, W, 3]`."""
   return test.images[samples.one_per_class(test.labels)]
 
 
-def _under(images: np.ndarray, name: str, severity: int) -> np.ndarray:
-  return next(regenerate(images, name, severity))
+def _under(test: ArrayData, name: str, severity: int) -> np.ndarray:
+  """Those images under a corruption. Small ones are made in a batch as large as an evaluation's,
+  whose programs are compiled; with large ones that would take longer than to compile others.
+  """
+  images = _a_few(test)
+  small = max(images.shape[1:3]) <= _SLOW_FROM
+  size = max(len(images), min(BATCH_SIZE, len(test.images)) if small else 0)
+  batch = np.zeros((size, *images.shape[1:]), np.uint8)
+  batch[: len(images)] = images
+  return next(regenerate(batch, name, severity))[: len(images)]
 
 
 def _swap_table(

@@ -6,7 +6,7 @@ know no locks are trusted. An object store locks nothing: there `claim.json` say
 and is written anew every `RENEW` seconds. A claim that is not renewed is that of a run that was
 killed: the next run waits `PATIENCE` seconds, or not at all if it can see that the process is gone,
 and takes the folder over. A run that finds another one's claim in place of its own is told so by
-`check`.
+`check`. No clock is believed: two machines' may differ, and one may be set back.
 """
 
 import fcntl
@@ -26,7 +26,6 @@ from apr_jax.errors import UserError
 CLAIM = "claim.json"
 RENEW = 15.0  # seconds
 PATIENCE = 60.0
-_LONG_AGO = 600.0  # seconds: nobody renews so late, whatever the clocks say
 
 
 class Claim:
@@ -48,6 +47,7 @@ class Claim:
     self._renewing: threading.Thread | None = None
     self._stop = threading.Event()
     self._taken_by: dict[str, Any] | None = None
+    self._written = 0  # how often, which is the sign of life
 
   def __enter__(self) -> "Claim":
     return self
@@ -134,7 +134,13 @@ class Claim:
         pass
 
   def _write(self) -> None:
-    claim = {"token": self._token, "time": time.time(), "process": os.getpid()}
+    self._written += 1
+    claim = {
+      "token": self._token,
+      "written": self._written,
+      "time": time.time(),  # for whoever reads the file
+      "process": os.getpid(),
+    }
     files.write_json(self._folder / CLAIM, claim | _machine())
 
   def _holder(self) -> dict[str, Any]:
@@ -170,9 +176,7 @@ def _machine() -> dict[str, str]:
 
 def _is_gone(holder: dict[str, Any]) -> bool:
   """Whether the process that wrote a claim is known to have ended."""
-  written, process = holder.get("time"), holder.get("process")
-  if not isinstance(written, float) or time.time() - written > _LONG_AGO:
-    return True
+  process = holder.get("process")
   here = {key: holder.get(key) for key in _machine()} == _machine()
   if not here or not isinstance(process, int):
     return False

@@ -29,6 +29,11 @@ def test_square_by_hand(row, column, size, rows, columns):
   np.testing.assert_array_equal(blank(IMAGES[0], row, column, size, jnp.array(MEAN)), expected)
 
 
+def test_the_square_is_black_unless_told():
+  blank = jax.jit(lambda key: cutout.cutout(key, IMAGES[:2], 40))
+  assert (blank(jax.random.key(0)) == 0).all()
+
+
 def test_every_image_loses_one_square_centred_anywhere():
   draw = jax.jit(lambda key: cutout.cutout(key, IMAGES, 4, MEAN))
   rows, columns = set(), set()

@@ -96,6 +96,16 @@ def test_box_by_hand(share, row, column, expected):
   )
 
 
+def test_the_boxes_centre_is_any_pixel():
+  # With an α so large λ is 0.5, and a box 8 of 12 rows high and 6 of 10 columns wide. The nearer
+  # its centre to a border, the more is cut off; 4 rows and 3 columns are left at the first pixel.
+  keys = jax.random.split(jax.random.key(0), 100)
+  images = jax.jit(jax.vmap(lambda key: mix.cutmix(key, IMAGES, TARGETS, 1e4)[0]))(keys)
+  boxes = (np.asarray(images) != IMAGES).any((1, -1))
+  assert set(boxes.any(2).sum(1)) - {0} == {4, 5, 6, 7, 8}
+  assert set(boxes.any(1).sum(1)) - {0} == {3, 4, 5, 6}
+
+
 def test_cutmix_mixes_some_batches_only():
   untouched = [
     bool((cutmix(jax.random.key(seed), IMAGES, TARGETS, prob=0.5)[1] == TARGETS).all())

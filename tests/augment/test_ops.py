@@ -87,8 +87,11 @@ def test_warp_equals_pillow_within_one_level(name, images):
   ours, theirs = WARPS[name]
   result = jax.jit(jax.vmap(ours))(images)
   assert result.dtype == jnp.uint8
-  difference = np.abs(np.asarray(result, int) - pillow(theirs, images))
-  assert (difference <= 1).mean() >= 0.999
+  expected = pillow(theirs, images)
+  assert (np.abs(np.asarray(result, int) - expected) <= 1).mean() >= 0.999
+  # Of a white image what comes from outside is black, not nearly so.
+  white = (images == 255).all((1, 2, 3))
+  np.testing.assert_array_equal(np.unique(result[white]), np.unique(expected[white]))
   # Compiled, multiply and add may fuse, which moves a value across the truncation to uint8.
   np.testing.assert_allclose(np.asarray(ours(images[3]), int), np.asarray(result[3], int), atol=1)
 

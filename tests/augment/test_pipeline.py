@@ -86,6 +86,7 @@ def test_a_uint8_image_keeps_its_256_levels():
     ({"hybrid_p.prob": 0.3}, 2),
     ({"mixup.alpha": 1.0}, 1),
     ({"augmix.width": 2}, 3),
+    ({"augmix.width": 2, "augmix.single": True}, 1),
     ({"simclr.views": 2}, 2),
     ({"simclr.views": 4}, 4),
     ({"csi.views": 2}, 8),

@@ -18,6 +18,7 @@ def test_steps_per_epoch_drops_the_short_batch():
   assert resident.steps_per_epoch(50, 12) == 4
   assert resident.steps_per_epoch(48, 12) == 4
   assert resident.steps_per_epoch(12, 12) == 1
+  assert resident.steps_per_epoch(12, 1) == 12
 
 
 @pytest.mark.parametrize("batch_size", [51, 0, -4])

@@ -774,15 +774,21 @@ def test_a_function_is_scored_as_by_hand(tmp_path):
   assert json.loads((tmp_path / "results.json").read_text()) == json.loads(json.dumps(results))
 
 
-def test_an_interrupted_evaluation_of_a_function_goes_on_where_it_stopped(tmp_path):
+def test_an_interrupted_evaluation_of_a_function_goes_on_whatever_the_clock_says(
+  tmp_path, set_clock
+):
   whole = evaluate_function(Brightness(), tmp_path / "whole")
   stopped = Brightness(fail_at=6)
   with pytest.raises(KeyboardInterrupt):
     evaluate_function(stopped, tmp_path / "out")
+  set_clock(-1, tmp_path / "out")
   again = Brightness(name="of another name")
   results = evaluate_function(again, tmp_path / "out")
   assert scores(results) == scores(whole)
   assert sum(stopped.calls) + sum(again.calls) == (1 + 10 + 1 + 1) * LIMIT
+  set_clock(2, tmp_path / "out")
+  assert scores(evaluate_function(again, tmp_path / "out")) == scores(whole)
+  assert sum(stopped.calls) + sum(again.calls) == (1 + 10 + 1 + 1) * LIMIT  # nothing is repeated
 
   def text(folder):
     written = (tmp_path / folder / "results.json").read_text()

@@ -69,7 +69,8 @@ def test_by_hand():
     },
     abs=1e-12,
   )
-  diagram = metrics.reliability(probs, labels, 5)
+  with np.errstate(all="raise"):  # nothing is divided by the count of an empty bin
+    diagram = metrics.reliability(probs, labels, 5)
   assert diagram["count"].tolist() == [0, 0, 3, 0, 1]
   np.testing.assert_allclose(diagram["confidence"], [np.nan, np.nan, 0.5, np.nan, 0.9])
   np.testing.assert_allclose(diagram["accuracy"], [np.nan, np.nan, 1 / 3, np.nan, 1])
@@ -235,6 +236,7 @@ PROBS, LABELS = np.full((4, 2), 0.5), np.zeros(4, int)
   [
     ({"probs": PROBS * 1.01}, "each row of probs must sum to 1, row 0 sums to 1.01"),
     ({"probs": np.array([[0.5, 0.5], [0.2, 0.2]]), "labels": LABELS[:2]}, "row 1 sums to 0.4"),
+    ({"probs": np.array([[0.5, 0.5], [0.9, 0.6]]), "labels": LABELS[:2]}, "row 1 sums to 1.5"),
     (
       {"probs": np.array([[-0.5, 1.5]]), "labels": LABELS[:1]},
       "probs must be 0 or more, got -0.5; are these logits?",

@@ -41,8 +41,9 @@ def test_nearest_neighbour_against_scikit_learn():
   # A float32 feature of zeros has no direction; it stays where it is.
   zero = metrics.nearest_neighbour(np.zeros((1, D), np.float32), TRAIN, 1)
   assert zero == pytest.approx(-np.sqrt(2))
-  with pytest.raises(UserError, match=r"in 1..120, the training images, got 121"):
-    metrics.nearest_neighbour(FEATURES, TRAIN, 121)
+  for neighbours in (0, 121):
+    with pytest.raises(UserError, match=rf"in 1..120, the training images, got {neighbours}"):
+      metrics.nearest_neighbour(FEATURES, TRAIN, neighbours)
 
 
 def test_mahalanobis_against_scikit_learn_and_scipy():

@@ -300,6 +300,14 @@ def test_what_is_on():
   assert FirstLayer(kernel_size=7).on and FirstLayer(kind="proportion").on
 
 
+def test_what_a_setting_may_be_at_its_edges():
+  rules = {field.name: field.metadata["rule"] for field in dataclasses.fields(FirstLayer)}
+  assert all(rules["kernel_size"](size) for size in (0, 3, 31))
+  assert not any(rules["kernel_size"](size) for size in (1, 2, 4, 33))
+  assert rules["proportion"]((0.0, 0.0, 1.0)) and not rules["proportion"]((-0.5, 0.5, 1.0))
+  assert rules["beta"](0.0) and rules["sigma"](0.0)
+
+
 @pytest.mark.parametrize(
   "layer, words",
   [

@@ -77,6 +77,7 @@ def test_the_bands_are_those_of_the_distance(height, width, radii):
 @pytest.mark.parametrize("shape", ["hard", "butterworth"])
 def test_weights_sum_to_one(shape):
   weights = spectrum.band_weights(32, 20, (4, 9), shape)
+  assert all(weight.dtype == np.float64 for weight in weights.values())
   expected = weights_float64(32, 20, (4, 9), shape)
   for name in NAMES:
     np.testing.assert_allclose(weights[name], expected[name], atol=1e-12)

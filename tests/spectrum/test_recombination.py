@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import apr_jax
-from apr_jax import spectrum
+from apr_jax import dft, spectrum
 from apr_jax.errors import UserError
 
 AXES = [(-3, -2, -1), (-3, -2), (-2,), (-1,), (-3, -1), (-1, -2, -3)]
@@ -31,6 +31,14 @@ def test_recombine_equals_float64_on_noise(shape, axes):
   result = jax.jit(apr_jax.recombine, static_argnums=2)(x, y, axes)
   assert result.dtype == jnp.float32
   np.testing.assert_allclose(result, recombine_float64(x, y, axes), atol=1e-5)
+
+
+def test_half_precision_is_computed_in_float32():
+  x, y = jnp.asarray(np.random.default_rng(0).random((2, 2, 4, 4, 3)), jnp.bfloat16)
+  result = apr_jax.recombine(x, y)
+  assert result.dtype == jnp.float32
+  expected = recombine_float64(np.asarray(x), np.asarray(y), (-3, -2, -1))
+  np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("axes", [(-3, -2, -1), (-3, -2)])
@@ -150,6 +158,11 @@ def test_the_products_of_a_tpu_are_the_transform(shape, axes):
     jnp.abs(half), spectrum.phase_factor(half), shape, axes, "product"
   )
   np.testing.assert_allclose(back, images, atol=1e-6)
+
+
+def test_products_are_for_axes_up_to_a_length():
+  assert dft.small((1000, 3, dft.LARGEST, 4), (-3, -2, -1))
+  assert not dft.small((1, 3, 4, dft.LARGEST + 1), (-3, -2, -1))
 
 
 def test_three_products_of_bfloat16_keep_a_level(photograph):

@@ -225,7 +225,7 @@ def test_another_configuration_is_refused_before_anything_changes(digits, uninte
 @pytest.mark.parametrize("owner, method", [(ResidentSteps, "run"), (Logs, "train")])
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_saves_and_the_same_command_continues(
-  digits, uninterrupted, tmp_path, signal_in, owner, method, number, code
+  digits, uninterrupted, tmp_path, signal_in, set_clock, owner, method, number, code
 ):
   handler = signal.getsignal(number)
 
@@ -242,6 +242,7 @@ def test_a_signal_saves_and_the_same_command_continues(
   )
   assert signal.getsignal(number) == handler
   assert [entry.name for entry in (tmp_path / "run" / "checkpoints").iterdir()] == ["3"]
+  set_clock(-1 if number == signal.SIGTERM else 1, tmp_path / "run")
   loop.train(config(), tmp_path / "run", quiet=True)
   assert_same_parameters(tmp_path / "run", uninterrupted)
   assert [entry["step"] for entry in lines(tmp_path / "run") if entry["kind"] == "train"] == list(
