@@ -2,14 +2,17 @@
 # make docs: environment, then the documents as a site, in build/site.
 # make lint: environment, then the style, format and type checks.
 # make test: environment, then the whole test suite.
+# make lock: environment, then the versions and hashes of all dependencies anew, in requirements/.
+# make audit: environment, then a look for known vulnerabilities of them.
+# make licences: environment, then docs/reference/licences.md anew.
 # Needs Python 3.11 or newer (make demo PYTHON=python3.12) and nothing else.
 
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo docs lint format test test-environment
+.PHONY: demo docs lint format test test-environment lock audit licences
 
-demo: .venv/demo
+demo: .venv/base
 	$(BIN)/python demo.py
 
 docs: .venv/docs
@@ -31,25 +34,22 @@ test: test-environment
 
 test-environment: .venv/test
 
-# The stamps are files, so that the installation is repeated when what it installs changes.
-.venv/demo: setup.cfg
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable .
-	touch $@
+lock: .venv/supply
+	$(BIN)/python requirements/lock.py
 
-# With the package itself, of which the keys of a configuration are read.
-.venv/docs: setup.cfg
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[docs]'
-	touch $@
+audit: .venv/supply
+	$(BIN)/pip-audit --strict --disable-pip $(addprefix --requirement ,$(wildcard requirements/*.txt))
 
-# With the package itself, so that the types of its libraries are known.
-.venv/lint: setup.cfg
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[lint]'
-	touch $@
+licences: .venv/base .venv/docs .venv/lint .venv/supply .venv/test
+	$(BIN)/python requirements/licences.py
 
-.venv/test: setup.cfg
+# What the files of requirements/ pin, each by its hash, and then the package itself, which has none.
+# What builds sources comes first, for pip would fetch it without looking at hashes. The stamps are
+# files, so that the installation is repeated when what it installs changes.
+install = $(BIN)/python -m pip install --quiet --no-build-isolation
+.venv/%: requirements/%.txt requirements/base.txt requirements/build.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[test,tensorflow]'
+	$(install) --require-hashes --requirement requirements/build.txt
+	$(install) --require-hashes --requirement $<
+	$(install) --no-deps --editable .
 	touch $@

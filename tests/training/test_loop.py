@@ -23,6 +23,7 @@ from apr_jax.run.state import create_state
 from apr_jax.training import loop
 from apr_jax.training.logs import Logs
 from apr_jax.training.resident_steps import ResidentSteps
+from benchmarks import determinism
 
 TRAIN_KEYS = {"kind", "step", "epoch", "loss", "accuracy", "learning_rate", "images_per_second"}
 
@@ -296,7 +297,11 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(
 def test_the_seed_decides_the_run(digits, uninterrupted, tmp_path):
   loop.train(digits(), tmp_path / "again", quiet=True)
   assert_same_parameters(tmp_path / "again", uninterrupted)
+  differ, arrays, largest, lines_differ = determinism.differences(uninterrupted, tmp_path / "again")
+  assert (differ, largest, lines_differ) == (0, 0, 0) and arrays == len(parameters(uninterrupted))
   loop.train(digits(seed=1), tmp_path / "other", quiet=True)
+  differ, _, largest, lines_differ = determinism.differences(uninterrupted, tmp_path / "other")
+  assert differ > 4 and largest > 0.05 and lines_differ == len(lines(uninterrupted))
   first, other = parameters(uninterrupted), parameters(tmp_path / "other")
   kernel = ".params['network']['fc']['kernel']"
   assert np.abs(first[kernel] - other[kernel]).max() > 0.05
