@@ -10,7 +10,7 @@ import pathlib
 import runpy
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # A test compiles a program and runs it once, so the compiler's optimisations cost what they never
@@ -31,6 +31,8 @@ import jax
 import numpy as np
 import pytest
 from sklearn import datasets
+
+from tests.forks import Server
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -66,6 +68,14 @@ def compiled_programs(tmp_path_factory) -> str:
     jax.config.update(name, value)
     os.environ[name.upper()] = str(value)  # for the commands that tests start
   return str(folder)
+
+
+@pytest.fixture(scope="session")
+def forks(compiled_programs) -> Iterator[Server]:
+  """Starts processes of the commands that need not import everything anew."""
+  server = Server(os.environ)
+  yield server
+  server.close()
 
 
 def _resident_bytes() -> int:

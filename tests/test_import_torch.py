@@ -5,9 +5,7 @@ line.
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
-import subprocess
 import sys
 
 import jax
@@ -395,7 +393,7 @@ def test_export_refuses_what_it_cannot_do(imported, tmp_path):
   assert (tmp_path / "there.pth").read_text() == "precious"
 
 
-def test_the_commands(file, imported, twin, tmp_path):
+def test_the_commands(file, imported, twin, tmp_path, forks):
   path = file()
   commands = [
     [
@@ -416,16 +414,8 @@ def test_the_commands(file, imported, twin, tmp_path):
     ],
     ["export_torch", f"--workdir={imported}", f"--checkpoint={tmp_path / 'out.pth'}"],
   ]
-  environment = os.environ | {"PYTHONPATH": str(ROOT)}
   running = [
-    subprocess.Popen(
-      [sys.executable, "-m", f"apr_jax.{module}", *arguments],
-      cwd=tmp_path,
-      text=True,
-      env=environment,
-      stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE,
-    )
+    forks.start(["-m", f"apr_jax.{module}", *arguments], cwd=tmp_path)
     for module, *arguments in commands
   ]
   outputs = [process.communicate(timeout=120) for process in running]

@@ -534,7 +534,9 @@ runpy.run_path("evaluate.py", run_name="__main__")
 
 
 @pytest.mark.slow
-def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_path, script):
+def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(
+  run, tmp_path, script, forks
+):
   """SIGKILL among the 75 sets and again in the suites after them, then the same command to its
   end.
   """
@@ -555,12 +557,8 @@ def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_
   ]
 
   def start_and_kill(out, after):
-    return subprocess.run(
-      [sys.executable, "-c", KILLED, str(after), *arguments, f"--out={tmp_path / out}"],
-      cwd=ROOT,
-      stdout=subprocess.DEVNULL,
-      timeout=300,
-    ).returncode
+    given = [str(after), *arguments, f"--out={tmp_path / out}"]
+    return forks.run(["-c", KILLED, *given]).returncode
 
   def finished(out):
     """The evaluators of the parts that are on disk."""

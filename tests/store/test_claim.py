@@ -1,8 +1,6 @@
 """A second run in the same folder is refused where that can be told."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -46,16 +44,21 @@ def test_in_a_store_a_living_claim_is_respected(bucket):
   assert len(said) == 1  # nobody to wait for
 
 
-def of_killed(folder, **changes):
-  """The claim of a process that was killed."""
+@pytest.fixture
+def of_killed(forks):
+  """Writes the claim of a process that was killed."""
   code = "import json, os; from apr_jax.run import claim; print(json.dumps(claim._machine()))"
-  process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-  machine = json.loads(process.communicate(timeout=100)[0])
-  values = {"token": "other", "time": claim.time.time(), "process": process.pid} | machine
-  files.write_json(folder / CLAIM, values | changes)
+  process = forks.start(["-c", code])
+  machine = json.loads(process.communicate(100)[0])
+  values = {"token": "other", "process": process.pid} | machine
+
+  def write(folder, **changes):
+    files.write_json(folder / CLAIM, values | {"time": claim.time.time()} | changes)
+
+  return write
 
 
-def test_the_claim_of_a_killed_process_is_taken_over(bucket):
+def test_the_claim_of_a_killed_process_is_taken_over(bucket, of_killed):
   folder, said = files.path(bucket), []
   of_killed(folder)
   with take(folder, said):
@@ -68,7 +71,7 @@ def test_the_claim_of_a_killed_process_is_taken_over(bucket):
     assert len(said) == 1  # so long ago that nobody waits
 
 
-def test_a_run_whose_folder_was_taken_over_is_told(bucket):
+def test_a_run_whose_folder_was_taken_over_is_told(bucket, of_killed):
   folder = files.path(bucket)
   with take(folder) as first:
     first.check()
