@@ -10,9 +10,9 @@ import pytest
 from apr_jax import data
 from apr_jax.data import resizing, tfds_reader
 from apr_jax.errors import UserError
+from tests import lazy
 
-tf = pytest.importorskip("tensorflow")
-tfds = pytest.importorskip("tensorflow_datasets")
+tf, tfds = map(lazy.needed, ("tensorflow", "tensorflow_datasets"))
 
 RNG = np.random.RandomState(0)
 IMAGES = RNG.randint(0, 256, (7, 6, 8, 3), dtype=np.uint8)
