@@ -162,7 +162,6 @@ MODULES = (
   "sklearn.metrics",
   "sklearn.model_selection",
   "sklearn.pipeline",
-  "tensorboardX.record_writer",
   "apr_jax.evaluation.suites",
   "apr_jax.report.write",
   "apr_jax.sweep.run_all",
@@ -231,6 +230,7 @@ if __name__ == "__main__":
   filters = list(warnings.filters)
   for module in MODULES:
     importlib.import_module(module)
+  sys.modules["apr_jax.training.tensorboard"]._tensorboardx()  # which brings no PyTorch along
   warnings.filters[:] = filters
   with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of forking, which is safe here: no device is open

@@ -2,6 +2,7 @@
 for bad input.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -62,6 +63,8 @@ def test_a_killed_sweep_goes_on_and_a_failing_run_stops_no_other(tmp_path, start
   with start(arguments) as killed:
     wait_for_checkpoint(killed, runs[1])
     os.killpg(killed.pid, signal.SIGKILL)  # and the run's process
+  with (folder / "sweep.lock").open("ab") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)  # which may take longer to be gone
   log = (runs[0] / "log.txt").read_text()
   assert not (runs[1] / "sweep.json").exists()
 
