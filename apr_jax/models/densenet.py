@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models import convolution, layers
+from apr_jax.models import layers
+from apr_jax.models.in_memory import in_memory
 from apr_jax.models.layers import Axis, BatchNorm, Layer, head, mark_last_map
 
 
@@ -71,10 +72,10 @@ class DenseNet(nn.Module):
         features = math.floor(x.shape[-1] * self.compression)
         x = nn.relu(norm(name=f"transition{stage - 1}_bn")(x, train))
         x = conv(features, 1, name=f"transition{stage - 1}_conv")(x)
-        x = convolution.in_memory(nn.avg_pool(x, (2, 2), (2, 2)))
+        x = in_memory(nn.avg_pool(x, (2, 2), (2, 2)))
       for number in range(1, blocks + 1):
         name = f"stage{stage}_block{number}"
         x = DenseBlock(self.growth, self.bottleneck, conv, norm, name=name)(x, train)
-        x = convolution.in_memory(x)
+        x = in_memory(x)
     x = nn.relu(norm(name="bn")(x, train))
     return head(mark_last_map(self, x), self.num_classes)

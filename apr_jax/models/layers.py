@@ -15,6 +15,7 @@ from flax import linen as nn
 
 from apr_jax.device_group import ALONE, DeviceGroup
 from apr_jax.models import convolution, norm_route
+from apr_jax.models.in_memory import in_memory
 
 Axis = str | DeviceGroup | None
 """Over which devices batch statistics are averaged in training: those of the mapped axis of that
@@ -51,7 +52,7 @@ def scaled(scale: float, mode: str, distribution: str) -> nn.initializers.Initia
       drawn = jax.random.normal(key, size, dtype) * jnp.sqrt(variance)
     else:
       drawn = jax.random.uniform(key, size, dtype, -1) * jnp.sqrt(3 * variance)
-    return convolution.in_memory(drawn)[:count].reshape(shape)
+    return in_memory(drawn)[:count].reshape(shape)
 
   return init
 
@@ -125,7 +126,7 @@ def stages(
     for number in range(size):
       stride = 2 if stage > 0 and number == 0 else 1
       x = block(stage, stride, name=f"stage{stage + 1}_block{number + 1}")(x, train)
-      x = convolution.in_memory(x)
+      x = in_memory(x)
   return x
 
 

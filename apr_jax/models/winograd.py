@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 Padding = Sequence[tuple[int, int]]
 _Line = Callable[[list[jax.Array]], list[jax.Array]]
@@ -35,6 +36,10 @@ def _of_inputs(d: list[jax.Array]) -> list[jax.Array]:
 
 def _of_kernel(g: list[jax.Array]) -> list[jax.Array]:
   return [g[0], (g[0] + g[1] + g[2]) / 2, (g[0] - g[1] + g[2]) / 2, g[2]]
+
+
+# The transform of g[2], g[1], g[0] is that of g in this order.
+_FROM_THE_OTHER_END = (3, 1, 2, 0)
 
 
 def _to_outputs(m: list[jax.Array]) -> list[jax.Array]:
@@ -74,33 +79,42 @@ def convolve(
   kernel: jax.Array,
   padding: Padding,
   into_memory: Callable[[jax.Array], jax.Array] = lambda x: x,
+  turned: bool = False,
 ) -> jax.Array:
   """The convolution of stride 1.
 
   Args:
     x: `[B, H, W, C]`.
-    kernel: `[3, 3, C, O]`.
+    kernel: `[3, 3, C, O]`; if it is to be turned, `[3, 3, O, C]`.
     padding: ((above, below), (left, right)), 0 or more.
     into_memory: makes sure that something is computed once.
+    turned: whether the kernel counts with rows and columns from the other end and with its channels
+      exchanged, as in the gradient to the input. Its transform is that of the kernel as it lies, in
+      another order, so nothing that large is transposed in memory.
 
   Returns:
     `[B, H + above + below - 2, W + left + right - 2, O]`; both sides must be even.
   """
   inputs = _input_tiles(x, padding, into_memory)
-  kernels = _along_both(_of_kernel, [[kernel[i, j] for j in range(3)] for i in range(3)])
+  factors = _along_both(_of_kernel, [[kernel[i, j] for j in range(3)] for i in range(3)])
+  factors = [[into_memory(factor) for factor in row] for row in factors]
+  if turned:
+    factors = [[factors[i][j] for j in _FROM_THE_OTHER_END] for i in _FROM_THE_OTHER_END]
+  channels, features = (3, 2) if turned else (2, 3)
+  contract = ((1,), (channels - 2,)), ((), ())
   size = [x.shape[1 + axis] + sum(padding[axis]) - 2 for axis in (0, 1)]
   products = [
     [
-      into_memory(jnp.dot(tile, into_memory(factor))).reshape(
-        len(x), size[0] // 2, size[1] // 2, kernel.shape[3]
+      into_memory(lax.dot_general(tile, factor, contract)).reshape(
+        len(x), size[0] // 2, size[1] // 2, kernel.shape[features]
       )
       for tile, factor in zip(*rows)
     ]
-    for rows in zip(inputs, kernels)
+    for rows in zip(inputs, factors)
   ]
   outputs = _along_both(_to_outputs, products)
   return jnp.stack([jnp.stack(row, 3) for row in outputs], 2).reshape(
-    len(x), *size, kernel.shape[3]
+    len(x), *size, kernel.shape[features]
   )
 
 

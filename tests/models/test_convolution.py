@@ -10,6 +10,7 @@ from flax import linen as nn
 from jax import lax
 
 from apr_jax.models import convolution, layers
+from apr_jax.models.in_memory import in_memory
 
 RANDOM = np.random.default_rng(0)
 AXES = ("NHWC", "HWIO", "NHWC")
@@ -31,6 +32,8 @@ VARIANTS = {
   "dilation, stride": (7, 4, 6, 3, 2, 2, 1, 2),
   "Winograd's": (6, 64, 66, 3, 1, 1, 1, 1),
   "Winograd's, without padding": (6, 64, 64, 3, 1, 0, 1, 1),
+  "Winograd's, over pairs of pixels": (8, 16, 20, 3, 1, 1, 1, 1),
+  "few channels, odd pairs": (6, 16, 20, 3, 1, 1, 1, 1),
   "many channels, odd image": (5, 64, 64, 3, 1, 1, 1, 1),
   "few features of many channels": (6, 20, 4, 3, 1, 1, 1, 1),
 }
@@ -51,7 +54,7 @@ def arguments(variant, dtype=np.float32):
 
 
 def ours(x, kernel, window_strides, padding, **options):
-  return convolution.convolve(convolution.in_memory(x), kernel, window_strides, padding, **options)
+  return convolution.convolve(in_memory(x), kernel, window_strides, padding, **options)
 
 
 def energy(convolve, options, x, kernel):

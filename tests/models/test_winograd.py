@@ -27,6 +27,10 @@ def test_it_is_the_sum_over_nine_taps_and_its_gradient(padding):
   y = jax.jit(lambda *a: winograd.convolve(*a, padding))(x, kernel)
   np.testing.assert_allclose(y, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
 
+  stored = np.flip(kernel, (0, 1)).swapaxes(2, 3)
+  turned = jax.jit(lambda *a: winograd.convolve(*a, padding, turned=True))(x, stored)
+  np.testing.assert_allclose(turned, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
+
   dy = RANDOM.normal(size=y.shape).astype(np.float32)
   padded = np.pad(np.float64(x), ((0, 0), *padding, (0, 0)))
   rows, columns = dy.shape[1:3]
