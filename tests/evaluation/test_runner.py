@@ -1,6 +1,7 @@
 """Evaluations from end to end: of a trained run, and of a function."""
 
 import dataclasses
+import functools
 import itertools
 import json
 import math
@@ -39,8 +40,16 @@ CORRUPTIONS = ("gaussian_noise", "brightness")  # quick to compile, and one of t
 FEW = {"corruptions": Corruptions(CORRUPTIONS), "calibration": Calibration(CORRUPTIONS)}
 
 
+@functools.cache
+def loaded(run, devices, batch_size, read):
+  """One classifier with its programs for all evaluations, as long as its weights are so `read`."""
+  assert read is checkpoint.Checkpoints.restore_variables
+  return LoadedClassifier(run, devices, batch_size)
+
+
 def evaluation_of(run, out, *, suites=DEFAULT_SUITES, devices=None, batch_size=None, **given):
-  classifier = LoadedClassifier(run, devices, batch_size)
+  read = checkpoint.Checkpoints.restore_variables
+  classifier = loaded(run, devices and tuple(devices), batch_size, read)
   settings = Settings.of(classifier, **{"limit": LIMIT} | given)
   if not isinstance(suites, dict):
     suites = {name: {**SUITES, **FEW}[name] for name in suites}
