@@ -50,6 +50,7 @@ from benchmarks.crash_state import digest_of_run
 
 FLAGS = flags.FlagValues()
 _KILLS = flags.DEFINE_integer("kills", 100, "Of trainings.", flag_values=FLAGS)
+_EPOCHS = flags.DEFINE_integer("epochs", 150, "Of those trainings.", flag_values=FLAGS)
 _EVALUATIONS = flags.DEFINE_integer("evaluations", 30, "Kills of evaluations.", flag_values=FLAGS)
 _SWEEPS = flags.DEFINE_integer("sweeps", 30, "Kills of sweeps.", flag_values=FLAGS)
 _OTHERS = flags.DEFINE_integer("others", 10, "Of all other cases, each.", flag_values=FLAGS)
@@ -168,8 +169,7 @@ def outcome(folder: pathlib.Path) -> object:
 # ---- Kills ----
 
 
-def kill_trainings(bench: Bench, kills: int) -> None:
-  epochs = 150
+def kill_trainings(bench: Bench, kills: int, epochs: int) -> None:
   whole = bench.new("whole")
   process = bench.start(train(whole, epochs))
   process.wait_for(lambda: bool(read_metrics(whole / "metrics.jsonl")))
@@ -408,7 +408,7 @@ def main() -> None:
       return results(out), (out / "report.html").read_text()
 
     cases: dict[str, Callable[[], None]] = {
-      "training": lambda: kill_trainings(bench, _KILLS.value),
+      "training": lambda: kill_trainings(bench, _KILLS.value, _EPOCHS.value),
       "evaluation": lambda: kill_resumable(
         bench, "evaluation", _EVALUATIONS.value, lambda out: evaluate(run, out, *SCORES), results
       ),

@@ -11,7 +11,7 @@ import runpy
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -36,6 +36,8 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
+from tests.forks import Server
+
 ROOT = pathlib.Path(__file__).parents[1]
 
 
@@ -43,6 +45,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
   """Files with slow tests go first, so that no worker begins one when the others are done."""
   slow = {item.path for item in items if item.get_closest_marker("slow")}
   items.sort(key=lambda item: item.path not in slow)
+
+
+# What imports TensorFlow, which takes half a gigabyte, is the work of one worker.
+_WITH_TENSORFLOW = (
+  "tests/data/test_imagenet_input.py",
+  "tests/data/test_load.py",
+  "tests/data/test_resized_crop.py",
+  "tests/data/test_sample.py",
+  "tests/data/test_stream.py",
+  "tests/data/test_tfds_reader.py",
+  "tests/evaluation/test_runner.py",
+  "tests/store/test_data.py",
+  "tests/training/test_loop.py",
+  "tests/training/test_step.py",
+  "tests/training/test_stream_loop.py",
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+  from xdist.scheduler import LoadScopeScheduling
+
+  class Scheduling(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+      file = nodeid.partition("::")[0]
+      return "tensorflow" if file in _WITH_TENSORFLOW else file
+
+  return Scheduling(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 def pytest_collection_finish() -> None:
@@ -72,6 +102,14 @@ def compiled_programs(tmp_path_factory) -> str:
   return str(folder)
 
 
+@pytest.fixture(scope="session")
+def forks(compiled_programs) -> Iterator[Server]:
+  """Starts processes of the commands that need not import everything anew."""
+  server = Server(os.environ)
+  yield server
+  server.close()
+
+
 def _resident_bytes() -> int:
   """The memory of this process; 0 where there is no /proc."""
   try:
@@ -81,32 +119,36 @@ def _resident_bytes() -> int:
   return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+# glibc's function that gives back what was freed, and which it keeps unless asked.
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)
+
+
 class _Memory:
-  """Lets go of what was compiled once it takes too much: the programs of a whole suite take
-  gigabytes.
+  """Gives back the memory that compiling took, and lets go of what was compiled once that takes too
+  much: the programs of a whole suite take gigabytes.
 
   What a later test needs again it reads from the folder of compiled programs.
   """
 
   def __init__(self, limit: int, room: int):
-    self._limit, self._room = limit, room
+    self._limit, self._room, self._kept = limit, room, 0
 
   def bound(self) -> None:
-    if _resident_bytes() < self._limit:
+    if _resident_bytes() < self._kept + self._room:
       return
-    jax.clear_caches()
-    gc.collect()
-    # glibc keeps what is freed unless asked.
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-      trim(0)
-    # Where libraries alone take nearly as much, not after every test.
-    self._limit = max(self._limit, _resident_bytes() + self._room)
+    _trim(0)
+    if _resident_bytes() > self._limit:
+      jax.clear_caches()
+      gc.collect()
+      _trim(0)
+      # Where libraries alone take nearly as much, not after every test.
+      self._limit = max(self._limit, _resident_bytes() + self._room)
+    self._kept = _resident_bytes()
 
 
 @pytest.fixture(scope="session")
 def memory() -> _Memory:
-  return _Memory(limit=1_000_000_000, room=150_000_000)
+  return _Memory(limit=1_000_000_000, room=100_000_000)
 
 
 @pytest.fixture(autouse=True)

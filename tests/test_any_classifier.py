@@ -7,8 +7,6 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -204,7 +202,7 @@ def test_an_evaluators_numbers_are_options(weights, folder, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_command_killed_and_restarted_gives_the_same(
-  kind, weights, folder, tmp_path, script, capsys
+  kind, weights, folder, tmp_path, script, capsys, forks
 ):
   if kind == "torch":
     pytest.importorskip("torch")
@@ -217,12 +215,7 @@ def test_the_command_killed_and_restarted_gives_the_same(
     f"--limit={LIMIT}",
     f"--out={tmp_path / 'out'}",
   ]
-  process = subprocess.Popen(
-    [sys.executable, "evaluate.py", *arguments],
-    cwd=ROOT,
-    env=os.environ | {"SLOWLY": "0.1"},
-    stdout=subprocess.DEVNULL,
-  )
+  process = forks.start(["evaluate.py", *arguments], env=os.environ | {"SLOWLY": "0.1"})
 
   def finished():
     stores = (tmp_path / "out").glob("parts-*.jsonl")

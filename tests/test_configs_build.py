@@ -27,8 +27,11 @@ DATA = {
 }
 
 
-def load(name):
+def fresh(name):
   return importlib.import_module(f"configs.{name}").get_config()
+
+
+load = functools.cache(fresh)  # which nobody changes
 
 
 # Each network is traced once, with the first configuration that names it; large ones take seconds.
@@ -60,17 +63,30 @@ def of_the_step(name):
   )
 
 
+def of_the_augmentation(name):
+  """What its views and targets depend on."""
+  config = load(name)
+  return repr((DATA[name.partition("_")[0]], config.augment.to_dict(), config.model.frozen))
+
+
+# Configurations that augment alike, by the first of them.
+ALIKE = {}
+for config_name in NAMES:
+  ALIKE.setdefault(of_the_augmentation(config_name), config_name)
+
+
 # CIFAR-100's configurations are CIFAR-10's with other data: one of each pair is traced.
 TRACED = {}
 for config_name in NAMES:
   TRACED.setdefault(of_the_step(config_name), config_name)
 
 
+@functools.cache
 def built(name):
   """The configuration and its parts: with the network it names where that is its turn, else with a
   small one.
   """
-  config = load(name)
+  config = fresh(name)
   if name not in OWN.values():
     config.model.name = "wide_resnet_10_1"
   config.adversary.steps = min(config.adversary.steps, 1)  # written out, all steps are the same
@@ -131,19 +147,27 @@ def test_the_step_traces(name):
   )
 
 
+def augmented(name):
+  """The shapes of four images, their views and their targets."""
+  parts, like = built(name)[1], ALIKE[of_the_augmentation(name)]
+  images = jax.ShapeDtypeStruct((4, *parts.image_size, 3), jnp.uint8)
+  return images, *shapes_of_views(like)
+
+
+@functools.cache
+def shapes_of_views(name):
+  parts = built(name)[1]
+  images = jax.ShapeDtypeStruct((4, *parts.image_size, 3), jnp.uint8)
+  labels = positions = jax.ShapeDtypeStruct((4,), jnp.int32)
+  key, shard = jax.eval_shape(jax.random.key, 0), jax.ShapeDtypeStruct((), jnp.int32)
+  return jax.eval_shape(parts.augmentation, key, images, labels, positions, shard)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_number_of_views(name):
   _, parts = built(name)
   classes = DATA[name.partition("_")[0]][1]
-  images = jax.ShapeDtypeStruct((4, *parts.image_size, 3), jnp.uint8)
-  views, targets = jax.eval_shape(
-    parts.augmentation,
-    jax.random.key(0),
-    images,
-    jnp.zeros(4, jnp.int32),
-    jnp.arange(4),
-    jnp.int32(0),
-  )
+  images, views, targets = augmented(name)
   methods = parts.augmentation.methods
   expected = max((VIEWS.get(method, 1) for method in methods), default=1)
   if "augmix" in methods and methods["augmix"].single:

@@ -13,13 +13,16 @@ ROOT = pathlib.Path(__file__).parents[1]
 @pytest.mark.slow
 def test_nothing_is_lost(tmp_path):
   command = [
-    *(sys.executable, "-m", "benchmarks.crash", "--kills=5", "--evaluations=1"),
+    *(sys.executable, "-m", "benchmarks.crash", "--kills=5", "--epochs=40", "--evaluations=1"),
     "--only=training,evaluation",
   ]
+  # One device, and every program kept for the next process.
+  one = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=1"
+  kept = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "XLA_FLAGS": one}
   ended = subprocess.run(
     command,
     cwd=ROOT,
-    env=os.environ | {"TMPDIR": str(tmp_path), "JAX_PLATFORMS": "cpu"},
+    env=os.environ | {"TMPDIR": str(tmp_path), "JAX_PLATFORMS": "cpu"} | kept,
     text=True,
     capture_output=True,
     timeout=1200,

@@ -2,7 +2,6 @@
 on.
 """
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -12,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent import futures
 
 import jax
 import numpy as np
@@ -29,34 +29,6 @@ from apr_jax.run.configuration import adopt_config
 from apr_jax.settings import flatten
 
 ROOT = pathlib.Path(__file__).parents[1]
-
-# Imports once, then runs each command of the JSON list in argv[1] as a fork: the scripts
-# themselves, from their flags to their exit code, without seconds of imports each. No device is
-# opened before the fork.
-DRIVER = """
-import json, os, runpy, sys, warnings
-import apr_jax.cli, apr_jax.evaluation.runner, ml_collections.config_flags
-import sklearn.datasets, sklearn.model_selection
-filters = list(warnings.filters)
-commands, children = json.loads(sys.argv[1]), []
-for number, (script, *arguments) in enumerate(commands):
-  warnings.simplefilter("ignore")  # of forking, which is safe here
-  child = os.fork()
-  if not child:
-    warnings.filters[:] = filters
-    for stream, descriptor in (("out", 1), ("err", 2)):
-      os.dup2(os.open(f"{number}.{stream}", os.O_WRONLY | os.O_CREAT), descriptor)
-    sys.argv = [script, *arguments]
-    sys.path.insert(0, os.path.dirname(script))
-    runpy.run_path(script, run_name="__main__")
-    os._exit(0)
-  children.append(child)
-  if number % 4 == 3 or number == len(commands) - 1:  # four at a time
-    for place, child in enumerate(children, number + 1 - len(children)):
-      with open(f"{place}.code", "w") as file:
-        file.write(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
-    children = []
-"""
 
 
 def environment(folder, devices=1):
@@ -205,41 +177,24 @@ def write_given(folder):
       path.write_bytes(path.read_bytes()[:40])
 
 
-@dataclasses.dataclass
-class Outcome:
-  code: int
-  out: str
-  err: str
-
-
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory):
+def outcomes(tmp_path_factory, forks):
   """What each of the bad commands did, and the names of the files there are afterwards."""
   from apr_jax import experiment
   from configs import digits_standard
 
-  folder, logs = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("logs")
+  folder, home = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("home")
   adopt_config(
     folder / "stored", experiment.resolve(digits_standard.get_config(), load("digits", "train"))
   )
   write_given(folder / "given")
-  commands = [[str(ROOT / script), *arguments] for (script, *arguments), _ in BAD.values()]
-  driver = DRIVER.replace('f"{', f'"{logs}/" f"{{')
-  subprocess.run(
-    [sys.executable, "-c", driver, json.dumps(commands)],
-    cwd=folder,
-    check=True,
-    timeout=300,
-    env=environment(logs, devices=4) | {"PYTHONPATH": str(ROOT)},
-  )
 
-  def read(number, what):
-    return (logs / f"{number}.{what}").read_text()
+  def outcome(case):
+    (script, *arguments), _ = BAD[case]
+    return forks.run([str(ROOT / script), *arguments], cwd=folder, env=environment(home, devices=4))
 
-  results = {
-    case: Outcome(int(read(number, "code")), read(number, "out"), read(number, "err"))
-    for number, case in enumerate(BAD)
-  }
+  with futures.ThreadPoolExecutor(2) as two_at_a_time:
+    results = dict(zip(BAD, two_at_a_time.map(outcome, BAD), strict=True))
   return results, {
     str(path.relative_to(folder)) for path in folder.rglob("*") if "given" not in path.parts
   }
@@ -250,12 +205,12 @@ def test_bad_input_is_one_line_and_exit_code_2(outcomes, case):
   if case in NEED_TENSORFLOW:
     pytest.importorskip("tensorflow_datasets")
   outcome = outcomes[0][case]
-  assert outcome.code == 2, outcome.err
-  (line,) = outcome.err.splitlines()
+  assert outcome.returncode == 2, outcome.stderr
+  (line,) = outcome.stderr.splitlines()
   assert line.startswith("error: ")
   for words in BAD[case][1]:
     assert words in line
-  assert outcome.out == "" or case == "damaged image in a stream"  # found on the way
+  assert outcome.stdout == "" or case == "damaged image in a stream"  # found on the way
 
 
 def test_bad_input_writes_nothing(outcomes):
@@ -409,7 +364,6 @@ def test_a_configuration_is_called_after_its_file_unless_it_has_a_name():
 
 
 TRAIN = [
-  sys.executable,
   str(ROOT / "train.py"),
   f"--config={ROOT / 'configs/digits_apr_s.py'}",
   "--config.data.limit=256",
@@ -432,17 +386,11 @@ def steps(workdir):
   return int(numbers[-1]) if numbers else 0
 
 
-def start_and_stop(workdir, step, number, folder):
+def start_and_stop(start, workdir, step, number):
   """Starts the run, and sends it the signal when it has logged the step; its exit code and
   stderr.
   """
-  with subprocess.Popen(
-    [*TRAIN, f"--workdir={workdir}"],
-    env=environment(folder),
-    stdout=subprocess.DEVNULL,
-    stderr=subprocess.PIPE,
-    text=True,
-  ) as process:
+  with start(workdir) as process:
     deadline = time.monotonic() + 200
     while process.poll() is None and steps(workdir) < step:
       assert time.monotonic() < deadline
@@ -453,22 +401,20 @@ def start_and_stop(workdir, step, number, folder):
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_with_the_parameters_of_one_that_was_not(tmp_path):
+def test_a_killed_run_ends_with_the_parameters_of_one_that_was_not(tmp_path, forks):
   whole, killed = tmp_path / "whole", tmp_path / "killed"
-  subprocess.run(
-    [*TRAIN, f"--workdir={whole}"],
-    env=environment(tmp_path),
-    check=True,
-    stdout=subprocess.DEVNULL,
-    timeout=300,
-  )
+
+  def start(workdir):
+    return forks.start([*TRAIN, f"--workdir={workdir}"], env=environment(tmp_path))
+
+  assert start(whole).wait(300) == 0
   draw = random.SystemRandom()
   first = draw.randint(1, 12)
-  assert start_and_stop(killed, first, signal.SIGKILL, tmp_path)[0] == -signal.SIGKILL
+  assert start_and_stop(start, killed, first, signal.SIGKILL)[0] == -signal.SIGKILL
   second = draw.randint(max(first, 13), 18)
-  assert start_and_stop(killed, second, signal.SIGKILL, tmp_path)[0] == -signal.SIGKILL
+  assert start_and_stop(start, killed, second, signal.SIGKILL)[0] == -signal.SIGKILL
   third = draw.randint(19, 24)
-  code, err = start_and_stop(killed, third, signal.SIGTERM, tmp_path)
+  code, err = start_and_stop(start, killed, third, signal.SIGTERM)
   assert code == 143, err
   assert (
     re.search(
@@ -478,15 +424,9 @@ def test_a_killed_run_ends_with_the_parameters_of_one_that_was_not(tmp_path):
     )
     and "Traceback" not in err
   )
-  result = subprocess.run(
-    [*TRAIN, f"--workdir={killed}"],
-    env=environment(tmp_path),
-    check=True,
-    text=True,
-    capture_output=True,
-    timeout=300,
-  )
-  assert "continues at step" in result.stdout
+  continued = start(killed)
+  out, err = continued.communicate(300)
+  assert continued.returncode == 0 and "continues at step" in out, err
   stops = (first, second, third)
   content = [
     jax.tree_util.tree_leaves_with_path(

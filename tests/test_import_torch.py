@@ -5,17 +5,13 @@ line.
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
-import subprocess
 import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")  # before what imports it
 
 import apr_jax
 from apr_jax import data, experiment, models, parallel
@@ -31,7 +27,9 @@ from apr_jax.run import checkpoint
 from apr_jax.run.configuration import adopt_config, write_config
 from apr_jax.run.network import read_import
 from configs import base
-from tests.models.torch_twins.zoo import make_twin, normalised
+from tests import lazy
+
+torch, twins = map(lazy.needed, ("torch", "tests.models.torch_twins.zoo"))
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = "wide_resnet_10_1"
@@ -39,7 +37,7 @@ SMALL = "wide_resnet_10_1"
 
 @pytest.fixture(scope="module")
 def twin():
-  return make_twin(SMALL, 10)
+  return twins.make_twin(SMALL, 10)
 
 
 @pytest.fixture
@@ -80,7 +78,7 @@ def test_the_workdir_is_a_classifier_with_pytorchs_logits(imported, twin):
   images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
   spec = classifier.spec
   with torch.no_grad():
-    expected = twin(normalised(images.astype(np.float32) / 255, spec.mean, spec.std)).numpy()
+    expected = twin(twins.normalised(images.astype(np.float32) / 255, spec.mean, spec.std)).numpy()
   tolerance = {"rtol": 0, "atol": 1e-4 * np.abs(expected).max()}
   np.testing.assert_allclose(classifier.logits(images), expected, **tolerance)
   floats = jnp.asarray(images, jnp.float32) / 255
@@ -108,7 +106,7 @@ def test_the_workdir_can_be_evaluated(imported, twin, tmp_path):
   test = data.load("digits", "test", image_size=32)
   with torch.no_grad():
     floats = test.images[:30].astype(np.float32) / 255
-    images = normalised(floats, base.get_config().model.mean, base.get_config().model.std)
+    images = twins.normalised(floats, base.get_config().model.mean, base.get_config().model.std)
     correct = (twin(images).argmax(1).numpy() == test.labels[:30]).mean()
   assert results["clean"]["accuracy"] == pytest.approx(100 * correct)
   assert results["meta"]["classifier"]["kind"] == "import"
@@ -119,7 +117,7 @@ def test_export_gives_back_what_was_imported(imported, twin, tmp_path):
   export_checkpoint(str(imported), str(tmp_path / "out.pth"))
   state = torch.load(tmp_path / "out.pth", weights_only=True)
   assert_same(arrays(state), arrays(twin.state_dict()))
-  make_twin(SMALL, 10, seed=5).load_state_dict(state, strict=True)
+  twins.make_twin(SMALL, 10, seed=5).load_state_dict(state, strict=True)
   import_checkpoint(SMALL, 10, str(tmp_path / "out.pth"), str(tmp_path / "again"))
   export_checkpoint(str(tmp_path / "again"), str(tmp_path / "again.pth"))
   assert_same(arrays(torch.load(tmp_path / "again.pth", weights_only=True)), arrays(state))
@@ -138,12 +136,12 @@ def test_a_contrastive_network_is_exported_without_its_projection(tmp_path):
   with checkpoint.Checkpoints(tmp_path / "run") as writer:
     writer.save_variables(3, parallel.replicate(variables))
   export_checkpoint(str(tmp_path / "run"), str(tmp_path / "out.pth"))
-  twin = make_twin(SMALL, 10)
+  twin = twins.make_twin(SMALL, 10)
   twin.load_state_dict(torch.load(tmp_path / "out.pth", weights_only=True), strict=True)
   images = random.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
   with torch.no_grad():
     expected = twin(
-      normalised(images.astype(np.float32) / 255, config.model.mean, config.model.std)
+      twins.normalised(images.astype(np.float32) / 255, config.model.mean, config.model.std)
     ).numpy()
   logits = apr_jax.load_classifier(tmp_path / "run").logits(images)
   np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
@@ -164,7 +162,7 @@ def test_a_first_layer_is_exported_as_its_kernel_and_comes_back(tmp_path, name, 
   train = ArrayData(np.zeros((1, 32, 32, 3), np.uint8), np.zeros(1, np.int32), 10, "zeros")
   config = experiment.resolve(config, train)
   layer = experiment.build(config).model.first_layer
-  twin, size = make_twin(name, 10), layer.kernel_size or 3
+  twin, size = twins.make_twin(name, 10), layer.kernel_size or 3
   filters = twin.conv1.out_channels
   twin.conv1 = torch.nn.Conv2d(3, filters, size, padding=size // 2, bias=False)
   plain = dataclasses.replace(experiment.network_spec(config), first_layer=layer.folded()).build()
@@ -199,7 +197,7 @@ def test_a_first_layer_is_exported_as_its_kernel_and_comes_back(tmp_path, name, 
   images = random.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
   with torch.no_grad():
     floats = images.astype(np.float32) / 255
-    expected = twin(normalised(floats, config.model.mean, config.model.std)).numpy()
+    expected = twin(twins.normalised(floats, config.model.mean, config.model.std)).numpy()
   tolerance = {"rtol": 0, "atol": 1e-4 * np.abs(expected).max()}
   np.testing.assert_allclose(classifier.logits(images), expected, **tolerance)
 
@@ -276,7 +274,7 @@ BAD = {
   "nothing": (lambda s: {}, ["holds no state dict"]),
   "numbers for names": (lambda s: {1: torch.ones(1)}, ["holds no state dict"]),
   "a whole network": (
-    lambda s: make_twin(SMALL, 10),
+    lambda s: twins.make_twin(SMALL, 10),
     ["cannot be read", "save its state dict alone"],
   ),
 }
@@ -370,7 +368,7 @@ def test_an_import_that_was_killed_is_made_again(file, tmp_path, imported):
   ],
 )
 def test_what_is_written_is_complete_and_fits_the_network(file, tmp_path, model, classes, expected):
-  path = file(make_twin(model, classes).state_dict())
+  path = file(twins.make_twin(model, classes).state_dict())
   imported = import_checkpoint(model, classes, path, str(tmp_path / "run"))
   assert read_import(tmp_path / "run") == imported
   network, brought = imported.network, imported.data
@@ -395,7 +393,7 @@ def test_export_refuses_what_it_cannot_do(imported, tmp_path):
   assert (tmp_path / "there.pth").read_text() == "precious"
 
 
-def test_the_commands(file, imported, twin, tmp_path):
+def test_the_commands(file, imported, twin, tmp_path, forks):
   path = file()
   commands = [
     [
@@ -416,16 +414,8 @@ def test_the_commands(file, imported, twin, tmp_path):
     ],
     ["export_torch", f"--workdir={imported}", f"--checkpoint={tmp_path / 'out.pth'}"],
   ]
-  environment = os.environ | {"PYTHONPATH": str(ROOT)}
   running = [
-    subprocess.Popen(
-      [sys.executable, "-m", f"apr_jax.{module}", *arguments],
-      cwd=tmp_path,
-      text=True,
-      env=environment,
-      stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE,
-    )
+    forks.start(["-m", f"apr_jax.{module}", *arguments], cwd=tmp_path)
     for module, *arguments in commands
   ]
   outputs = [process.communicate(timeout=120) for process in running]

@@ -5,14 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-
 from apr_jax.attacks import APGD, FAB, Square, autoattack
-from benchmarks import baseline_autoattack
+from tests import lazy
 
-pytestmark = pytest.mark.skipif(
-  baseline_autoattack.package() is None, reason="the original package is not installed"
-)
+torch, baseline_autoattack = map(lazy.needed, ("torch", "benchmarks.baseline_autoattack"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def original():
+  if baseline_autoattack.package() is None:
+    pytest.skip("the original package is not installed")
+
 
 NUMBER, SHAPE, CLASSES, CHANNELS, EPSILON = 64, (6, 6, 3), 10, 8, 0.004
 LENGTH, TARGETS = 20, 3

@@ -20,8 +20,12 @@ IMAGES = RANDOM.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
 LABELS = np.array([0, 1, 2, 1], np.int32)
 KEY = jax.random.key(3)
 waved = jax.jit(augment.afa)
-# so faint that nothing is clipped
-FAINT = np.asarray(waved(KEY, GREY, 0.2)) - GREY
+
+
+@functools.cache
+def faint():
+  """Waves so faint that nothing is clipped."""
+  return np.asarray(waved(KEY, GREY, 0.2)) - GREY
 
 
 def numpy_wave(frequency, angle, side):
@@ -47,7 +51,7 @@ def test_a_wave_of_strength_1_has_the_rms_of_a_32nd_at_any_size(height, width):
 
 
 def test_strengths_are_exponential_and_each_channel_has_its_own():
-  strengths = 32 * np.sqrt(np.square(FAINT.astype(np.float64)).mean((1, 2)))
+  strengths = 32 * np.sqrt(np.square(faint().astype(np.float64)).mean((1, 2)))
   assert strengths.shape == (64, 3) and len(np.unique(strengths.round(6))) == 192
   # of 192 numbers of mean and deviation 0.2
   assert strengths.mean() == pytest.approx(0.2, abs=0.05)
@@ -62,7 +66,7 @@ def test_what_is_added_is_one_of_the_waves_there_are():
   angles = np.linspace(0, -np.pi, DIRECTIONS)
   known = np.array([numpy_wave(f, angle, 16) for f in range(1, 17) for angle in angles])
   known = known.reshape(len(known), -1) * 2  # of norm 1
-  for added in np.moveaxis(FAINT[:8], -1, 1).reshape(-1, 256):
+  for added in np.moveaxis(faint()[:8], -1, 1).reshape(-1, 256):
     assert (known @ added).max() == pytest.approx(np.linalg.norm(added), rel=1e-3)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from apr_jax import losses
+from apr_jax import losses, models
 from apr_jax.augment.csi import csi_views
 from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.data import load
@@ -17,6 +17,8 @@ from apr_jax.models import NormalisedNetwork, contrastive
 from tests.models.test_contrastive import Small
 
 SIDE = 16
+# One program for all tests.
+views_of = jax.jit(csi_views, static_argnames="views")
 
 
 def edges(view):
@@ -38,14 +40,14 @@ def test_views_are_turned_counterclockwise_and_mirrored_alike():
   # With an area of 1 the crop is the whole picture.
   top, left = np.zeros((2, 6, SIDE, SIDE, 3), np.uint8)
   top[:, : SIDE // 2], left[:, :, : SIDE // 2] = 200, 200
-  views = csi_views(jax.random.key(0), jnp.asarray(top), 2, 1.0)
+  views = views_of(jax.random.key(0), jnp.asarray(top), 2, 1.0)
   assert views.shape == (8, 6, SIDE, SIDE, 3) and views.min() >= 0 and views.max() <= 1
   turns = ["top", "top", "left", "left", "bottom", "bottom", "right", "right"]
   assert [[edges(view) for view in of] for of in views] == [[turn] * 6 for turn in turns]
   # A mirror exchanges left and right before the rotation.
   plain = ["left", "bottom", "right", "top"]
   mirrored = ["right", "top", "left", "bottom"]
-  views = csi_views(jax.random.key(0), jnp.asarray(left), 2, 1.0)
+  views = views_of(jax.random.key(0), jnp.asarray(left), 2, 1.0)
   seen = []
   for view in range(2):
     for image in range(6):
@@ -56,8 +58,8 @@ def test_views_are_turned_counterclockwise_and_mirrored_alike():
 
 
 def test_each_row_is_augmented_on_its_own():
-  images = jnp.asarray(np.random.RandomState(0).randint(0, 256, (3, SIDE, SIDE, 3)), jnp.uint8)
-  views = np.asarray(csi_views(jax.random.key(1), images, 2))
+  images = jnp.asarray(np.random.RandomState(0).randint(0, 256, (6, SIDE, SIDE, 3)), jnp.uint8)
+  views = np.asarray(views_of(jax.random.key(1), images, 2, 0.08))
   back = [
     np.rot90(views[2 * rotation + view], -rotation, (1, 2))
     for rotation in range(4)
@@ -66,8 +68,9 @@ def test_each_row_is_augmented_on_its_own():
   for one in range(8):
     for other in range(one):
       assert np.abs(back[one] - back[other]).mean() > 0.01
-  moved = csi_views(jax.random.key(1), images[1:], 2, positions=jnp.array([1, 2]))
-  np.testing.assert_allclose(moved, views[:, 1:], atol=1e-6)
+  order = jnp.array([1, 2, 5, 0, 4, 3])
+  moved = views_of(jax.random.key(1), images[order], 2, 0.08, positions=order)
+  np.testing.assert_allclose(moved, views[:, order], atol=1e-6)
   with pytest.raises(UserError, match=r"must be square, got \[8, 6\] pixels"):
     csi_views(jax.random.key(0), jnp.zeros((1, 8, 6, 3), jnp.uint8))
 
@@ -157,16 +160,19 @@ def test_the_ensemble_is_the_mean_over_rotations_of_their_own_logits():
 
 
 @pytest.mark.slow
-def test_two_stages_on_digits(tmp_path):
+def test_two_stages_on_digits(tmp_path, monkeypatch):
   from apr_jax.training import loop
   from configs import cifar10_csi, cifar10_csi_network
+
+  monkeypatch.setitem(models.NETWORKS, "small", Small)
 
   def train(config, folder, **changes):
     config.update_from_flattened_dict(
       {
         "data.name": "digits",
         "data.limit": 64,
-        "model.name": "wide_resnet_10_1",
+        "data.image_size": 8,
+        "model.name": "small",
         "epochs": 2,
         "batch_size": 16,
         "schedule.warmup_epochs": 0.0,
@@ -189,7 +195,7 @@ def test_two_stages_on_digits(tmp_path):
   }
   heads = {name for name in moved if "'fc" in name}
   assert len(heads) == 6 and {name for name in moved if moved[name]} == heads
-  images = load("digits", "test").images[:20]
+  images = load("digits", "test", image_size=8).images[:20]
   ensemble = LoadedClassifier(tmp_path / "second", ensemble=True)
   assert ensemble.fingerprint != second.fingerprint and ensemble.name.endswith("rotations")
   assert ensemble.logits(images).shape == (20, 10)

@@ -1,5 +1,7 @@
 """The nine operations against Pillow."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,46 +19,41 @@ def affine(*matrix):
   )
 
 
+# {name: (operation, its argument, Pillow's)}
 LOOKUPS = {
-  "autocontrast": (ops.autocontrast, ImageOps.autocontrast),
-  "equalize": (ops.equalize, ImageOps.equalize),
+  "autocontrast": (ops.autocontrast, (), ImageOps.autocontrast),
+  "equalize": (ops.equalize, (), ImageOps.equalize),
   **{
-    f"posterize {bits}": (
-      lambda x, bits=bits: ops.posterize(x, bits),
-      lambda x, bits=bits: ImageOps.posterize(x, bits),
-    )
+    f"posterize {bits}": (ops.posterize, (bits,), lambda x, bits=bits: ImageOps.posterize(x, bits))
     for bits in (1, 3, 4, 8)
   },
   **{
-    f"solarize {t}": (lambda x, t=t: ops.solarize(x, t), lambda x, t=t: ImageOps.solarize(x, t))
+    f"solarize {t}": (ops.solarize, (t,), lambda x, t=t: ImageOps.solarize(x, t))
     for t in (0, 1, 128, 180, 256)
   },
 }
 WARPS = {
   **{
-    f"rotate {d}": (
-      lambda x, d=d: ops.rotate(x, d),
-      lambda x, d=d: x.rotate(d, Image.Resampling.BILINEAR),
-    )
+    f"rotate {d}": (ops.rotate, (d,), lambda x, d=d: x.rotate(d, Image.Resampling.BILINEAR))
     for d in (0, 1, -3, 9, -8, 30, 45, 90, 180, -90, 200.5)
   },
+  **{f"shear_x {s}": (ops.shear_x, (s,), affine(1, s, 0, 0, 1, 0)) for s in (0, 0.09, -0.05, 0.3)},
+  **{f"shear_y {s}": (ops.shear_y, (s,), affine(1, 0, 0, s, 1, 0)) for s in (0, 0.09, -0.05, 0.3)},
   **{
-    f"shear_x {s}": (lambda x, s=s: ops.shear_x(x, s), affine(1, s, 0, 0, 1, 0))
-    for s in (0, 0.09, -0.05, 0.3)
-  },
-  **{
-    f"shear_y {s}": (lambda x, s=s: ops.shear_y(x, s), affine(1, 0, 0, s, 1, 0))
-    for s in (0, 0.09, -0.05, 0.3)
-  },
-  **{
-    f"translate_x {t}": (lambda x, t=t: ops.translate_x(x, t), affine(1, 0, t, 0, 1, 0))
+    f"translate_x {t}": (ops.translate_x, (t,), affine(1, 0, t, 0, 1, 0))
     for t in (0, 3, -2, 10, 1.25, 40)
   },
   **{
-    f"translate_y {t}": (lambda x, t=t: ops.translate_y(x, t), affine(1, 0, 0, 0, 1, t))
+    f"translate_y {t}": (ops.translate_y, (t,), affine(1, 0, 0, 0, 1, t))
     for t in (0, 3, -2, 10, 1.25, 40)
   },
 }
+
+
+@functools.cache
+def of_batch(operation, arguments):
+  """One program for all arguments; that they may be constants too is seen image by image."""
+  return jax.jit(jax.vmap(operation, in_axes=(0, *[None] * arguments)))
 
 
 def pillow(function, images):
@@ -75,17 +72,17 @@ def images(photographs):
 
 @pytest.mark.parametrize("name", LOOKUPS)
 def test_lookup_equals_pillow_exactly(name, images):
-  ours, theirs = LOOKUPS[name]
-  result = jax.jit(jax.vmap(ours))(images)
+  ours, arguments, theirs = LOOKUPS[name]
+  result = of_batch(ours, len(arguments))(images, *arguments)
   assert result.dtype == jnp.uint8
   np.testing.assert_array_equal(result, pillow(theirs, images))
-  np.testing.assert_array_equal(ours(images[3]), result[3])
+  np.testing.assert_array_equal(ours(images[3], *arguments), result[3])
 
 
 @pytest.mark.parametrize("name", WARPS)
 def test_warp_equals_pillow_within_one_level(name, images):
-  ours, theirs = WARPS[name]
-  result = jax.jit(jax.vmap(ours))(images)
+  ours, arguments, theirs = WARPS[name]
+  result = of_batch(ours, 1)(images, *map(float, arguments))
   assert result.dtype == jnp.uint8
   expected = pillow(theirs, images)
   assert (np.abs(np.asarray(result, int) - expected) <= 1).mean() >= 0.999
@@ -93,7 +90,8 @@ def test_warp_equals_pillow_within_one_level(name, images):
   white = (images == 255).all((1, 2, 3))
   np.testing.assert_array_equal(np.unique(result[white]), np.unique(expected[white]))
   # Compiled, multiply and add may fuse, which moves a value across the truncation to uint8.
-  np.testing.assert_allclose(np.asarray(ours(images[3]), int), np.asarray(result[3], int), atol=1)
+  alone = np.asarray(ours(images[3], *arguments), int)
+  np.testing.assert_allclose(alone, np.asarray(result[3], int), atol=1)
 
 
 @pytest.mark.parametrize("shape", [(224, 224), (20, 50), (51, 33)])
@@ -101,9 +99,10 @@ def test_warp_equals_pillow_within_one_level(name, images):
   "name", ["autocontrast", "equalize", "rotate -8", "shear_x 0.09", "translate_y -2"]
 )
 def test_other_sizes(name, shape, photograph):
-  ours, theirs = (LOOKUPS | WARPS)[name]
+  ours, arguments, theirs = (LOOKUPS | WARPS)[name]
   image = photograph[: shape[0], : shape[1]]
-  difference = np.abs(np.asarray(jax.jit(ours)(image), int) - pillow(theirs, [image])[0])
+  found = np.asarray(jax.jit(ours)(image, *arguments), int)
+  difference = np.abs(found - pillow(theirs, [image])[0])
   assert (difference <= (0 if name in LOOKUPS else 1)).mean() >= 0.999
 
 
@@ -131,11 +130,11 @@ def test_random_op_is_one_of_the_nine_at_a_level_in_range(photographs):
   candidates = {
     "autocontrast": [ops.autocontrast(image)],
     "equalize": [ops.equalize(image)],
-    "posterize": [ops.posterize(image, bits) for bits in (3, 4)],
-    "solarize": [ops.solarize(image, threshold) for threshold in range(256 - 76, 257)],
-    "rotate": [ops.rotate(image, degrees) for degrees in range(-8, 9)],
-    "translate_x": [ops.translate_x(image, pixels) for pixels in range(-3, 4)],
-    "translate_y": [ops.translate_y(image, pixels) for pixels in range(-3, 4)],
+    "posterize": at_each(ops.posterize, image, [3, 4]),
+    "solarize": at_each(ops.solarize, image, range(256 - 76, 257)),
+    "rotate": at_each(ops.rotate, image, range(-8, 9)),
+    "translate_x": at_each(ops.translate_x, image, range(-3, 4)),
+    "translate_y": at_each(ops.translate_y, image, range(-3, 4)),
   }
   results = np.asarray(
     jax.jit(jax.vmap(ops.random_op, in_axes=(0, None)))(
@@ -159,13 +158,15 @@ def test_random_op_is_one_of_the_nine_at_a_level_in_range(photographs):
   assert 50 <= seen["shear"] <= 130, seen
 
 
+def at_each(operation, image, levels):
+  """An operation at each of these levels."""
+  return np.asarray(jax.jit(jax.vmap(operation, in_axes=(None, 0)))(image, np.array(levels)))
+
+
 def shears(image):
   factors = np.linspace(-0.09, 0.09, 721)
   return np.concatenate(
-    [
-      jax.jit(jax.vmap(shear, in_axes=(None, 0)))(image, factors).astype(int)
-      for shear in (ops.shear_x, ops.shear_y)
-    ]
+    [at_each(shear, image, factors).astype(int) for shear in (ops.shear_x, ops.shear_y)]
   )
 
 

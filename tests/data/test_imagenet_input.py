@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("tensorflow")
+from tests import lazy
 
-from benchmarks import baseline_input, imagenet_input
+lazy.needed("tensorflow")
+baseline_input, imagenet_input = map(
+  lazy.needed, ("benchmarks.baseline_input", "benchmarks.imagenet_input")
+)
 
 
 def test_the_records_are_the_jpegs_and_the_stream_reads_them(tmp_path):

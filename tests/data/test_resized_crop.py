@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-tf = pytest.importorskip("tensorflow")
-
 from apr_jax.data.resized_crop import (
   ATTEMPTS,
   RATIOS,
@@ -17,6 +15,9 @@ from apr_jax.data.resized_crop import (
   random_resized_crop,
   resize,
 )
+from tests import lazy
+
+tf = lazy.needed("tensorflow")
 
 
 def box_by_hand(draws, height, width, min_area):

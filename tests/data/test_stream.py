@@ -11,9 +11,9 @@ from PIL import Image
 
 from apr_jax import data
 from apr_jax.errors import UserError
+from tests import lazy
 
-tf = pytest.importorskip("tensorflow")
-tfds = pytest.importorskip("tensorflow_datasets")
+tf, tfds = map(lazy.needed, ("tensorflow", "tensorflow_datasets"))
 
 KEY = (7, 2**32 - 1)
 SIZE = 4

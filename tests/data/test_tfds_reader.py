@@ -10,9 +10,9 @@ import pytest
 from apr_jax import data
 from apr_jax.data import resizing, tfds_reader
 from apr_jax.errors import UserError
+from tests import lazy
 
-tf = pytest.importorskip("tensorflow")
-tfds = pytest.importorskip("tensorflow_datasets")
+tf, tfds = map(lazy.needed, ("tensorflow", "tensorflow_datasets"))
 
 RNG = np.random.RandomState(0)
 IMAGES = RNG.randint(0, 256, (7, 6, 8, 3), dtype=np.uint8)
@@ -175,7 +175,8 @@ def test_the_test_images_of_places_have_no_labels_so_its_validation_images_are_r
   }
   root = write(tmp_path, "places365_small", features, splits)
   monkeypatch.setattr(
-    tfds, "builder", lambda name, data_dir: tfds.builder_from_directory(f"{root}/{name}/1.0.0")
+    "tensorflow_datasets.builder",
+    lambda name, data_dir: tfds.builder_from_directory(f"{root}/{name}/1.0.0"),
   )
   test = data.load("places365_small", "test", data_dir=root)
   assert test.labels.tolist() == LABELS[:2].tolist()

@@ -4,8 +4,6 @@ import json
 import os
 import pathlib
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
@@ -34,29 +32,22 @@ def linear():
 """
 
 
-def start(folder, seconds_per_call="0"):
+def start(forks, folder, seconds_per_call="0"):
   with socket.socket() as free:
     free.bind(("localhost", 0))
     address = f"localhost:{free.getsockname()[1]}"
-  command = [sys.executable, str(ROOT / "evaluate.py"), "--classifier=mine.py:linear"]
+  command = [str(ROOT / "evaluate.py"), "--classifier=mine.py:linear"]
   command += ["--data=digits", f"--suites={','.join(SUITES)}", f"--option={OPTION}", "--out=two"]
   command += ["--noreport", f"--coordinator={address}", "--num_processes=2"]
   environment = os.environ | {"SECONDS_PER_CALL": seconds_per_call, "PYTHONPATH": str(ROOT)}
   return [
-    subprocess.Popen(
-      [*command, f"--process_id={number}"],
-      cwd=folder,
-      env=environment,
-      text=True,
-      stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE,
-    )
+    forks.start([*command, f"--process_id={number}"], cwd=folder, env=environment)
     for number in range(2)
   ]
 
 
 @pytest.mark.slow
-def test_two_processes_find_what_one_finds_also_when_one_of_them_is_killed(tmp_path):
+def test_two_processes_find_what_one_finds_also_when_one_of_them_is_killed(tmp_path, forks):
   (tmp_path / "mine.py").write_text(CLASSIFIER)
   classifier = from_file.load(str(tmp_path / "mine.py:linear"))
   suites = configure(choose(SUITES), [OPTION])
@@ -65,7 +56,7 @@ def test_two_processes_find_what_one_finds_also_when_one_of_them_is_killed(tmp_p
   )
   stored = (tmp_path / "one" / "results.json").read_text()
 
-  processes = start(tmp_path, seconds_per_call="1")
+  processes = start(forks, tmp_path, seconds_per_call="1")
   while sum(len(file.read_text().splitlines()) for file in tmp_path.glob("two/parts-*")) < 4:
     assert [process.poll() for process in processes] == [None, None]
     time.sleep(0.1)
@@ -82,7 +73,7 @@ def test_two_processes_find_what_one_finds_also_when_one_of_them_is_killed(tmp_p
     or json.loads((tmp_path / "two" / "results.json").read_text()).keys() != one.results.keys()
   )
 
-  processes = start(tmp_path)
+  processes = start(forks, tmp_path)
   outputs = [process.communicate(timeout=300) for process in processes]
   assert [process.returncode for process in processes] == [0, 0], outputs
   assert (tmp_path / "two" / "results.json").read_text() == stored

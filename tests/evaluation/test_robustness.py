@@ -5,8 +5,6 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 import time
 
 import jax.numpy as jnp
@@ -246,7 +244,7 @@ def small():
 
 
 @pytest.mark.slow
-def test_the_command_killed_and_restarted_gives_the_same_on_any_number_of_devices(tmp_path):
+def test_the_command_killed_and_restarted_gives_the_same_on_any_number_of_devices(tmp_path, forks):
   weights = fitted(8)
   np.save(tmp_path / "weights.npy", weights)
   (tmp_path / "small.py").write_text(SMALL)
@@ -254,27 +252,20 @@ def test_the_command_killed_and_restarted_gives_the_same_on_any_number_of_device
 
   def start(devices):
     flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
-    return subprocess.Popen(
-      [
-        sys.executable,
-        "evaluate.py",
-        f"--classifier={tmp_path / 'small.py'}:small",
-        "--data=digits",
-        "--suites=autoattack",
-        f"--option=autoattack.attacks={attacks}",
-        f"--option=autoattack.epsilon={epsilon}",
-        f"--option=autoattack.images={6 * blocks}",
-        "--option=autoattack.block=6",
-        "--save_adversarial",
-        "--noreport",
-        f"--out={out}",
-      ],
-      cwd=ROOT,
-      env=os.environ | {"XLA_FLAGS": flags},
-      stdout=subprocess.DEVNULL,
-      stderr=subprocess.PIPE,
-      text=True,
-    )
+    command = [
+      "evaluate.py",
+      f"--classifier={tmp_path / 'small.py'}:small",
+      "--data=digits",
+      "--suites=autoattack",
+      f"--option=autoattack.attacks={attacks}",
+      f"--option=autoattack.epsilon={epsilon}",
+      f"--option=autoattack.images={6 * blocks}",
+      "--option=autoattack.block=6",
+      "--save_adversarial",
+      "--noreport",
+      f"--out={out}",
+    ]
+    return forks.start(command, env=os.environ | {"XLA_FLAGS": flags})
 
   def finished():
     return sum(len(path.read_text().splitlines()) - 1 for path in out.glob("parts-*.jsonl"))

@@ -1,6 +1,7 @@
 """Evaluations from end to end: of a trained run, and of a function."""
 
 import dataclasses
+import functools
 import itertools
 import json
 import math
@@ -39,8 +40,16 @@ CORRUPTIONS = ("gaussian_noise", "brightness")  # quick to compile, and one of t
 FEW = {"corruptions": Corruptions(CORRUPTIONS), "calibration": Calibration(CORRUPTIONS)}
 
 
+@functools.cache
+def loaded(run, devices, batch_size, read):
+  """One classifier with its programs for all evaluations, as long as its weights are so `read`."""
+  assert read is checkpoint.Checkpoints.restore_variables
+  return LoadedClassifier(run, devices, batch_size)
+
+
 def evaluation_of(run, out, *, suites=DEFAULT_SUITES, devices=None, batch_size=None, **given):
-  classifier = LoadedClassifier(run, devices, batch_size)
+  read = checkpoint.Checkpoints.restore_variables
+  classifier = loaded(run, devices and tuple(devices), batch_size, read)
   settings = Settings.of(classifier, **{"limit": LIMIT} | given)
   if not isinstance(suites, dict):
     suites = {name: {**SUITES, **FEW}[name] for name in suites}
@@ -534,7 +543,9 @@ runpy.run_path("evaluate.py", run_name="__main__")
 
 
 @pytest.mark.slow
-def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_path, script):
+def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(
+  run, tmp_path, script, forks
+):
   """SIGKILL among the 75 sets and again in the suites after them, then the same command to its
   end.
   """
@@ -555,12 +566,8 @@ def test_a_killed_evaluation_ends_with_the_results_of_one_that_was_not(run, tmp_
   ]
 
   def start_and_kill(out, after):
-    return subprocess.run(
-      [sys.executable, "-c", KILLED, str(after), *arguments, f"--out={tmp_path / out}"],
-      cwd=ROOT,
-      stdout=subprocess.DEVNULL,
-      timeout=300,
-    ).returncode
+    given = [str(after), *arguments, f"--out={tmp_path / out}"]
+    return forks.run(["-c", KILLED, *given]).returncode
 
   def finished(out):
     """The evaluators of the parts that are on disk."""

@@ -1,6 +1,7 @@
 """The projection and the linear probe around a network; networks without their last layer."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -32,10 +33,13 @@ class Small(nn.Module):
   """A convolution, batch norm and the common head."""
 
   num_classes: int
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
 
   @nn.compact
   def __call__(self, images, train):
-    x = nn.relu(BatchNorm(name="bn")(conv(64, 3, name="conv1", dtype=jnp.float32)(images), train))
+    norm = BatchNorm(axis_name=self.axis_name, name="bn")
+    x = nn.relu(norm(conv(64, 3, name="conv1", dtype=self.dtype)(images), train))
     return head(mark_last_map(self, x), self.num_classes)
 
 

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-
 from apr_jax import models
 from apr_jax.errors import UserError
 from apr_jax.models import torch_names
-from tests.models.torch_twins.zoo import TWINS, make_twin, normalised
+from tests import lazy
+
+torch, twins = map(lazy.needed, ("torch", "tests.models.torch_twins.zoo"))
 
 CLASSES = 7
 SMALL = "wide_resnet_10_1"
@@ -31,11 +31,11 @@ def make_ours(name, twin, size):
   return model, torch_names.to_variables(name, arrays(twin.state_dict()), template, "the twin")
 
 
-@pytest.fixture(scope="module", params=TWINS)
+@pytest.fixture(scope="module", params=sorted(torch_names.NAMES.keys() - {"wide_resnet_28_10"}))
 def pair(request):
   """The name, the twin, our network and the twin's variables, of each network in turn."""
   name = request.param
-  twin = make_twin(name, CLASSES)
+  twin = twins.make_twin(name, CLASSES)
   return name, twin, *make_ours(name, twin, size_of(name))
 
 
@@ -52,7 +52,7 @@ def make_images(number, size):
 def test_a_network_with_names_in_pytorch_has_a_twin():
   assert torch_names.NAMES.keys() <= models.NETWORKS.keys()
   # wide_resnet_40_2 with other numbers
-  assert torch_names.NAMES.keys() - TWINS.keys() == {"wide_resnet_28_10"}
+  assert torch_names.NAMES.keys() - twins.TWINS.keys() == {"wide_resnet_28_10"}
 
 
 def test_a_network_without_a_counterpart_in_pytorch_is_refused_in_one_line():
@@ -94,7 +94,7 @@ def step():
   """Loss, gradients and new statistics of one training step of the smallest network, here and in
   PyTorch.
   """
-  twin = make_twin(SMALL, CLASSES).train()
+  twin = twins.make_twin(SMALL, CLASSES).train()
   model, variables = make_ours(SMALL, twin, 32)
   ours, theirs = make_images(4, 32)
   labels = np.array([0, 3, 6, 1])
@@ -120,7 +120,7 @@ def test_the_loss_in_training_is_pytorchs(step):
 
 def test_statistics_after_a_step_are_pytorchs(step):
   _, found, _, twin = step
-  before = arrays(make_twin(SMALL, CLASSES).state_dict())
+  before = arrays(twins.make_twin(SMALL, CLASSES).state_dict())
   expected = {key: value for key, value in arrays(twin.state_dict()).items() if "running_" in key}
   assert len(expected) == 2 * 7
   for key, value in expected.items():
@@ -139,10 +139,10 @@ def test_gradients_are_pytorchs(step):
 
 def test_normalisation_is_pytorchs():
   mean, std = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
-  twin = make_twin(SMALL, CLASSES)
+  twin = twins.make_twin(SMALL, CLASSES)
   _, variables = make_ours(SMALL, twin, 32)
   images = np.random.default_rng(0).uniform(size=(2, 32, 32, 3)).astype(np.float32)
   with torch.no_grad():
-    expected = twin(normalised(images, mean, std)).numpy()
+    expected = twin(twins.normalised(images, mean, std)).numpy()
   logits = models.make(SMALL, CLASSES, mean=mean, std=std).apply(variables, images)
   np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4 * np.abs(expected).max())

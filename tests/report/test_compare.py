@@ -3,8 +3,6 @@ line.
 """
 
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
@@ -67,15 +65,8 @@ def test_no_folders_and_folders_without_results(tmp_path, write_results):
 
 
 @pytest.mark.slow
-def test_the_command(tmp_path, write_results):
-  command = [
-    sys.executable,
-    "-m",
-    "apr_jax.compare",
-    str(write_results("a", clean=4.0)),
-    str(tmp_path),
-  ]
-  result = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=200)
+def test_the_command(tmp_path, write_results, forks):
+  result = forks.run(["-m", "apr_jax.compare", str(write_results("a", clean=4.0)), str(tmp_path)])
   (line,) = result.stderr.splitlines()
   assert (
     result.returncode == 2

@@ -1,13 +1,18 @@
 """A stand-in for Google Cloud Storage: `python server.py PORT` serves the empty bucket "bkt".
 
-It is gcp-storage-emulator with the generations of objects, which that program does not heed: the
-store names an object's generation when it is read, and answers a request on condition of one with
-412, or 304, if the condition does not hold. TensorStore writes the index of a checkpoint so, each
-time on condition that nobody else has; without an answer's generation it gives up whenever it
-reads an index that it has written itself.
+It is gcp-storage-emulator with what that program lacks.
+
+Generations of objects: the store names an object's generation when it is read, and answers a
+request on condition of one with 412, or 304, if the condition does not hold. TensorStore writes the
+index of a checkpoint so, each time on condition that nobody else has; without an answer's
+generation it gives up whenever it reads an index that it has written itself.
+
+Moves: gcsfs asks the store to move an object, and where that is not known asks again for half a
+minute before it copies.
 """
 
 import sys
+import time
 from http import HTTPStatus
 
 from gcp_storage_emulator.exceptions import NotFound
@@ -48,12 +53,30 @@ def _of_upload(request):
   return request.query.get("name", [""])[0]
 
 
+def move(request, response, storage):
+  """Objects: moveTo, as in Google's JSON API."""
+  bucket, name = request.params["bucket_name"], request.params["object_id"]
+  target = request.params["target"]
+  try:
+    there = {"name": target, "generation": str(time.time_ns())}
+    moved = storage.get_file_obj(bucket, name) | there
+    storage.create_file(bucket, target, storage.get_file(bucket, name), moved)
+    storage.delete_file(bucket, name)
+  except NotFound:
+    response.status = HTTPStatus.NOT_FOUND
+  else:
+    response.json(moved)
+
+
+MOVE = r"^/storage/v1/b/(?P<bucket_name>[-.\w]+)/o/(?P<object_id>[^/]+)/moveTo/o/(?P<target>[^/]+)$"
+
 objects.get = _on_condition(objects.get, _of_path)
 objects.delete = _on_condition(objects.delete, _of_path)
 objects.insert = _on_condition(objects.insert, _of_upload)
 
 if __name__ == "__main__":
   # Its table of handlers is made when it is imported.
-  from gcp_storage_emulator.server import create_server
+  from gcp_storage_emulator import server
 
-  create_server("localhost", int(sys.argv[1]), in_memory=True, default_bucket="bkt").run()
+  server.HANDLERS = ((MOVE, {server.POST: move}), *server.HANDLERS)
+  server.create_server("localhost", int(sys.argv[1]), in_memory=True, default_bucket="bkt").run()

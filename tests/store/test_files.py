@@ -45,10 +45,10 @@ def test_files_at_any_depth_without_hidden_folders(bucket, tmp_path):
   assert list(files.files_below(bucket + "/none")) == []
 
 
-def test_what_another_process_writes_is_seen(bucket):
+def test_what_another_process_writes_is_seen(bucket, forks):
   assert files.entries(bucket) == []
   code = f"from apr_jax import files; files.write_text(files.path('{bucket}') / 'a', 'x')"
-  subprocess.run([sys.executable, "-c", code], check=True, timeout=100)
+  assert forks.run(["-c", code]).returncode == 0
   assert files.entries(bucket) == [("a", False)] and (files.path(bucket) / "a").exists()
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import time
 
@@ -57,21 +56,14 @@ def get_config():
 
 
 @pytest.fixture
-def command(tmp_path):
+def command(tmp_path, forks):
   (tmp_path / "tiny.py").write_text(CONFIG)
   environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
   environment["XLA_FLAGS"] = environment["XLA_FLAGS"].replace("count=4", "count=1")
 
   def start(workdir):
     given = [f"--config={tmp_path}/tiny.py", f"--workdir={workdir}"]
-    return subprocess.Popen(
-      [sys.executable, str(ROOT / "train.py"), *given],
-      cwd=tmp_path,
-      env=environment,
-      text=True,
-      stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE,
-    )
+    return forks.start([str(ROOT / "train.py"), *given], cwd=tmp_path, env=environment)
 
   return start
 

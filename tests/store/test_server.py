@@ -1,6 +1,10 @@
-"""The stand-in itself: generations, and requests on condition of one, as TensorStore makes them."""
+"""The stand-in itself: generations, and requests on condition of one, as TensorStore makes them;
+moves, as gcsfs asks for them.
+"""
 
 import tensorstore as ts
+
+from apr_jax import files
 
 
 def opened(bucket):
@@ -29,3 +33,12 @@ def test_what_is_not_there_may_be_written_once(bucket):
   assert store.write("lock", b"mine", if_equal=nothing.stamp.generation).result().generation
   assert store.write("lock", b"yours", if_equal=nothing.stamp.generation).result().generation == b""
   assert store.read("lock").result().value == b"mine"
+
+
+def test_an_object_is_moved_at_once(bucket, caplog):
+  store = files.store()
+  store.pipe_file(f"{bucket}/a/old", b"content")
+  store.mv(f"{bucket}/a", f"{bucket}/b", recursive=True)
+  assert store.find(bucket) == [f"{bucket}/b/old".removeprefix("gs://")]
+  assert store.cat_file(f"{bucket}/b/old") == b"content"
+  assert not caplog.records  # gcsfs would say that it copies because the store moves nothing

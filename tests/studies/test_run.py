@@ -2,8 +2,6 @@
 
 import json
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
@@ -114,14 +112,8 @@ def test_the_listing_names_every_study():
 
 
 @pytest.mark.slow
-def test_what_the_user_did_wrong_is_one_line_and_exit_code_2(tmp_path):
-  done = subprocess.run(
-    [sys.executable, "-m", "apr_jax.studies", "templats"],
-    cwd=tmp_path,
-    env={"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "PATH": "/usr/bin:/bin"},
-    capture_output=True,
-    text=True,
-  )
+def test_what_the_user_did_wrong_is_one_line_and_exit_code_2(tmp_path, forks):
+  done = forks.run(["-m", "apr_jax.studies", "templats"], cwd=tmp_path)
   assert done.returncode == 2 and done.stdout == ""
   assert done.stderr.startswith("error: unknown study 'templats'; did you mean 'templates'?")
   assert done.stderr.count("\n") == 1

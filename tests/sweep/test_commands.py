@@ -2,45 +2,40 @@
 for bad input.
 """
 
+import fcntl
 import json
 import os
-import pathlib
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
 from apr_jax.run import checkpoint
 
-ROOT = pathlib.Path(__file__).parents[2]
-SMALL = {"epochs": 4, "data.limit": 128, "eval_every_epochs": 0, "log_every_steps": 1}
+SMALL = {
+  "epochs": 4,
+  "data.limit": 128,
+  "data.image_size": 8,
+  "eval_every_epochs": 0,
+  "log_every_steps": 1,
+}
 SET = [f"--set={key}={value}" for key, value in SMALL.items()]
 
 
 def command(*arguments):
-  return [sys.executable, "-m", "apr_jax.sweep", *arguments]
+  return ["-m", "apr_jax.sweep", *arguments]
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory):
+def start(tmp_path_factory, forks):
   """Starts a command in the repository."""
   variables = os.environ | {
     "JAX_PLATFORMS": "cpu",
     "HOME": str(tmp_path_factory.mktemp("home")),
     "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=1",
   }
-  return lambda arguments, **keywords: subprocess.Popen(
-    arguments,
-    cwd=ROOT,
-    text=True,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    env=variables,
-    **keywords,
-  )
+  return lambda arguments, **keywords: forks.start(arguments, env=variables, **keywords)
 
 
 def wait_for_checkpoint(process, run):
@@ -65,9 +60,11 @@ def test_a_killed_sweep_goes_on_and_a_failing_run_stops_no_other(tmp_path, start
     *SET,
   )
 
-  with start(arguments, start_new_session=True) as killed:
+  with start(arguments) as killed:
     wait_for_checkpoint(killed, runs[1])
     os.killpg(killed.pid, signal.SIGKILL)  # and the run's process
+  with (folder / "sweep.lock").open("ab") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)  # which may take longer to be gone
   log = (runs[0] / "log.txt").read_text()
   assert not (runs[1] / "sweep.json").exists()
 
@@ -84,7 +81,7 @@ def test_a_killed_sweep_goes_on_and_a_failing_run_stops_no_other(tmp_path, start
   table = (folder / "table.md").read_text()
   *cells, note = [cell.strip() for cell in table.splitlines()[2].split("|")[1:-1]]
   assert cells == [
-    "digits_standard (data.limit=128, epochs=4)",
+    "digits_standard (data.image_size=8, data.limit=128, epochs=4)",
     "wide_resnet_10_1",
     "2 of 3",
     f"{sum(errors) / 2:.2f} ± {abs(errors[0] - errors[1]) / 2**0.5:.2f}",
@@ -97,7 +94,6 @@ def test_a_killed_sweep_goes_on_and_a_failing_run_stops_no_other(tmp_path, start
 def test_a_run_whose_sweep_has_died_saves_its_state_and_stops(tmp_path, start):
   run = tmp_path / "run"
   arguments = [
-    sys.executable,
     "-m",
     "apr_jax.sweep.one_run",
     "--config=configs/digits_standard.py",
@@ -105,7 +101,7 @@ def test_a_run_whose_sweep_has_died_saves_its_state_and_stops(tmp_path, start):
     f"--workdir={run}",
     "--suites=clean",
   ]
-  with start(arguments, stdin=subprocess.PIPE) as process:
+  with start(arguments, stdin=True) as process:
     wait_for_checkpoint(process, run)
     _, err = process.communicate(timeout=100)  # closes the pipe
   assert process.returncode == 143, err

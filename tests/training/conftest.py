@@ -1,34 +1,17 @@
-"""A network that compiles in a moment, and short runs on the digits with it."""
+"""Short runs on the digits with a network that compiles in a moment."""
 
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
 
 from apr_jax import models, parallel
-from apr_jax.models.layers import BatchNorm
 from apr_jax.training import step as step_module
-
-
-class TinyNetwork(nn.Module):
-  """Patch means, batch norm, and a linear layer unless there are no classes."""
-
-  num_classes: int
-  dtype: Any = jnp.float32
-  axis_name: str | None = None
-
-  @nn.compact
-  def __call__(self, images: jax.Array, train: bool) -> jax.Array:
-    batch, height, width, channels = images.shape
-    patches = images.reshape(batch, 4, height // 4, 4, width // 4, channels).mean((2, 4))
-    x = nn.relu(BatchNorm(axis_name=self.axis_name, name="bn")(patches, train))
-    features = x.reshape(batch, -1)
-    return nn.Dense(self.num_classes, name="fc")(features) if self.num_classes else features
+from tests.training.tiny import TinyNetwork
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from tensorboardX.proto import event_pb2
 
 import apr_jax
 from apr_jax import data, experiment, optimizers, schedules
@@ -63,6 +62,8 @@ def events(workdir):
   """TensorBoard's values {(tag, step): value} as a reader shows them: a restart hides what it
   repeats.
   """
+  from tensorboardX.proto import event_pb2  # after the run, which imports it without PyTorch
+
   scalars = {}
   for file in sorted(workdir.glob("events.out.tfevents.*")):  # named after the time of their start
     content = file.read_bytes()

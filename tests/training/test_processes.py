@@ -2,11 +2,8 @@
 
 import json
 import os
-import pathlib
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -15,12 +12,9 @@ import pytest
 from apr_jax.classifiers.of_run import LoadedClassifier
 from apr_jax.run import checkpoint
 
-ROOT = pathlib.Path(__file__).parents[2]
 COMMAND = [
-  sys.executable,
   "train.py",
-  "--config",
-  "configs/digits_standard.py",
+  "--config=tests/training/tiny.py",
   "--config.data.limit=128",
   "--config.data.image_size=8",
   "--config.batch_size=32",
@@ -43,7 +37,7 @@ def with_devices(devices):
   return os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
 
 
-def start(workdir, epochs, processes, devices, *more):
+def start(forks, workdir, epochs, processes, devices, *more):
   """Begins to train for so many epochs with `devices` CPU devices in each of the processes."""
   with socket.socket() as free:
     free.bind(("localhost", 0))
@@ -57,35 +51,26 @@ def start(workdir, epochs, processes, devices, *more):
       else [f"--coordinator=localhost:{port}", f"--num_processes={processes}", f"--process_id={i}"]
     )
 
-  return [
-    subprocess.Popen(
-      [*COMMAND, f"--config.epochs={epochs}", f"--workdir={workdir}", *more, *cluster(i)],
-      cwd=ROOT,
-      env=environment,
-      text=True,
-      stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE,
-    )
-    for i in range(processes)
-  ]
+  command = [*COMMAND, f"--config.epochs={epochs}", f"--workdir={workdir}", *more]
+  return [forks.start([*command, *cluster(i)], env=environment) for i in range(processes)]
 
 
-def run(workdir, epochs, processes, devices):
+def run(forks, workdir, epochs, processes, devices):
   """As `start`, to the end; returns what each printed."""
-  running = start(workdir, epochs, processes, devices)
+  running = start(forks, workdir, epochs, processes, devices)
   outputs = [process.communicate(timeout=300) for process in running]
   assert [process.returncode for process in running] == [0] * processes, outputs
   return [output for output, _ in outputs]
 
 
 @pytest.mark.slow
-def test_two_processes_that_act_as_one_train_as_one_device_does(tmp_path):
+def test_two_processes_that_act_as_one_train_as_one_device_does(tmp_path, forks, tiny_network):
   """The same network, up to the order of sums; one of them writes and prints; a checkpoint
   continues the run.
   """
-  run(tmp_path / "one", 2, processes=1, devices=1)
-  run(tmp_path / "two", 1, processes=2, devices=1)
-  outputs = run(tmp_path / "two", 2, processes=2, devices=1)
+  run(forks, tmp_path / "one", 2, processes=1, devices=1)
+  run(forks, tmp_path / "two", 1, processes=2, devices=1)
+  outputs = run(forks, tmp_path / "two", 2, processes=2, devices=1)
   assert "continues at step 4" in outputs[0] and "step" not in outputs[1]
   assert len((tmp_path / "two" / "metrics.jsonl").read_text().splitlines()) == 4
   images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3)).astype(np.uint8)
@@ -94,11 +79,11 @@ def test_two_processes_that_act_as_one_train_as_one_device_does(tmp_path):
 
 
 @pytest.mark.slow
-def test_processes_stop_together_and_one_that_dies_ends_the_others(tmp_path):
+def test_processes_stop_together_and_one_that_dies_ends_the_others(tmp_path, forks):
   """SIGTERM in one of them saves the same step in both, and `kill -9` ends both with one line."""
 
   def begun(more_than):
-    running = start(tmp_path / "run", 1000, 2, 1, "--config.checkpoint.every_steps=6")
+    running = start(forks, tmp_path / "run", 1000, 2, 1, "--config.checkpoint.every_steps=6")
     while (checkpoint.latest_step(tmp_path / "run") or 0) <= more_than:
       assert [process.poll() for process in running] == [None, None], running[0].communicate()
       time.sleep(0.05)
@@ -163,22 +148,12 @@ print(json.dumps(shown))
 """
 
 
-def test_each_process_feeds_its_devices_with_its_share_of_a_stream():
+def test_each_process_feeds_its_devices_with_its_share_of_a_stream(forks):
   with socket.socket() as free:
     free.bind(("localhost", 0))
     address = f"localhost:{free.getsockname()[1]}"
   environment = with_devices(1)
-  running = [
-    subprocess.Popen(
-      [sys.executable, "-c", SHARES, address, str(i)],
-      cwd=ROOT,
-      env=environment,
-      text=True,
-      stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE,
-    )
-    for i in range(2)
-  ]
+  running = [forks.start(["-c", SHARES, address, str(i)], env=environment) for i in range(2)]
   outputs = [process.communicate(timeout=300) for process in running]
   assert [process.returncode for process in running] == [0, 0], outputs
   first, second = [[0, 2], [1, 3]], [[4, 6], [5, 7]]  # device by device

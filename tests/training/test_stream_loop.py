@@ -14,10 +14,10 @@ from apr_jax.errors import Stopped, UserError
 from apr_jax.run import checkpoint
 from apr_jax.training import loop
 from apr_jax.training.stream_steps import StreamSteps
+from tests import lazy
 from tests.training.test_loop import TRAIN_KEYS, assert_same_parameters, lines
 
-pytest.importorskip("tensorflow")
-pytest.importorskip("tensorflow_datasets")
+lazy.needed("tensorflow_datasets")
 
 
 @pytest.fixture(scope="module")
