@@ -1,4 +1,4 @@
-"""The claim in three minutes on a laptop: trains a small network on handwritten digits twice, with
+"""The claim in two minutes on a laptop: trains a small network on handwritten digits twice, with
 and without APR.
 
     make demo
