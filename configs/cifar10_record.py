@@ -8,11 +8,11 @@ network with HybridAugment++) and 7.2 (a WideResNet-28-4, NoisyMix). Measured he
 not run.
 
 HybridAugment++ in the batch, with PRIME on the images in place of its part for single ones, which
-did better at a reduced size (RESULTS.md); AFA's waves in a view beside them, with batch statistics
-of its own, which left the least between clean and corrupted images there, at a price in clean ones
-that more epochs should pay; smoothed labels; a cosine; and a moving average of the weights, which
-is scored beside them. The step sees three views of each image: it costs about three of the standard
-ones, and PRIME.
+did as well at a reduced size and left less between clean and corrupted images (RESULTS.md); AFA's
+waves in a view beside them, with batch statistics of its own, which left the least there, at a
+price in clean ones that more epochs should pay; smoothed labels; a cosine; and a moving average of
+the weights, which is scored beside them. The step sees three views of each image: it costs about
+three of the standard ones, and PRIME.
 """
 
 from configs import base
