@@ -44,7 +44,8 @@ def main() -> None:
     # Of each part what it needs, at the version that suits all parts.
     same = ("--constraint", str(everything), "--generate-hashes")
     base = _pins(_resolved("setup.cfg", *same))
-    _write("build", _pins(_resolved(str(build), *same)).values(), "what builds the package")
+    pins = _pins(_resolved(str(build), *same))
+    _write("build", pins.values(), "what builds the package", "pyproject.toml")
     for file, names in EXTRAS.items():
       pins = _pins(_resolved("setup.cfg", *same, *_flags(names)))
       if file == "base":
@@ -78,9 +79,9 @@ def _pins(text: str) -> dict[str, str]:
   return {block.split(" \\\n")[0]: block for block in blocks}
 
 
-def _write(file: str, blocks: Iterable[str], what: str) -> None:
+def _write(file: str, blocks: Iterable[str], what: str, source: str = "setup.cfg") -> None:
   header = (
-    f"# The versions and hashes of {what}; see setup.cfg.\n"
+    f"# The versions and hashes of {what}; see {source}.\n"
     "# `make lock` writes this file again, with the newest versions that are allowed.\n"
   )
   (HERE / f"{file}.txt").write_text(header + "".join(blocks), encoding="utf-8")

@@ -47,13 +47,17 @@ class Process:
     return self
 
   def __exit__(self, kind: object, *_: object) -> None:
+    if self.stdin is not None:
+      self.stdin.close()
     if kind is not None:
       self.kill()
     self.wait()
 
   def poll(self) -> int | None:
     if self.returncode is None and select.select([self._status], [], [], 0)[0]:
-      self.returncode = int(self._status.readline())
+      said = self._status.readline()
+      assert said, "the server has ended"
+      self.returncode = int(said)
       self._status.close()
       self._said = (self._text(self._output[0]), self._text(self._output[1]))
     return self.returncode
@@ -143,8 +147,8 @@ class Server:
     self, command: Sequence[str], timeout: float = 300, **more
   ) -> subprocess.CompletedProcess:
     """As `start`, to the end."""
-    process = self.start(command, **more)
-    out, err = process.communicate(timeout)
+    with self.start(command, **more) as process:
+      out, err = process.communicate(timeout)
     return CompletedProcess(list(command), process.wait(), out, err)
 
   def close(self) -> None:
@@ -173,7 +177,6 @@ def serve(requests: socket.socket) -> dict:
   """Forks for each request; returns in a fork, and there alone, what was asked for."""
   ended, woken = os.pipe()  # a byte for each child that has ended
   os.set_blocking(woken, False)
-  os.set_inheritable(ended, False)
   signal.set_wakeup_fd(woken)
   signal.signal(signal.SIGCHLD, lambda *_: None)
   running: dict[int, int] = {}  # pid: where its exit code is written to

@@ -52,7 +52,7 @@ class Settings(NamedTuple):
   of_group: bool = False
 
 
-def plain(x: jax.Array, kernel: jax.Array, *, of: Settings, **_: Any) -> jax.Array:
+def plain(x: jax.Array, kernel: jax.Array, *, of: Settings) -> jax.Array:
   """x `[B, H, W, C]`, kernel `[h, w, C / groups, O]` → y `[B, H', W', O]`."""
   return lax.conv_general_dilated(
     x,
@@ -170,7 +170,7 @@ def _direct_or_winograd(
 
 
 @_into_memory_and_out
-def cpu(x: jax.Array, kernel: jax.Array, *, of: Settings, shape: Any = None) -> jax.Array:
+def cpu(x: jax.Array, kernel: jax.Array, *, of: Settings) -> jax.Array:
   """`plain`, as CPUs compute it."""
   if _is_pointwise(kernel.shape, of):
     x, of = x[:, :: of.strides[0], :: of.strides[1]], of._replace(strides=(1, 1))

@@ -71,6 +71,8 @@ def test_each_row_is_augmented_on_its_own():
   order = jnp.array([1, 2, 5, 0, 4, 3])
   moved = views_of(jax.random.key(1), images[order], 2, 0.08, positions=order)
   np.testing.assert_allclose(moved, views[:, order], atol=1e-6)
+  fewer = csi_views(jax.random.key(1), images[1:3], 2, positions=order[:2])
+  np.testing.assert_allclose(fewer, views[:, 1:3], atol=1e-6)
   with pytest.raises(UserError, match=r"must be square, got \[8, 6\] pixels"):
     csi_views(jax.random.key(0), jnp.zeros((1, 8, 6, 3), jnp.uint8))
 

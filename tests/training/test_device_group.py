@@ -160,7 +160,14 @@ def test_a_group_learns_what_one_device_learns_from_views_with_a_loss_of_their_o
   tiny_network, on_devices
 ):
   augmix = {"augmix.width": 2, "augmix.depth": 2}
-  check_training(on_devices, tiny_network, augmix, DIVISIONS[:1])
+  check_training(on_devices, tiny_network, augmix, DIVISIONS)
+
+
+@pytest.mark.slow
+def test_a_group_learns_what_one_device_learns_from_both_ways_of_recombining(
+  tiny_network, on_devices
+):
+  check_training(on_devices, tiny_network, WITH_OPERATIONS["apr_sp"], DIVISIONS[:1])
 
 
 @pytest.mark.slow

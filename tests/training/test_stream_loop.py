@@ -17,6 +17,7 @@ from apr_jax.training.stream_steps import StreamSteps
 from tests import lazy
 from tests.training.test_loop import TRAIN_KEYS, assert_same_parameters, lines
 
+lazy.needed("tensorflow")
 lazy.needed("tensorflow_datasets")
 
 
