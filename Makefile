@@ -41,7 +41,7 @@ audit: .venv/supply
 	$(BIN)/pip-audit --strict --disable-pip $(addprefix --requirement ,$(wildcard requirements/*.txt))
 
 licences: .venv/base .venv/docs .venv/lint .venv/supply .venv/test
-	$(BIN)/python requirements/licences.py
+	$(BIN)/python -m requirements.licences
 
 # What the files of requirements/ pin, each by its hash, and then the package itself, which has none.
 # What builds sources comes first, for pip would fetch it without looking at hashes. The stamps are

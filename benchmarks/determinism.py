@@ -11,7 +11,6 @@ of CPUs. The exit code is 1 if one of the first three rows differs.
 """
 
 import argparse
-import json
 import os
 import pathlib
 import signal
@@ -23,14 +22,13 @@ from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 from absl import logging
 
 from apr_jax.run import checkpoint
 from apr_jax.run.metrics import METRICS, read_metrics
+from benchmarks.crash_state import leaves_of, metrics_of
 
 ROOT = pathlib.Path(__file__).parents[1]
-SPEED = ("images_per_second", "input_wait")
 
 
 class Runs:
@@ -69,31 +67,6 @@ class Runs:
       if process.returncode != expected:
         raise SystemExit(f"train.py ended with {process.returncode}, not {expected}")
     return workdir
-
-
-def leaves_of(run: pathlib.Path) -> dict[str, np.ndarray]:
-  """The arrays of its last checkpoint, by name."""
-  step = checkpoint.sound_step(run)
-  found = {}
-  for part in checkpoint.PARTS:
-    folder = run / checkpoint.FOLDER / str(step) / part
-    with ocp.PyTreeCheckpointer() as reader:  # as NumPy arrays, whatever devices they were on
-      kinds = jax.tree.map(
-        lambda _: ocp.RestoreArgs(restore_type=np.ndarray),
-        reader.metadata(folder).item_metadata.tree,
-      )
-      tree = reader.restore(folder, args=ocp.args.PyTreeRestore(restore_args=kinds))
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-      found[part + jax.tree_util.keystr(path)] = np.asarray(leaf)
-  return found
-
-
-def metrics_of(run: pathlib.Path) -> list[str]:
-  """Its lines, without what is of the clock."""
-  return [
-    json.dumps({key: value for key, value in line.items() if key not in SPEED})
-    for line in read_metrics(run / METRICS)
-  ]
 
 
 def differences(expected: pathlib.Path, found: pathlib.Path) -> tuple[int, int, float, int]:

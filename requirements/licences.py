@@ -14,9 +14,11 @@ from email.message import Message
 
 from packaging.utils import canonicalize_name
 
+from requirements.lock import EXTRAS
+
 HERE = pathlib.Path(__file__).parent
 PAGE = HERE.parent / "docs" / "reference" / "licences.md"
-FILES = ("base", "build", "docs", "lint", "supply", "test")
+FILES = sorted(("build", *EXTRAS))
 NOT_HERE = "not for this system"
 SILENT = "see its file LICENSE"
 _HEADER = """# Licences of the dependencies

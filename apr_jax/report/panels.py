@@ -54,8 +54,8 @@ def corrupted(evaluation: Evaluation) -> list[str]:
   results = evaluation.results
   if "corruptions" not in results:
     return []
-  test = evaluation.task.test
-  images = _a_few(test)
+  images = _a_few(evaluation.task.test)
+  whole = _in_a_batch(images, evaluation.task.test)
   scored = [*results["corruptions"]["by_corruption"]]
   shown = (
     scored
@@ -64,7 +64,7 @@ def corrupted(evaluation: Evaluation) -> list[str]:
   )
   rows = [("clean", [(images[0], "")])]
   rows += [
-    (_title(name), [(_under(test, name, severity)[0], "") for severity in _SEVERITIES])
+    (_title(name), [(_under(whole, name, severity)[0], "") for severity in _SEVERITIES])
     for name in shown
   ]
   which = "each corruption" if shown == scored else f"{len(shown)} of the {len(scored)} corruptions"
@@ -104,8 +104,9 @@ def grad_cam(evaluation: Evaluation) -> list[str]:
   if maps_of is None or "corruptions" not in evaluation.results:
     return []
   images = _a_few(task.test)
+  whole = _in_a_batch(images, task.test)
   batches = {"clean": images} | {
-    _title(name): _under(task.test, name, _LOOKED_AT_SEVERITY) for name in _LOOKED_AT
+    _title(name): _under(whole, name, _LOOKED_AT_SEVERITY)[: len(images)] for name in _LOOKED_AT
   }
   together = np.concatenate([*batches.values()])
   logits = task.logits(together)
@@ -183,16 +184,20 @@ def _a_few(test: ArrayData) -> np.ndarray:
   return test.images[samples.one_per_class(test.labels)]
 
 
-def _under(test: ArrayData, name: str, severity: int) -> np.ndarray:
-  """Those images under a corruption. Small ones are made in a batch as large as an evaluation's,
-  whose programs are compiled; with large ones that would take longer than to compile others.
+def _in_a_batch(images: np.ndarray, test: ArrayData) -> np.ndarray:
+  """Those images and, if they are small, black ones behind them: a batch as large as an
+  evaluation's, whose programs are compiled. With large ones that would take longer than to compile
+  others.
   """
-  images = _a_few(test)
   small = max(images.shape[1:3]) <= _SLOW_FROM
   size = max(len(images), min(BATCH_SIZE, len(test.images)) if small else 0)
   batch = np.zeros((size, *images.shape[1:]), np.uint8)
   batch[: len(images)] = images
-  return next(regenerate(batch, name, severity))[: len(images)]
+  return batch
+
+
+def _under(batch: np.ndarray, name: str, severity: int) -> np.ndarray:
+  return next(regenerate(batch, name, severity))
 
 
 def _swap_table(
