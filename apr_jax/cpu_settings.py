@@ -22,11 +22,12 @@ from collections.abc import MutableMapping
 
 SWITCH = "APR_JAX_CPU_SETTINGS"
 _YNN = "--xla_cpu_experimental_ynn_fusion_type"
-# {variable with which glibc is told the same: (number of the parameter in malloc.h, value)}
+# {variable with which glibc is told the same: (number of the parameter in malloc.h, value)}; a
+# threshold of -1 is never reached
 _ALLOCATION = {
   "MALLOC_ARENA_MAX": (-8, 1),
   "MALLOC_MMAP_MAX_": (-4, 0),
-  "MALLOC_TRIM_THRESHOLD_": (-1, 2**31 - 1),
+  "MALLOC_TRIM_THRESHOLD_": (-1, -1),
 }
 
 

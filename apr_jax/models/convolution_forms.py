@@ -9,8 +9,8 @@ In programs for CPUs
   in a program;
 - the gradient to the input of a striding convolution does not multiply the zeros between;
 - a grouped convolution is one convolution for each group;
-- where there are enough channels, 3×3 convolutions are Winograd's (`winograd.py`, `pairs.py`), and
-  those of many channels to few are products of matrices (`narrow.py`).
+- where there are enough channels, 3×3 convolutions are Winograd's (`winograd.py`), and those of many
+  channels to few are products of matrices (`narrow.py`).
 """
 
 import functools
@@ -21,12 +21,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from apr_jax.models import narrow, pairs, winograd
+from apr_jax.models import narrow, winograd
 from apr_jax.models.in_memory import in_memory
 
 AXES = ("NHWC", "HWIO", "NHWC")
-# From how many channels on, of input and output, Winograd's convolution and gradient are faster.
-_WINOGRAD, _WINOGRAD_DKERNEL = 32, 64
+# From how many channels on, of input and output, Winograd's convolution and gradient are faster. Its
+# sums move more memory, so several cores need more channels than one: 64 to 128 where one needs 32.
+_WINOGRAD, _WINOGRAD_DKERNEL = 64, 128
 
 
 class Settings(NamedTuple):
@@ -139,16 +140,6 @@ def _is_winograd(
   )
 
 
-def _is_winograd_of_pairs(
-  x: jax.Array, kernel_shape: Sequence[int], out_size: Sequence[int], of: Settings
-) -> bool:
-  """Whether channels are so few that Winograd's convolution is faster over pairs of pixels."""
-  of_pairs = (3, 3, 2 * kernel_shape[2], 2 * kernel_shape[3])
-  return pairs.fits(kernel_shape, x.shape[2], of.padding) and _is_winograd(
-    x, of_pairs, (out_size[0], out_size[1] // 2), of, _WINOGRAD
-  )
-
-
 def _direct_or_winograd(
   x: jax.Array, kernel: jax.Array, *, of: Settings, turned: bool = False
 ) -> jax.Array:
@@ -161,9 +152,6 @@ def _direct_or_winograd(
     return winograd.convolve(x, kernel, of.padding, in_memory, turned)
   if turned:
     kernel = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
-  if _is_winograd_of_pairs(x, shape, size, of):
-    by_winograd = functools.partial(winograd.convolve, padding=of.padding, into_memory=in_memory)
-    return pairs.convolve(x, kernel, lambda x, kernel: by_winograd(x, in_memory(kernel)))
   if _is_narrow(x, kernel.shape, size, of):
     return narrow.convolve(x, kernel, of.padding, in_memory)
   return plain(x, kernel, of=of)

@@ -32,8 +32,7 @@ VARIANTS = {
   "dilation, stride": (7, 4, 6, 3, 2, 2, 1, 2),
   "Winograd's": (6, 64, 66, 3, 1, 1, 1, 1),
   "Winograd's, without padding": (6, 64, 64, 3, 1, 0, 1, 1),
-  "Winograd's, over pairs of pixels": (8, 16, 20, 3, 1, 1, 1, 1),
-  "few channels, odd pairs": (6, 16, 20, 3, 1, 1, 1, 1),
+  "Winograd's, its gradient too": (6, 130, 128, 3, 1, 1, 1, 1),
   "many channels, odd image": (5, 64, 64, 3, 1, 1, 1, 1),
   "few features of many channels": (6, 20, 4, 3, 1, 1, 1, 1),
 }
