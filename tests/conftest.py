@@ -63,6 +63,16 @@ _WITH_TENSORFLOW = (
 )
 
 
+@pytest.fixture(autouse=True)
+def one_worker_imports_tensorflow(request) -> Iterator[None]:
+  """Fails the first test that imports TensorFlow in a file that is not among `_WITH_TENSORFLOW`."""
+  imported = "tensorflow" in sys.modules
+  yield
+  file = request.path.relative_to(ROOT).as_posix()
+  if not imported and file not in _WITH_TENSORFLOW:
+    assert "tensorflow" not in sys.modules, f"{file} belongs to _WITH_TENSORFLOW of {__file__}"
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log):
   from xdist.scheduler import LoadScopeScheduling
