@@ -25,6 +25,22 @@ def step_decay(
   )
 
 
+def what_never_falls(settings: ml_collections.ConfigDict, epochs: int) -> str:
+  """A sentence for a training that ends before a step schedule's first boundary; else "".
+
+  Args:
+    settings: `config.schedule`.
+    epochs: of the training.
+  """
+  if settings.name != "step" or min(settings.boundaries_epochs, default=0) < epochs:
+    return ""
+  return (
+    f"the learning rate never falls: schedule.boundaries_epochs are "
+    f"{tuple(settings.boundaries_epochs)}, the training has {epochs} epoch(s); "
+    f"schedule.name=cosine falls at any length"
+  )
+
+
 def cosine(
   peak: float, settings: ml_collections.ConfigDict, steps_per_epoch: int, total_steps: int
 ) -> optax.Schedule:

@@ -376,3 +376,19 @@ def test_the_rows_say_which_schedules_depend_on_the_length_of_the_run(name):
 
   differs = start_of_a_run(12) != start_of_a_run(24)
   assert differs == schedules.SCHEDULES[name].depends_on_length
+
+
+@pytest.mark.parametrize(
+  "name, boundaries, epochs, falls",
+  [
+    ("step", (60, 120), 60, False),  # the boundary is where the training ends
+    ("step", (60, 120), 61, True),
+    ("step", (), 20, True),  # as was asked for
+    ("cosine", (60, 120), 20, True),
+    ("constant", (60, 120), 20, True),
+  ],
+)
+def test_a_rate_that_never_falls_though_it_was_to_is_said(name, boundaries, epochs, falls):
+  said = schedules.what_never_falls(settings(name, boundaries_epochs=boundaries), epochs)
+  assert (said == "") == falls
+  assert falls or "(60, 120)" in said and f"{epochs} epoch(s)" in said

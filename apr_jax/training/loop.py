@@ -177,6 +177,8 @@ def _train(
         f"for {config.epochs} epoch(s) of {steps_per_epoch} steps, {total_steps} in all; "
         f"{_beginning(config, done)} into {workdir}"
       )
+      if remark := schedules.what_never_falls(config.schedule, config.epochs):
+        logs.say(f"warning: {remark}")
       if primary and not done:
         samples = training_views(config, test_data.images, test_data.labels)
         logs.image(0, "augmentation", as_grid(samples))
