@@ -391,4 +391,4 @@ def test_the_rows_say_which_schedules_depend_on_the_length_of_the_run(name):
 def test_a_rate_that_never_falls_though_it_was_to_is_said(name, boundaries, epochs, falls):
   said = schedules.what_never_falls(settings(name, boundaries_epochs=boundaries), epochs)
   assert (said == "") == falls
-  assert falls or "(60, 120)" in said and f"{epochs} epoch(s)" in said
+  assert falls or ("(60, 120)" in said and f"{epochs} epoch(s)" in said)

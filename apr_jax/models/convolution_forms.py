@@ -9,8 +9,8 @@ In programs for CPUs
   in a program;
 - the gradient to the input of a striding convolution does not multiply the zeros between;
 - a grouped convolution is one convolution for each group;
-- where there are enough channels, 3×3 convolutions are Winograd's (`winograd.py`), and those of many
-  channels to few are products of matrices (`narrow.py`).
+- where there are enough channels, 3×3 convolutions are Winograd's (`winograd.py`), and those of
+  many channels to few are products of matrices (`narrow.py`).
 """
 
 import functools
@@ -25,8 +25,8 @@ from apr_jax.models import narrow, winograd
 from apr_jax.models.in_memory import in_memory
 
 AXES = ("NHWC", "HWIO", "NHWC")
-# From how many channels on, of input and output, Winograd's convolution and gradient are faster. Its
-# sums move more memory, so several cores need more channels than one: 64 to 128 where one needs 32.
+# From how many channels on, of input and output, Winograd's convolution and gradient are faster.
+# One core needs half as many: the sums of Winograd's form move memory, of which cores have one.
 _WINOGRAD, _WINOGRAD_DKERNEL = 64, 128
 
 
