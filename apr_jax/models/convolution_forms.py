@@ -26,7 +26,7 @@ from apr_jax.models.in_memory import in_memory
 
 AXES = ("NHWC", "HWIO", "NHWC")
 # From how many channels on, of input and output, Winograd's convolution and gradient are faster.
-# One core needs half as many: the sums of Winograd's form move memory, of which cores have one.
+# One core needs half as many: the sums of Winograd's form go through memory, which cores share.
 _WINOGRAD, _WINOGRAD_DKERNEL = 64, 128
 
 
