@@ -419,14 +419,17 @@ def test_a_damaged_checkpoint_is_one_line(digits, uninterrupted):
 
 
 def test_the_start_says_what_is_trained(digits, tmp_path, capsys):
-  loop.train(digits(epochs=1), tmp_path)
+  config = digits(epochs=1)
+  config.schedule.name = "step"
+  loop.train(config, tmp_path)
   said = capsys.readouterr().out.splitlines()
   assert said[0].startswith("trains a network: tiny, ") and said[0].endswith(
     " parameters, without a method of augmentation"
   )
   assert said[1] == "on 128 images of digits, 32 a step: 8 on each of 4 cpu device(s)"
   assert said[2] == f"for 1 epoch(s) of 4 steps, 4 in all; starts into {tmp_path}"
+  assert said[3].startswith("warning: the learning rate never falls")
   assert re.match(
-    r"step 2/4, epoch 0.5: loss \d\.\d{3}, accuracy \d+\.\d %, \d+ images/s, \d+ s left", said[3]
+    r"step 2/4, epoch 0.5: loss \d\.\d{3}, accuracy \d+\.\d %, \d+ images/s, \d+ s left", said[4]
   )
   assert re.match(r"step 4/4, epoch 1.0: clean error \d+\.\d\d %", said[-1])
