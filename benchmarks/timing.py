@@ -1,7 +1,7 @@
 """Times of functions measured in turns, so that what disturbs one disturbs all.
 
-A function is called once more before each measured call: threads of the one before, which wait for
-work for a while, would take its cores.
+A function is called before each measured call: the first time it compiles, and later the threads of
+the one before, which wait for work for a while, would take its cores.
 """
 
 import statistics
@@ -17,14 +17,11 @@ def seconds(
   """Median seconds per call.
 
   Args:
-    functions: name → a call that returns when its work is done; each is called once before the
-      clock starts.
+    functions: name → a call that returns when its work is done.
     repeats: rounds; every round calls each function twice and measures the second call.
     clock: `time.perf_counter`, or `time.process_time` to leave out what other processes take of a
       core.
   """
-  for function in functions.values():
-    function()
   times = {name: [] for name in functions}
   for _ in range(repeats):
     for name, function in functions.items():
