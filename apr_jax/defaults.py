@@ -256,7 +256,7 @@ class Evaluation:
 
   batch_size: int = setting(
     500,
-    "images per step over all devices, on CPUs 50 at most; changes no result",
+    "images per step over all devices, on CPUs 48 at most; changes no result",
     above(0),
   )
   ood_sets: tuple[str, ...] = setting(

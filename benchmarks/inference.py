@@ -61,8 +61,8 @@ def pytorchs(name: str, images: np.ndarray, batch_size: int, device: str, channe
 def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--model", default="wide_resnet_40_2", help="a CIFAR network of the zoo")
-  parser.add_argument("--batch", type=int, default=100, help="images per call; on CPU 50 at most")
-  parser.add_argument("--images", type=int, default=200)
+  parser.add_argument("--batch", type=int, default=100, help="images per call; on CPU 48 at most")
+  parser.add_argument("--images", type=int, default=192)
   parser.add_argument("--rounds", type=int, default=5)
   parser.add_argument("--cores", type=int, help="on CPU: so many; default: one, and all")
   parser.add_argument("--json", metavar="FILE", help="write the numbers here")

@@ -36,8 +36,11 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
+from apr_jax import cpu_settings
 from tests.forks import Server
 
+# The tests compute by the routines that the commands choose; no device is open yet.
+os.environ["XLA_FLAGS"] = cpu_settings.xla_flags(os.environ["XLA_FLAGS"])
 ROOT = pathlib.Path(__file__).parents[1]
 
 

@@ -10,8 +10,9 @@ from apr_jax import parallel
 from apr_jax.errors import UserError
 
 _AHEAD = 4  # batches that wait on the devices or are computed; bounds the memory
-# images per call: those of 500 leave the caches, at 4,000 images/s where 50 reach 5,000
-_LARGEST_CPU_BATCH = 50
+# Images per call. Those of 500 leave the caches, at 4,000 images/s where 50 reach 5,000; of 48 no
+# pixel is left over, see models/image_by_image.py.
+_LARGEST_CPU_BATCH = 48
 
 Tree = TypeVar("Tree")
 
@@ -25,11 +26,12 @@ class Predictor:
   """Logits of any number of images, on all devices of this process, compiled once.
 
   Batches are padded to one shape and the padding is cut off again, so the results do not depend on
-  the batch size.
+  the batch size: those of the zoo's networks on CPUs to the bit, where `cpu_settings.apply` was
+  called, as all commands do.
 
   Args:
     apply: `(variables, float images [b, H, W, 3] in [0, 1])` → logits `[b, K]`.
-    batch_size: images per call over all devices; on CPUs 50 at most, for they compute larger
+    batch_size: images per call over all devices; on CPUs 48 at most, for they compute larger
       batches more slowly.
     devices: default: all devices of this process.
 

@@ -8,9 +8,7 @@ for GPUs and TPUs they are what JAX makes of `jax.lax.conv_general_dilated` and 
 letter; in programs for CPUs they are those of `convolution_forms.py`.
 """
 
-import contextlib
-import contextvars
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -18,6 +16,7 @@ from jax import lax
 from jax.interpreters import ad
 
 from apr_jax import forms
+from apr_jax.models import image_by_image
 from apr_jax.models.convolution_forms import (
   AXES,
   Settings,
@@ -28,25 +27,6 @@ from apr_jax.models.convolution_forms import (
   plain_dkernel,
   plain_dx,
 )
-
-_by_image = contextvars.ContextVar("by_image", default=False)
-
-
-@contextlib.contextmanager
-def image_by_image(on: bool = True) -> Iterator[None]:
-  """Networks that are called inside compute an image to the bit alike in any batch.
-
-  Products of matrices, which are faster on a CPU, sum in an order that depends on the batch.
-
-  Args:
-    on: False leaves things as they are outside.
-  """
-  token = _by_image.set(on or _by_image.get())
-  try:
-    yield
-  finally:
-    _by_image.reset(token)
-
 
 _convolve = forms.operation_with_cpu_form("convolve", plain, cpu)
 _convolve_dx = forms.operation_with_cpu_form("convolve_dx", plain_dx, cpu_dx)
@@ -128,6 +108,6 @@ def convolve(
     feature_group_count,
     # which is that of the context where the network is called, and not where it is compiled
     jax.config.values["jax_default_matmul_precision"] if precision is None else precision,
-    _by_image.get(),
+    image_by_image.is_on(),
   )
   return _convolve.bind(x, kernel, of=of)

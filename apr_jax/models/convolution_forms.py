@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from apr_jax.models import narrow, winograd
+from apr_jax.models import image_by_image, narrow, winograd
 from apr_jax.models.in_memory import in_memory
 
 AXES = ("NHWC", "HWIO", "NHWC")
@@ -39,8 +39,8 @@ class Settings(NamedTuple):
     dilation: of the kernel, (rows, columns).
     groups: of channels.
     precision: as `jax.default_matmul_precision` names it, or None.
-    by_image: whether an image has to come out to the bit alike in any batch, which products of
-      matrices do not promise.
+    by_image: whether an image has to come out to the bit alike in any batch; see
+      `image_by_image.py`.
     of_group: whether it is that of one group of several.
   """
 
@@ -154,6 +154,8 @@ def _direct_or_winograd(
     kernel = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
   if _is_narrow(x, kernel.shape, size, of):
     return narrow.convolve(x, kernel, of.padding, in_memory)
+  if of.by_image:
+    return image_by_image.convolve(plain, x, kernel, of)
   return plain(x, kernel, of=of)
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from apr_jax.device_group import ALONE, DeviceGroup
-from apr_jax.models import convolution, norm_route
+from apr_jax.models import convolution, image_by_image, norm_route
 from apr_jax.models.in_memory import in_memory
 
 Axis = str | DeviceGroup | None
@@ -107,6 +107,23 @@ def conv(
   )
 
 
+def linear(
+  features: int,
+  *,
+  name: str,
+  kernel_init: nn.initializers.Initializer = torch_uniform,
+  bias_init: nn.initializers.Initializer = nn.initializers.zeros,
+) -> nn.Dense:
+  """A linear layer of `[B, C]`, in float32."""
+  return nn.Dense(
+    features,
+    kernel_init=kernel_init,
+    bias_init=bias_init,
+    dot_general=image_by_image.dot_general,
+    name=name,
+  )
+
+
 def stages(
   x: jax.Array, train: bool, sizes: Sequence[int], block: Callable[..., nn.Module]
 ) -> jax.Array:
@@ -185,7 +202,7 @@ def _group(axis: Axis) -> DeviceGroup:
 
 def global_average_pool(x: jax.Array) -> jax.Array:
   """Mean over height and width in float32: `[B, H, W, C]` → `[B, C]`."""
-  return x.astype(jnp.float32).mean((1, 2))
+  return image_by_image.mean(x.astype(jnp.float32))
 
 
 def mark_last_map(module: nn.Module, x: jax.Array, margin: int = 0) -> jax.Array:
@@ -236,4 +253,4 @@ def head(
   features = global_average_pool(x)
   if num_classes == 0:
     return features
-  return nn.Dense(num_classes, kernel_init=kernel_init, bias_init=bias_init, name="fc")(features)
+  return linear(num_classes, name="fc", kernel_init=kernel_init, bias_init=bias_init)(features)

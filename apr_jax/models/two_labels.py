@@ -15,7 +15,7 @@ import jax
 from flax import linen as nn
 
 from apr_jax.losses import Outputs
-from apr_jax.models.layers import torch_bias, torch_uniform
+from apr_jax.models.layers import linear, torch_bias
 
 _PHASE, _AMPLITUDE = "fc", "fc_amplitude"
 
@@ -40,12 +40,7 @@ class TwoLabels(nn.Module):
     """
     features = self.network(images, train)
     phase, amplitude = (
-      nn.Dense(
-        self.num_classes,
-        kernel_init=torch_uniform,
-        bias_init=torch_bias(features.shape[-1]),
-        name=name,
-      )(features)
+      linear(self.num_classes, name=name, bias_init=torch_bias(features.shape[-1]))(features)
       for name in (_PHASE, _AMPLITUDE)
     )
     if train:

@@ -16,7 +16,7 @@ from flax import linen as nn
 
 from apr_jax.errors import lookup
 from apr_jax.losses import Outputs
-from apr_jax.models import convolution, norm_route
+from apr_jax.models import image_by_image, norm_route
 from apr_jax.models.allconv import AllConv
 from apr_jax.models.band_input import BandInput
 from apr_jax.models.contrastive import Contrastive
@@ -100,7 +100,7 @@ class NormalisedNetwork(nn.Module):
       jax.default_matmul_precision(self.precision) if self.precision else contextlib.nullcontext(),
       stand_in(self.first_layer, train),
       norm_route.through(route),
-      convolution.image_by_image(not train),
+      image_by_image.on(not train),
     ):
       return self.network(images, train)
 

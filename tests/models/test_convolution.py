@@ -165,21 +165,3 @@ def test_the_networks_convolutions_are_these():
   x, kernel, _ = arguments("stride")
   program = jax.make_jaxpr(lambda x: layer.apply({"params": {"kernel": kernel}}, x))(x)
   assert "convolve" in {equation.primitive.name for equation in program.eqns}
-
-
-@pytest.mark.parametrize("variant", ["Winograd's", "few features of many channels", "plain"])
-def test_image_by_image_the_batch_changes_no_bit(variant):
-  x, kernel, options = arguments(variant)
-  x = np.concatenate([x, RANDOM.normal(size=(5, *x.shape[1:])).astype(np.float32)])
-
-  def computed(images):
-    with convolution.image_by_image():
-      return np.asarray(jax.jit(lambda x: ours(x, kernel, **options))(images))
-
-  whole = computed(x)
-  for images in (x[:1], x[:3]):
-    np.testing.assert_array_equal(computed(images), whole[: len(images)])
-  # The product for all images is another sum; outside, and with the switch off, it is what counts.
-  with convolution.image_by_image(False):
-    joined = np.asarray(jax.jit(lambda x: ours(x, kernel, **options))(x))
-  assert (joined != whole).any() == (variant != "plain")
