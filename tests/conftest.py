@@ -50,21 +50,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
   items.sort(key=lambda item: item.path not in slow)
 
 
-# What imports TensorFlow, which takes half a gigabyte, is the work of one worker.
-_WITH_TENSORFLOW = (
-  "tests/data/test_imagenet_input.py",
-  "tests/data/test_load.py",
-  "tests/data/test_resized_crop.py",
-  "tests/data/test_sample.py",
-  "tests/data/test_stream.py",
-  "tests/data/test_tfds_reader.py",
-  "tests/evaluation/test_runner.py",
-  "tests/hostile/test_configurations_and_flags.py",
-  "tests/store/test_data.py",
-  "tests/training/test_loop.py",
-  "tests/training/test_step.py",
-  "tests/training/test_stream_loop.py",
-)
+# What imports TensorFlow, which takes half a gigabyte, is the work of one worker, and what imports
+# PyTorch that of one, so of another while the first is at work.
+_OF_ONE_WORKER = {
+  "tensorflow": (
+    "tests/data/test_imagenet_input.py",
+    "tests/data/test_load.py",
+    "tests/data/test_resized_crop.py",
+    "tests/data/test_sample.py",
+    "tests/data/test_stream.py",
+    "tests/data/test_tfds_reader.py",
+    "tests/evaluation/test_runner.py",
+    "tests/hostile/test_configurations_and_flags.py",
+    "tests/store/test_data.py",
+    "tests/training/test_loop.py",
+    "tests/training/test_step.py",
+    "tests/training/test_stream_loop.py",
+  ),
+  "torch": (
+    "tests/augment/test_methods.py",
+    "tests/classifiers/test_of_function.py",
+    "tests/docs/test_tutorials.py",
+    "tests/hostile/test_pytorch_files.py",
+    "tests/models/test_layers.py",
+    "tests/models/test_torch_parity.py",
+    "tests/test_any_classifier.py",
+    "tests/test_import_torch.py",
+    "tests/test_optimizers.py",
+  ),
+}
+_GROUP = {file: group for group, files in _OF_ONE_WORKER.items() for file in files}
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -74,7 +89,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
   class Scheduling(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
       file = nodeid.partition("::")[0]
-      return "tensorflow" if file in _WITH_TENSORFLOW else file
+      return _GROUP.get(file, file)
 
   return Scheduling(config, log) if config.getvalue("dist") == "loadscope" else None
 
@@ -114,13 +129,13 @@ def forks(compiled_programs) -> Iterator[Server]:
   server.close()
 
 
-def _resident_bytes() -> int:
-  """The memory of this process; 0 where there is no /proc."""
+def _own_bytes() -> int:
+  """The memory of this process without files, so without libraries; 0 where there is no /proc."""
   try:
-    pages = pathlib.Path("/proc/self/statm").read_text().split()[1]
+    _, resident, of_files, *_ = pathlib.Path("/proc/self/statm").read_text().split()
   except FileNotFoundError:
     return 0
-  return int(pages) * os.sysconf("SC_PAGE_SIZE")
+  return (int(resident) - int(of_files)) * os.sysconf("SC_PAGE_SIZE")
 
 
 # glibc's function that gives back what was freed, and which it keeps unless asked.
@@ -138,21 +153,21 @@ class _Memory:
     self._limit, self._room, self._kept = limit, room, 0
 
   def bound(self) -> None:
-    if _resident_bytes() < self._kept + self._room:
+    if _own_bytes() < self._kept + self._room:
       return
     _trim(0)
-    if _resident_bytes() > self._limit:
+    if _own_bytes() > self._limit:
       jax.clear_caches()
       gc.collect()
       _trim(0)
-      # Where libraries alone take nearly as much, not after every test.
-      self._limit = max(self._limit, _resident_bytes() + self._room)
-    self._kept = _resident_bytes()
+      # Where nearly as much is left, not after every test.
+      self._limit = max(self._limit, _own_bytes() + self._room)
+    self._kept = _own_bytes()
 
 
 @pytest.fixture(scope="session")
 def memory() -> _Memory:
-  return _Memory(limit=1_000_000_000, room=100_000_000)
+  return _Memory(limit=600_000_000, room=100_000_000)
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from apr_jax import experiment, optimizers, parallel, schedules
+from apr_jax import experiment, models, optimizers, parallel, schedules
 from apr_jax.attacks.pgd import make_adversary
 from apr_jax.data import ArrayData
 from apr_jax.run.state import create_state
 from apr_jax.training.step import train_step
+from tests.models.test_contrastive import Small
 
 NAMES = sorted(path.stem for path in (pathlib.Path(__file__).parents[1] / "configs").glob("*.py"))
 VIEWS = {"apr_p": 2, "hybrid_p": 2, "simclr": 2, "csi": 8, "augmix": 3}  # of the others 1
@@ -81,6 +82,11 @@ for config_name in NAMES:
   TRACED.setdefault(of_the_step(config_name), config_name)
 
 
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+  monkeypatch.setitem(models.NETWORKS, "small", Small)
+
+
 @functools.cache
 def built(name):
   """The configuration and its parts: with the network it names where that is its turn, else with a
@@ -88,7 +94,7 @@ def built(name):
   """
   config = fresh(name)
   if name not in OWN.values():
-    config.model.name = "wide_resnet_10_1"
+    config.model.name = "small"
   config.adversary.steps = min(config.adversary.steps, 1)  # written out, all steps are the same
   size, classes = DATA[name.partition("_")[0]]
   train = ArrayData(np.zeros((2, size, size, 3), np.uint8), np.zeros(2, np.int32), classes, "zeros")
