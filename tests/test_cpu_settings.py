@@ -1,6 +1,8 @@
 """What commands set of a process, and that nothing else does."""
 
 import os
+import pathlib
+import runpy
 import subprocess
 import sys
 
@@ -9,6 +11,7 @@ import pytest
 
 from apr_jax import cpu_settings
 
+ROOT = pathlib.Path(__file__).parents[1]
 OURS = "--xla_cpu_experimental_ynn_fusion_type=-individual_convolution"
 tried = pytest.mark.skipif(
   not jaxlib.__version__.startswith("0.10."), reason="the flags of other versions are left alone"
@@ -34,13 +37,13 @@ def test_what_is_set_stays_and_the_switch_leaves_all():
   assert off == {cpu_settings.SWITCH: "off"}
 
 
-def test_a_library_changes_no_process():
-  import apr_jax
-  import evaluate
-  import train
-
-  assert apr_jax and evaluate and train
-  assert "ynn" not in os.environ.get("XLA_FLAGS", "")
+@pytest.mark.parametrize("file", ["apr_jax/__init__.py", "evaluate.py", "train.py"])
+def test_a_library_changes_no_process(monkeypatch, file):
+  for variable in ("XLA_FLAGS", cpu_settings.SWITCH):
+    monkeypatch.delenv(variable, raising=False)
+  before = dict(os.environ)
+  imported = runpy.run_path(str(ROOT / file), run_name="imported")
+  assert imported["__file__"].endswith(file) and dict(os.environ) == before
 
 
 def test_whether_there_can_be_another_device():
