@@ -25,20 +25,9 @@ def step_decay(
   )
 
 
-def what_never_falls(settings: ml_collections.ConfigDict, epochs: int) -> str:
-  """A sentence for a training that ends before a step schedule's first boundary; else "".
-
-  Args:
-    settings: `config.schedule`.
-    epochs: of the training.
-  """
-  if settings.name != "step" or min(settings.boundaries_epochs, default=0) < epochs:
-    return ""
-  return (
-    f"the learning rate never falls: schedule.boundaries_epochs are "
-    f"{tuple(settings.boundaries_epochs)}, the training has {epochs} epoch(s); "
-    f"schedule.name=cosine falls at any length"
-  )
+def step_falls_first(settings: ml_collections.ConfigDict) -> float:
+  """The first boundary; 0 if there is none, for then no fall was asked for."""
+  return min(settings.boundaries_epochs, default=0)
 
 
 def cosine(
@@ -145,15 +134,18 @@ class Row:
       continued with another one.
     momentum: `(momentum, settings, steps_per_epoch, total_steps)` → the momentum as a function of
       the step, where `momentum` is that of `config.optimizer`; None: that throughout.
+    falls_first: `(settings)` → the epoch before which the rate does not fall, so that a training of
+      as many or fewer is warned of; None: there is nothing to warn of.
   """
 
   make: Callable[..., optax.Schedule]
   depends_on_length: bool = False
   momentum: Callable[..., optax.Schedule] | None = None
+  falls_first: Callable[[ml_collections.ConfigDict], float] | None = None
 
 
 SCHEDULES = {
-  "step": Row(step_decay),
+  "step": Row(step_decay, falls_first=step_falls_first),
   "cosine": Row(cosine, depends_on_length=True),
   "constant": Row(constant),
   "triangular": Row(triangular, depends_on_length=True, momentum=triangular_momentum),
@@ -185,6 +177,26 @@ def make_schedule(
     return schedule
   ramp = optax.linear_schedule(settings.warmup_start, 1.0, warmup)
   return lambda step: ramp(step) * schedule(step)
+
+
+def what_never_falls(settings: ml_collections.ConfigDict, epochs: int) -> str:
+  """A sentence for a training that ends before its rate falls for the first time; else "".
+
+  Args:
+    settings: `config.schedule`.
+    epochs: of the training.
+
+  Raises:
+    UserError: unknown name.
+  """
+  falls_first = lookup(SCHEDULES, settings.name, "schedule.name").falls_first
+  first = falls_first(settings) if falls_first else 0
+  if first < epochs:
+    return ""
+  return (
+    f"the learning rate never falls: schedule.name={settings.name} lets it fall after epoch "
+    f"{first:g}, the training has {epochs} epoch(s); schedule.name=cosine falls at any length"
+  )
 
 
 def make_momentum(

@@ -391,4 +391,12 @@ def test_the_rows_say_which_schedules_depend_on_the_length_of_the_run(name):
 def test_a_rate_that_never_falls_though_it_was_to_is_said(name, boundaries, epochs, falls):
   said = schedules.what_never_falls(settings(name, boundaries_epochs=boundaries), epochs)
   assert (said == "") == falls
-  assert falls or ("(60, 120)" in said and f"{epochs} epoch(s)" in said)
+  assert falls or ("after epoch 60," in said and f"{epochs} epoch(s)" in said)
+
+
+def test_a_schedule_of_ones_own_may_say_when_it_falls_first(monkeypatch):
+  own = schedules.Row(schedules.constant, falls_first=lambda settings: 7.5)
+  monkeypatch.setitem(schedules.SCHEDULES, "own", own)
+  said = schedules.what_never_falls(settings("own"), 7)
+  assert "schedule.name=own" in said and "after epoch 7.5" in said
+  assert schedules.what_never_falls(settings("own"), 8) == ""
