@@ -64,8 +64,8 @@ class Robustness(Evaluator):
   attacks: tuple[str, ...] = ()
   epsilon: float = EPSILON
   images: int = 0
-  block: int = 200
-  batch_size: int = 100
+  block: int = 192
+  batch_size: int = 96  # of it and its halves nothing is left over, see models/image_by_image.py
   seed: int = 0
   examples: int = 4
   save_adversarial: bool = False
