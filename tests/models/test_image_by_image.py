@@ -93,6 +93,24 @@ def test_convolutions(variant):
     np.testing.assert_allclose(array, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("variant", ["Winograd's elsewhere", "a product elsewhere", "plain"])
+def test_outside_the_product_of_all_images_counts(variant):
+  channels, features = {"plain": (4, 6)}.get(variant) or CONVOLUTIONS[variant][1:3]
+  x = RANDOM.normal(size=(12, 8, 8, channels)).astype(np.float32)  # nothing is left over
+  kernel = RANDOM.normal(size=(3, 3, channels, features)).astype(np.float32)
+
+  def computed(x):
+    return convolution.convolve(x, kernel, (1, 1), ((1, 1), (1, 1)), dimension_numbers=AXES)
+
+  on, off = image_by_image_and_not(computed, x)
+  with image_by_image.on(False):
+    switched_off = jax.jit(lambda x: computed(x))(x)
+  np.testing.assert_array_equal(switched_off, off)
+  assert (np.asarray(off) != on).any() == (variant != "plain")
+  with image_by_image.on(), image_by_image.on(False):  # which leaves things as they are outside
+    np.testing.assert_array_equal(jax.jit(lambda x: computed(x))(x), on)
+
+
 def test_means():
   x = RANDOM.normal(size=(7, 8, 6, 20)).astype(np.float32)
   found = assert_alike_in_any_batch(layers.global_average_pool, x)
