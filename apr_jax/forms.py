@@ -39,6 +39,15 @@ def by_platform(
   return lookup({"index": index, "product": product}, form, "form")(*arrays)
 
 
+def precision_here(precision: Any) -> Any:
+  """What an operation with two forms is to be given, for it is lowered outside of this context.
+
+  Args:
+    precision: as a caller of `jax.lax` gives it; None is that of `jax.default_matmul_precision`.
+  """
+  return jax.config.values["jax_default_matmul_precision"] if precision is None else precision
+
+
 def operation_with_cpu_form(
   name: str, plain: Callable[..., jax.Array], cpu: Callable[..., jax.Array]
 ) -> Primitive:

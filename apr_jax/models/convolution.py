@@ -106,8 +106,7 @@ def convolve(
     tuple((before, after) for before, after in padding),
     tuple(rhs_dilation or (1, 1)),
     feature_group_count,
-    # which is that of the context where the network is called, and not where it is compiled
-    jax.config.values["jax_default_matmul_precision"] if precision is None else precision,
+    forms.precision_here(precision),
     image_by_image.is_on(),
   )
   return _convolve.bind(x, kernel, of=of)

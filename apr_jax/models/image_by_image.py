@@ -103,10 +103,7 @@ def _means(x: jax.Array) -> jax.Array:
 
 
 _mean_of = forms.operation_with_cpu_form("image_mean", _mean, _means)
-ad.deflinear2(
-  _mean_of,
-  lambda dy, x: [jnp.broadcast_to(dy[:, None, None] / math.prod(x.aval.shape[1:3]), x.aval.shape)],
-)
+ad.deflinear2(_mean_of, lambda dy, x: jax.linear_transpose(_mean, x.aval)(dy))
 
 
 def mean(x: jax.Array) -> jax.Array:
@@ -153,8 +150,5 @@ def dot_general(
     `[B, O]`.
   """
   if is_on() and x.ndim == kernel.ndim == 2 and dimension_numbers == _OF_DENSE:
-    # that of the context where the network is called, and not where it is compiled
-    if precision is None:
-      precision = jax.config.values["jax_default_matmul_precision"]
-    return _linear.bind(x, kernel, precision=precision)
+    return _linear.bind(x, kernel, precision=forms.precision_here(precision))
   return lax.dot_general(x, kernel, dimension_numbers, precision=precision, **more)
