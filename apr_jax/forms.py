@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.extend.core import Primitive
-from jax.interpreters import batching, mlir, xla
+from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
+from jax.interpreters import ad, batching, mlir, xla
 
 from apr_jax.errors import lookup
 
@@ -26,17 +26,62 @@ def by_platform(
 ) -> Any:
   """`product(*arrays)` on a TPU, `index(*arrays)` elsewhere.
 
-  A program compiled for one platform holds one of them. Both return the same shapes and dtypes.
+  A program compiled for one platform holds one of them, and the other is not even traced: that
+  would take more time than all the rest of an augmentation.
 
   Args:
-    index, product: the two forms.
-    arrays: what they take.
+    index, product: the two forms, `(*arrays)` → array of the same shape and dtype. They use no
+      traced array but those that they are given.
+    arrays: what they take, arrays or trees of arrays.
     form: "index" or "product" forces one; None leaves it to the platform that the program is
       compiled for, whether or not this machine has it.
   """
-  if form is None:
-    return jax.lax.platform_dependent(*arrays, tpu=product, default=index)
-  return lookup({"index": index, "product": product}, form, "form")(*arrays)
+  if form is not None:
+    return lookup({"index": index, "product": product}, form, "form")(*arrays)
+  leaves, tree = jax.tree.flatten(arrays)
+
+  def of_leaves(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    return lambda *leaves: function(*jax.tree.unflatten(tree, leaves))
+
+  traced = jax.make_jaxpr(of_leaves(index))(*leaves)
+  return _by_platform.bind(*leaves, index=traced, product=of_leaves(product))
+
+
+def _index_or_product() -> Primitive:
+  """The operation of `by_platform`, with "index" traced and "product" as a function, which only a
+  program for a TPU traces.
+  """
+  operation = Primitive("by_platform")
+
+  def at_once(*arrays: jax.Array, index: ClosedJaxpr, product: Any) -> jax.Array:
+    return product(*arrays) if jax.default_backend() == "tpu" else jaxpr_as_fun(index)(*arrays)[0]
+
+  def batched(arrays: Any, axes: Any, *, index: ClosedJaxpr, product: Any) -> tuple[jax.Array, int]:
+    of_all, products = (jax.vmap(form, axes) for form in (jaxpr_as_fun(index), product))
+    return operation.bind(*arrays, index=jax.make_jaxpr(of_all)(*arrays), product=products), 0
+
+  def differentiated(arrays: Any, tangents: Any, *, index: ClosedJaxpr, product: Any) -> Any:
+    # Both forms are traced: nothing in a training asks for this.
+    def either(*arrays: jax.Array) -> jax.Array:
+      of_one = jaxpr_as_fun(index)
+      return jax.lax.platform_dependent(*arrays, tpu=product, default=lambda *x: of_one(*x)[0])
+
+    return jax.jvp(either, tuple(arrays), tuple(map(ad.instantiate_zeros, tangents)))
+
+  def lowered(context: Any, *arrays: Any, index: ClosedJaxpr, product: Any) -> Any:
+    return mlir.core_call_lowering(context, *arrays, name="by_index", call_jaxpr=index)
+
+  operation.def_impl(at_once)
+  operation.def_abstract_eval(lambda *arrays, index, product: index.out_avals[0])
+  batching.primitive_batchers[operation] = batched
+  ad.primitive_jvps[operation] = differentiated
+  mlir.register_lowering(operation, lowered)
+  by_product = mlir.lower_fun(lambda *x, index, product: product(*x), multiple_results=False)
+  mlir.register_lowering(operation, by_product, platform="tpu")
+  return operation
+
+
+_by_platform = _index_or_product()
 
 
 def precision_here(precision: Any) -> Any:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from apr_jax.losses import Outputs
-from apr_jax.models import layers
+from apr_jax.models import initializers, layers
 
 _PROJECTION = ("projection1", "projection2")
 ROTATIONS = 4
@@ -58,7 +58,7 @@ class Contrastive(nn.Module):
     features = self.network(images, train and not self.frozen)
 
     def linear(size: int, name: str) -> nn.Dense:
-      return layers.linear(size, name=name, bias_init=layers.torch_bias(features.shape[-1]))
+      return layers.linear(size, name=name, bias_init=initializers.torch_bias(features.shape[-1]))
 
     seen = jax.lax.stop_gradient(features) if train else features
     if self.ensemble and not train and not self.is_initializing():

@@ -5,7 +5,6 @@ Images are float `[B, H, W, C]`. Parameters and statistics are float32; `dtype` 
 arithmetic.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from apr_jax.device_group import ALONE, DeviceGroup
-from apr_jax.models import convolution, image_by_image, norm_route
+from apr_jax.models import convolution, image_by_image, initializers, norm_route
 from apr_jax.models.in_memory import in_memory
 
 Axis = str | DeviceGroup | None
@@ -29,50 +28,6 @@ A network's `conv` is called as the function below, its `norm` as `norm(name="bn
 """
 
 
-def scaled(scale: float, mode: str, distribution: str) -> nn.initializers.Initializer:
-  """`nn.initializers.variance_scaling`, with the same numbers, which compiles in a moment.
-
-  XLA takes seconds on a CPU for each shape of four axes that is drawn, and for each row of numbers
-  next to nothing.
-
-  Args:
-    scale: variance times the fan.
-    mode: "fan_in" or "fan_out".
-    distribution: "normal" or "uniform".
-  """
-
-  def init(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
-    fan = math.prod(shape[:-2]) * shape[{"fan_in": -2, "fan_out": -1}[mode]]
-    variance = jnp.array(scale / fan, dtype)
-    count = math.prod(shape)
-    # A number that is drawn depends on the key and its place alone, so more may be drawn than are
-    # used. Programs for the same count are compiled once.
-    size = (1 << (count - 1).bit_length(),)
-    if distribution == "normal":
-      drawn = jax.random.normal(key, size, dtype) * jnp.sqrt(variance)
-    else:
-      drawn = jax.random.uniform(key, size, dtype, -1) * jnp.sqrt(3 * variance)
-    return in_memory(drawn)[:count].reshape(shape)
-
-  return init
-
-
-# PyTorch's default, kaiming_uniform with a=√5: U(−b, b) with b = 1/√fan_in.
-torch_uniform = scaled(1 / 3, "fan_in", "uniform")
-# He initialisation over the fan-out: normal(0, √(2 / (k·k·out))).
-he_normal = scaled(2.0, "fan_out", "normal")
-
-
-def torch_bias(fan_in: int) -> nn.initializers.Initializer:
-  """PyTorch's default bias of a layer with `fan_in` inputs: U(−b, b) with b = 1/√fan_in."""
-  bound = fan_in**-0.5
-
-  def uniform(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
-    return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-  return uniform
-
-
 def conv(
   features: int,
   kernel: int,
@@ -83,8 +38,8 @@ def conv(
   padding: int | None = None,
   use_bias: bool = False,
   groups: int = 1,
-  kernel_init: nn.initializers.Initializer = he_normal,
-  bias_init: nn.initializers.Initializer = nn.initializers.zeros,
+  kernel_init: nn.initializers.Initializer = initializers.he_normal,
+  bias_init: nn.initializers.Initializer = initializers.zeros,
 ) -> nn.Conv:
   """A square convolution padded by `padding` on every side (default `kernel // 2`).
 
@@ -111,8 +66,8 @@ def linear(
   features: int,
   *,
   name: str,
-  kernel_init: nn.initializers.Initializer = torch_uniform,
-  bias_init: nn.initializers.Initializer = nn.initializers.zeros,
+  kernel_init: nn.initializers.Initializer = initializers.torch_uniform,
+  bias_init: nn.initializers.Initializer = initializers.zeros,
 ) -> nn.Dense:
   """A linear layer of `[B, C]`, in float32."""
   return nn.Dense(
@@ -169,24 +124,24 @@ class BatchNorm(nn.Module):
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
     """x `[B, H, W, C]` → `dtype` of the same shape; `train` selects the batch's statistics."""
     features, route = x.shape[-1:], norm_route.current()
-    scale = self.param(f"{route}scale", nn.initializers.ones, features)
-    bias = self.param(f"{route}bias", nn.initializers.zeros, features)
-    running_mean = self.variable("batch_stats", f"{route}mean", jnp.zeros, features)
-    running_var = self.variable("batch_stats", f"{route}var", jnp.ones, features)
+    scale = self.param(f"{route}scale", initializers.ones, features)
+    bias = self.param(f"{route}bias", initializers.zeros, features)
+    running_mean = self.variable("batch_stats", f"{route}mean", initializers.zeros, None, features)
+    running_var = self.variable("batch_stats", f"{route}var", initializers.ones, None, features)
 
+    if self.is_initializing():  # where nobody looks at what is computed, only at its shape
+      return x.astype(self.dtype)
     if train:
       wide = x.astype(jnp.float32)
       mean, mean_square = wide.mean((0, 1, 2)), jnp.square(wide).mean((0, 1, 2))
       count = x.size // x.shape[-1]
-      if not self.is_initializing():
-        group = _group(self.axis_name)
-        mean, mean_square = group.mean((mean, mean_square))
-        count *= group.devices
+      group = _group(self.axis_name)
+      mean, mean_square = group.mean((mean, mean_square))
+      count *= group.devices
       var = jnp.maximum(mean_square - jnp.square(mean), 0)
-      if not self.is_initializing():
-        unbiased = var * (count / max(count - 1, 1))
-        running_mean.value += self.momentum * (mean - running_mean.value)
-        running_var.value += self.momentum * (unbiased - running_var.value)
+      unbiased = var * (count / max(count - 1, 1))
+      running_mean.value += self.momentum * (mean - running_mean.value)
+      running_var.value += self.momentum * (unbiased - running_var.value)
     else:
       mean, var = running_mean.value, running_var.value
 
@@ -236,8 +191,8 @@ def head(
   x: jax.Array,
   num_classes: int,
   *,
-  kernel_init: nn.initializers.Initializer = torch_uniform,
-  bias_init: nn.initializers.Initializer = nn.initializers.zeros,
+  kernel_init: nn.initializers.Initializer = initializers.torch_uniform,
+  bias_init: nn.initializers.Initializer = initializers.zeros,
 ) -> jax.Array:
   """The end of every network: the mean over height and width, then the calling module's linear
   layer "fc".

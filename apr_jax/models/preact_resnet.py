@@ -14,15 +14,13 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models import layers
+from apr_jax.models import initializers, layers
 from apr_jax.models.layers import (
   Axis,
   BatchNorm,
   Layer,
   head,
   mark_last_map,
-  torch_bias,
-  torch_uniform,
 )
 
 
@@ -57,7 +55,7 @@ class PreActResNet(nn.Module):
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array:
     """Normalised images float `[B, H, W, 3]` → logits float32 `[B, num_classes]`."""
-    conv = functools.partial(layers.conv, dtype=self.dtype, kernel_init=torch_uniform)
+    conv = functools.partial(layers.conv, dtype=self.dtype, kernel_init=initializers.torch_uniform)
     norm = functools.partial(BatchNorm, dtype=self.dtype, axis_name=self.axis_name)
 
     def block(stage: int, stride: int, name: str) -> PreActBlock:
@@ -66,4 +64,6 @@ class PreActResNet(nn.Module):
     x = conv(64, 3, name="conv1")(images)
     x = layers.stages(x, train, self.stage_sizes, block)
     x = nn.relu(norm(name="bn")(x, train))
-    return head(mark_last_map(self, x), self.num_classes, bias_init=torch_bias(x.shape[-1]))
+    return head(
+      mark_last_map(self, x), self.num_classes, bias_init=initializers.torch_bias(x.shape[-1])
+    )

@@ -12,15 +12,13 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models import layers
+from apr_jax.models import initializers, layers
 from apr_jax.models.layers import (
   Axis,
   BatchNorm,
   Layer,
   head,
   mark_last_map,
-  torch_bias,
-  torch_uniform,
 )
 
 
@@ -56,7 +54,7 @@ class ResNet(nn.Module):
   @nn.compact
   def __call__(self, images: jax.Array, train: bool) -> jax.Array:
     """Normalised images float `[B, H, W, 3]` → logits float32 `[B, num_classes]`."""
-    conv = functools.partial(layers.conv, dtype=self.dtype, kernel_init=torch_uniform)
+    conv = functools.partial(layers.conv, dtype=self.dtype, kernel_init=initializers.torch_uniform)
     norm = functools.partial(BatchNorm, dtype=self.dtype, axis_name=self.axis_name)
 
     def block(stage: int, stride: int, name: str) -> BasicBlock:
@@ -65,4 +63,6 @@ class ResNet(nn.Module):
     x = conv(64, 3, name="conv1")(images)
     x = nn.relu(norm(name="bn1")(x, train))
     x = layers.stages(x, train, self.stage_sizes, block)
-    return head(mark_last_map(self, x), self.num_classes, bias_init=torch_bias(x.shape[-1]))
+    return head(
+      mark_last_map(self, x), self.num_classes, bias_init=initializers.torch_bias(x.shape[-1])
+    )

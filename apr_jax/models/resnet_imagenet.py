@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models import layers
-from apr_jax.models.layers import Axis, BatchNorm, Layer, head, mark_last_map, torch_bias
+from apr_jax.models import initializers, layers
+from apr_jax.models.layers import Axis, BatchNorm, Layer, head, mark_last_map
 
 BLUR = (1 / 8, 3 / 8, 3 / 8, 1 / 8)  # the filter along one axis, Zhang's released default
 
@@ -102,4 +102,6 @@ class ImageNetResNet(nn.Module):
     else:
       x = nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
     x = layers.stages(x, train, self.stage_sizes, block)
-    return head(mark_last_map(self, x), self.num_classes, bias_init=torch_bias(x.shape[-1]))
+    return head(
+      mark_last_map(self, x), self.num_classes, bias_init=initializers.torch_bias(x.shape[-1])
+    )

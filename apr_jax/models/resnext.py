@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from apr_jax.models import layers
+from apr_jax.models import initializers, layers
 from apr_jax.models.layers import Axis, BatchNorm, Layer, head, mark_last_map
 
 # PyTorch's kaiming_normal_, for the last layer: normal(0, √(2 / fan_in)).
-_kaiming_normal = layers.scaled(2.0, "fan_in", "normal")
+_kaiming_normal = initializers.scaled(2.0, "fan_in", "normal")
 
 
 class ResNeXtBlock(nn.Module):

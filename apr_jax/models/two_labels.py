@@ -15,7 +15,8 @@ import jax
 from flax import linen as nn
 
 from apr_jax.losses import Outputs
-from apr_jax.models.layers import linear, torch_bias
+from apr_jax.models import initializers
+from apr_jax.models.layers import linear
 
 _PHASE, _AMPLITUDE = "fc", "fc_amplitude"
 
@@ -40,7 +41,9 @@ class TwoLabels(nn.Module):
     """
     features = self.network(images, train)
     phase, amplitude = (
-      linear(self.num_classes, name=name, bias_init=torch_bias(features.shape[-1]))(features)
+      linear(self.num_classes, name=name, bias_init=initializers.torch_bias(features.shape[-1]))(
+        features
+      )
       for name in (_PHASE, _AMPLITUDE)
     )
     if train:

@@ -59,14 +59,17 @@ def create_state(
     average: whether a moving average of the variables is kept; it starts from them.
   """
   key = jax.random.key(seed)
-  variables = model.init(
-    keys.stream(key, "parameters"), jnp.zeros((1, *image_size, 3)), train=False
+  # Nothing is computed but what the parameters start from.
+  variables = model.lazy_init(
+    keys.stream(key, "parameters"),
+    jax.ShapeDtypeStruct((1, *image_size, 3), jnp.float32),
+    train=False,
   )
   state = TrainState(
     step=jnp.zeros((), jnp.int32),
     key_data=jax.random.key_data(keys.stream(key, "run")),
     params=variables["params"],
     batch_stats=variables.get("batch_stats", {}),
-    opt_state=optimizer.init(variables["params"]),
+    opt_state=jax.jit(optimizer.init)(variables["params"]),
   )
   return state.replace(average=state.variables) if average else state

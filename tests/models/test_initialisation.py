@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from apr_jax.models import layers
+from apr_jax.models import initializers
 from apr_jax.models.allconv import AllConv
 from apr_jax.models.densenet import DenseNet
 from apr_jax.models.preact_resnet import PreActResNet
@@ -96,5 +96,5 @@ def test_what_is_drawn_as_one_row_is_what_jax_draws(mode, distribution):
   key = jax.random.key(3)
   for shape in ((3, 3, 5, 7), (6, 2)):
     expected = jax.nn.initializers.variance_scaling(1.7, mode, distribution)(key, shape)
-    found = layers.scaled(1.7, mode, distribution)(key, shape)
+    found = initializers.scaled(1.7, mode, distribution)(key, shape)
     np.testing.assert_array_equal(found, expected)

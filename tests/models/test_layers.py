@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from apr_jax.models import layers
+from apr_jax.models import initializers, layers
 
 RANDOM = np.random.default_rng(0)
 
@@ -135,7 +135,7 @@ def test_convolution_is_padded_as_torchs(size, kernel, stride, padding, groups):
     padding=padding,
     groups=groups,
     use_bias=True,
-    bias_init=layers.torch_bias(4),
+    bias_init=initializers.torch_bias(4),
   )
   variables = conv.init(jax.random.key(1), batch)
   weight = np.array(variables["params"]["kernel"]).transpose(3, 2, 0, 1)
@@ -157,7 +157,7 @@ def test_convolution_has_no_bias_unless_asked():
 
 
 def test_he_normal_is_normal_with_the_fan_out():
-  kernel = np.asarray(layers.he_normal(jax.random.key(0), (3, 3, 16, 256)))
+  kernel = np.asarray(initializers.he_normal(jax.random.key(0), (3, 3, 16, 256)))
   std = np.sqrt(2 / (3 * 3 * 256))
   assert kernel.std() == pytest.approx(std, rel=0.02)
   assert abs(kernel.mean()) < 0.02 * std
@@ -168,14 +168,14 @@ def test_he_normal_is_normal_with_the_fan_out():
 
 @pytest.mark.parametrize("shape, fan_in", [((3, 3, 64, 32), 3 * 3 * 64), ((640, 100), 640)])
 def test_torch_uniform_is_uniform_within_one_over_the_root_of_the_fan_in(shape, fan_in):
-  kernel = np.abs(np.asarray(layers.torch_uniform(jax.random.key(0), shape)))
+  kernel = np.abs(np.asarray(initializers.torch_uniform(jax.random.key(0), shape)))
   bound = fan_in**-0.5
   assert 0.999 * bound < kernel.max() <= bound * (1 + 1e-6)
   assert kernel.mean() == pytest.approx(bound / 2, rel=0.02)
 
 
 def test_torch_bias_is_uniform_within_one_over_the_root_of_the_fan_in():
-  bias = np.asarray(layers.torch_bias(400)(jax.random.key(0), (5000,)))
+  bias = np.asarray(initializers.torch_bias(400)(jax.random.key(0), (5000,)))
   assert bias.dtype == np.float32
   assert 0.0499 < bias.max() <= 0.05 and -0.05 <= bias.min() < -0.0499
   assert abs(bias.mean()) < 0.001
@@ -185,8 +185,8 @@ def test_torch_initialisers_have_torchs_bounds():
   torch = pytest.importorskip("torch")
   theirs = torch.nn.Conv2d(16, 200, 3)
   ours = (
-    layers.torch_uniform(jax.random.key(0), (3, 3, 16, 200)),
-    layers.torch_bias(144)(jax.random.key(1), (200,)),
+    initializers.torch_uniform(jax.random.key(0), (3, 3, 16, 200)),
+    initializers.torch_bias(144)(jax.random.key(1), (200,)),
   )
   for our, their in zip(ours, (theirs.weight, theirs.bias)):
     assert np.abs(our).max() == pytest.approx(float(their.detach().abs().max()), rel=0.02)

@@ -8,9 +8,9 @@ from flax import linen as nn
 
 from apr_jax import models
 from apr_jax.errors import UserError
-from apr_jax.models import FirstLayer, contrastive
+from apr_jax.models import FirstLayer, contrastive, initializers
 from apr_jax.models.first_layer import PLAIN
-from apr_jax.models.layers import BatchNorm, conv, head, mark_last_map, torch_uniform
+from apr_jax.models.layers import BatchNorm, conv, head, mark_last_map
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.25, 0.2, 0.3)
 MODULATED = FirstLayer(kind="modulation", sigma=0.5)
@@ -33,7 +33,7 @@ class Small(nn.Module):
       name="conv1",
       dtype=jnp.float32,
       use_bias=self.use_bias,
-      kernel_init=torch_uniform,
+      kernel_init=initializers.torch_uniform,
       bias_init=nn.initializers.normal(0.1),
     )(images)
     x = nn.relu(BatchNorm(name="bn")(x, train))
