@@ -15,13 +15,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from apr_jax.models import initializers, layers
-from apr_jax.models.layers import (
-  Axis,
-  BatchNorm,
-  Layer,
-  head,
-  mark_last_map,
-)
+from apr_jax.models.layers import Axis, BatchNorm, Layer, head, mark_last_map
 
 
 class PreActBlock(nn.Module):

@@ -1,10 +1,15 @@
 """What the networks are before training: as the released code initialises them."""
 
+import functools
+import logging
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
+from apr_jax import keys, models
 from apr_jax.models import initializers
 from apr_jax.models.allconv import AllConv
 from apr_jax.models.densenet import DenseNet
@@ -13,6 +18,7 @@ from apr_jax.models.resnet import ResNet
 from apr_jax.models.resnet_imagenet import ImageNetResNet
 from apr_jax.models.resnext import ResNeXt
 from apr_jax.models.wide_resnet import WideResNet
+from apr_jax.run.state import create_state
 
 # Networks of each family, as small as they get; {name: (network, convolutions, last layer, has it a
 # bias)}.
@@ -98,3 +104,25 @@ def test_what_is_drawn_as_one_row_is_what_jax_draws(mode, distribution):
     expected = jax.nn.initializers.variance_scaling(1.7, mode, distribution)(key, shape)
     found = initializers.scaled(1.7, mode, distribution)(key, shape)
     np.testing.assert_array_equal(found, expected)
+
+
+def test_a_state_starts_alike_whether_it_is_compiled_or_not():
+  model = models.make("wide_resnet_10_1", 10, mean=(0.5,) * 3, std=(0.25,) * 3)
+  create = functools.partial(create_state, 7, model, (16, 16), optax.sgd(0.1, momentum=0.9))
+  compiled = jax.jit(create, compiler_options={"xla_backend_optimization_level": 0})()
+  jax.tree.map(np.testing.assert_array_equal, create(), compiled)
+  # and as Flax starts the network
+  key = keys.stream(jax.random.key(7), "parameters")
+  of_flax = jax.jit(model.init)(key, np.zeros((1, 16, 16, 3), np.float32))
+  jax.tree.map(np.testing.assert_array_equal, of_flax, compiled.variables)
+
+
+def test_few_programs_start_a_state(caplog):
+  model = models.make("wide_resnet_10_1", 10, mean=(0.5,) * 3, std=(0.25,) * 3)
+  jax.clear_caches()
+  with jax.log_compiles(), caplog.at_level(logging.WARNING):
+    create_state(7, model, (16, 16), optax.sgd(0.1, momentum=0.9))
+  compiled = [record.args[0] for record in caplog.records if record.msg.startswith("Compiling")]
+  # 39 arrays of 14 shapes start as zeros, ones or drawn; drawn in one of two ways.
+  assert 0 < len(compiled) < 39
+  assert sum("_drawn" in name for name in compiled) == 2
