@@ -123,6 +123,6 @@ def test_few_programs_start_a_state(caplog):
   with jax.log_compiles(), caplog.at_level(logging.WARNING):
     create_state(7, model, (16, 16), optax.sgd(0.1, momentum=0.9))
   compiled = [record.args[0] for record in caplog.records if record.msg.startswith("Compiling")]
-  # 39 arrays of 14 shapes start as zeros, ones or drawn; drawn in one of two ways.
-  assert 0 < len(compiled) < 39
-  assert sum("_drawn" in name for name in compiled) == 2
+  # One by one, the 39 arrays and what the network computes of an image would be more than 100.
+  assert 0 < len(compiled) < 60
+  assert sum("_drawn" in name for name in compiled) == 2  # normal and uniform
