@@ -26,12 +26,13 @@ def by_platform(
 ) -> Any:
   """`product(*arrays)` on a TPU, `index(*arrays)` elsewhere.
 
-  A program compiled for one platform holds one of them, and the other is not even traced: that
-  would take more time than all the rest of an augmentation.
+  A program compiled for one platform holds one of them, and the other is not even traced, which
+  would take as much time as all the rest of an augmentation.
 
   Args:
     index, product: the two forms, `(*arrays)` → array of the same shape and dtype. They use no
-      traced array but those that they are given.
+      traced array but those that they are given, and name the precision of a product that is not
+      exact in any: `product` is traced when a program is lowered, outside of the caller's context.
     arrays: what they take, arrays or trees of arrays.
     form: "index" or "product" forces one; None leaves it to the platform that the program is
       compiled for, whether or not this machine has it.

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from apr_jax.errors import UserError
+from apr_jax.models import initializers
 from apr_jax.models.first_layer import COEFFICIENTS, LOGITS, FirstLayer
 
 STREAM = "first_layer"
@@ -89,7 +90,7 @@ def _convolve(conv: nn.Conv, layer: FirstLayer, images: jax.Array, train: bool) 
     params["bias"] = conv.param("bias", conv.bias_init, (conv.features,), conv.param_dtype)
   if layer.kind != "plain":
     logits_shape = layer.logits_shape(shape)
-    logits = conv.param(LOGITS, nn.initializers.zeros, logits_shape) if logits_shape else None
+    logits = conv.param(LOGITS, initializers.zeros, logits_shape) if logits_shape else None
     perturbed = train and layer.sigma > 0 and not conv.is_initializing()
     key = conv.make_rng(STREAM) if perturbed else None
     params["kernel"] = layer.kernel(coefficients, logits, key)
