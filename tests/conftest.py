@@ -34,6 +34,7 @@ os.environ.setdefault("APR_JAX_CPU_SETTINGS", "off")
 import jax
 import numpy as np
 import pytest
+from jax._src import pmap
 from sklearn import datasets
 
 from apr_jax import cpu_settings
@@ -138,6 +139,12 @@ def _own_bytes() -> int:
   return (int(resident) - int(of_files)) * os.sysconf("SC_PAGE_SIZE")
 
 
+def _forget_mapped() -> None:
+  """Lets go of the programs that `pmap` made, which JAX keeps also when nobody has the function."""
+  if programs := getattr(pmap, "_cached_shard_map", None):  # JAX has no public name for it
+    programs.cache_clear()
+
+
 # glibc's function that gives back what was freed, and which it keeps unless asked.
 _trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)
 
@@ -157,12 +164,17 @@ class _Memory:
       return
     _trim(0)
     if _own_bytes() > self._limit:
-      jax.clear_caches()
-      gc.collect()
-      _trim(0)
+      self._without(_forget_mapped)
+    if _own_bytes() > self._limit:
+      self._without(jax.clear_caches)  # after which JAX traces again also what all tests need
       # Where nearly as much is left, not after every test.
       self._limit = max(self._limit, _own_bytes() + self._room)
     self._kept = _own_bytes()
+
+  def _without(self, let_go: Callable[[], None]) -> None:
+    let_go()
+    gc.collect()
+    _trim(0)
 
 
 @pytest.fixture(scope="session")

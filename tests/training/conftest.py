@@ -86,13 +86,19 @@ def on_devices() -> Callable[..., Callable]:
 
       return step_module.train_step(state, cut(images), cut(labels), key, shard, **parts)
 
+    chosen = jax.devices()[:devices]
     step = jax.pmap(
       share,
       axis_name=parallel.AXIS,
       in_axes=(None, None, None, None, 0),
       out_axes=None,
-      devices=jax.devices()[:devices],
+      devices=chosen,
     )
-    return lambda *arguments: step(*arguments, np.arange(devices, dtype=np.int32))
+
+    def run(*arguments):
+      # where the step's own results are, so that the second step is the first one's program
+      return step(*parallel.replicate(arguments, chosen), np.arange(devices, dtype=np.int32))
+
+    return run
 
   return mapped
