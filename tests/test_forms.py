@@ -3,6 +3,7 @@ transformations.
 """
 
 import functools
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -125,3 +126,15 @@ def test_all_that_have_two_forms_can_be_compiled_for_a_tpu():
   program = of_platform(all_of_them, "tpu", key, IMAGES, PLACES)
   assert "stablehlo.fft" not in program
   assert "stablehlo.fft" in of_platform(all_of_them, "cuda", key, IMAGES, PLACES)
+
+
+@pytest.mark.parametrize("platform", ["cpu", "tpu"])
+def test_what_is_called_once_is_compiled_without_optimisation_for_a_cpu_alone(platform):
+  with (
+    mock.patch.object(jax, "default_backend", return_value=platform),
+    mock.patch.object(jax, "jit", wraps=jax.jit) as jit,
+  ):
+    result = forms.call_once(lambda rows, one: rows - one, ROWS, 1)
+  np.testing.assert_array_equal(result, ROWS - 1)
+  options = jit.call_args.kwargs["compiler_options"] or {}
+  assert options.get("xla_backend_optimization_level") == (0 if platform == "cpu" else None)

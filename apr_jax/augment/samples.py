@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
+from apr_jax import forms
 from apr_jax.augment.methods import switched_on
 from apr_jax.augment.pipeline import make_augmentation
 
@@ -42,9 +43,8 @@ def training_views(
     for name, method in augmentation.methods.items()
   }
   augmentation = dataclasses.replace(augmentation, methods=certain)
-  views, _ = jax.jit(augmentation)(
-    jax.random.key(config.seed), images, labels, jnp.arange(len(images)), jnp.int32(0)
-  )
+  key, positions = jax.random.key(config.seed), jnp.arange(len(images))
+  views, _ = forms.call_once(augmentation, key, images, labels, positions, jnp.int32(0))
   return np.stack([images, *np.rint(255 * np.clip(np.asarray(views), 0, 1)).astype(np.uint8)])
 
 

@@ -1,0 +1,74 @@
+"""CPU seconds until an augmentation has been called once, compiled as usual and by
+`forms.call_once`.
+
+    python -m benchmarks.one_call
+
+A training calls it once so, on eight images, for a picture of what it trains on. Compiled programs
+are not kept. Exit code 1 if one does not have its result in the share of the time that is the bar,
+which holds on CPU.
+"""
+
+import argparse
+import functools
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from apr_jax import config_files, cpu_settings, forms
+from apr_jax.augment.pipeline import make_augmentation
+from benchmarks import timing
+
+BAR = 0.7
+CONFIGURATIONS = ("standard", "apr_sp", "augmix", "hybrid_plus_ps", "prime")
+IMAGES = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+
+
+def as_usual(function: Callable[..., Any], *arguments: Any) -> Any:
+  """What `forms.call_once` would be with JAX's defaults."""
+  return jax.jit(function)(*arguments)
+
+
+def first_call(config: str, call: Callable[..., Any]) -> None:
+  """Makes, traces and compiles the augmentation anew, and calls it."""
+  jax.clear_caches()
+  augmentation = make_augmentation(config_files.load_config(config).augment, num_classes=10)
+  positions = np.arange(len(IMAGES), dtype=np.int32)
+  jax.block_until_ready(
+    call(augmentation, jax.random.key(0), IMAGES, positions, positions, np.int32(0))
+  )
+
+
+def main() -> int:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--repeats", type=int, default=3, help="rounds, of which medians are taken")
+  arguments = parser.parse_args()
+  cpu_settings.apply()
+  jax.config.update("jax_enable_compilation_cache", False)
+
+  on_cpu = jax.default_backend() == "cpu"
+  print("| augmentation | as usual, CPU s | call_once, CPU s | ratio | bar |")
+  print("|---|---|---|---|---|")
+  missed = False
+  for name in CONFIGURATIONS:
+    config = f"configs/cifar10_{name}.py"
+    functions = {
+      "usual": functools.partial(first_call, config, as_usual),
+      "once": functools.partial(first_call, config, forms.call_once),
+    }
+    times = timing.seconds(functions, arguments.repeats, time.process_time)
+    ratio = times["once"] / times["usual"]
+    missed |= ratio > BAR
+    verdict = "PASS" if ratio <= BAR else "FAIL"
+    print(
+      f"| {name} | {times['usual']:.2f} | {times['once']:.2f} | {ratio:.2f} | {BAR}, {verdict} |",
+      flush=True,
+    )
+  return int(on_cpu and missed)
+
+
+if __name__ == "__main__":
+  sys.exit(main())
