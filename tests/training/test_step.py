@@ -174,6 +174,24 @@ def test_a_step_that_is_not_finite_is_counted_and_may_change_nothing(on_devices,
     assert np.isfinite(sums["loss"]) != loss
 
 
+@pytest.mark.parametrize(
+  "all_finite",
+  [step_module._finite.bind, step_module._finite_by_shape, step_module._finite_in_one],
+  ids=["operation", "by_shape", "in_one"],
+)
+def test_one_number_anywhere_is_not_finite(all_finite):
+  shapes = ((3, 2, 2), (4,), (), (4,), (1, 4))
+  largest = np.finfo(np.float32).max
+  arrays = [np.full(shape, largest, np.float32) for shape in shapes]
+  all_finite = jax.jit(all_finite)
+  assert all_finite(*arrays)  # their sum is not finite
+  for array in arrays:
+    for place, value in zip((0, -1), (np.nan, -np.inf)):
+      array.flat[place] = value
+      assert not all_finite(*arrays)
+      array.flat[place] = largest
+
+
 def test_devices_do_not_matter_with_synchronised_batch_norm(tiny_network, on_devices):
   images, labels = np.repeat(IMAGES, 2, axis=0), np.repeat(LABELS, 2)
   images = (images * np.linspace(0.2, 1, 16).reshape(-1, 1, 1, 1)).astype(np.uint8)
