@@ -34,7 +34,6 @@ os.environ.setdefault("APR_JAX_CPU_SETTINGS", "off")
 import jax
 import numpy as np
 import pytest
-from jax._src import pmap
 from sklearn import datasets
 
 from apr_jax import cpu_settings
@@ -141,7 +140,8 @@ def _own_bytes() -> int:
 
 def _forget_mapped() -> None:
   """Lets go of the programs that `pmap` made, which JAX keeps also when nobody has the function."""
-  if programs := getattr(pmap, "_cached_shard_map", None):  # JAX has no public name for it
+  # JAX has no public name for them, and other versions may have another.
+  if programs := getattr(sys.modules.get("jax._src.pmap"), "_cached_shard_map", None):
     programs.cache_clear()
 
 
