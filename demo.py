@@ -57,8 +57,8 @@ def main() -> None:
       "mean_auroc": results["ood"]["mean_auroc"],
     }
   compare([str(FOLDER / name) for name in NETWORKS], str(FOLDER / "compare.html"))
-  seconds = time.monotonic() - started
-  duration = {"seconds": round(seconds, 1), "counts_earlier_starts": not continued}
+  seconds = round(time.monotonic() - started, 1)
+  duration = {"seconds": seconds, "counts_earlier_starts": not continued}
   write_json(FOLDER / "summary.json", summary | duration)
   print("\n" + table(summary))
   took = f"{seconds:.0f} seconds" + (
