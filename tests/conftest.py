@@ -138,13 +138,6 @@ def _own_bytes() -> int:
   return (int(resident) - int(of_files)) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _forget_mapped() -> None:
-  """Lets go of the programs that `pmap` made, which JAX keeps also when nobody has the function."""
-  # JAX has no public name for them, and other versions may have another.
-  if programs := getattr(sys.modules.get("jax._src.pmap"), "_cached_shard_map", None):
-    programs.cache_clear()
-
-
 # glibc's function that gives back what was freed, and which it keeps unless asked.
 _trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)
 
@@ -164,17 +157,12 @@ class _Memory:
       return
     _trim(0)
     if _own_bytes() > self._limit:
-      self._without(_forget_mapped)
-    if _own_bytes() > self._limit:
-      self._without(jax.clear_caches)  # after which JAX traces again also what all tests need
+      jax.clear_caches()
+      gc.collect()
+      _trim(0)
       # Where nearly as much is left, not after every test.
       self._limit = max(self._limit, _own_bytes() + self._room)
     self._kept = _own_bytes()
-
-  def _without(self, let_go: Callable[[], None]) -> None:
-    let_go()
-    gc.collect()
-    _trim(0)
 
 
 @pytest.fixture(scope="session")
