@@ -20,6 +20,7 @@ import optax
 
 from apr_jax import keys, models
 from apr_jax.run.state import create_state
+from benchmarks import timing
 
 BAR = 0.8
 NETWORKS = ("wide_resnet_10_1", "wide_resnet_40_2", "resnet18_cifar", "densenet_40_12")
@@ -48,24 +49,21 @@ def measured(make: Callable[..., Any], model: models.NormalisedNetwork) -> tuple
   return made, time.process_time() - start
 
 
+def compared(name: str) -> tuple[str, float, float]:
+  """The network's name, and the CPU seconds of both, whose numbers must be the same."""
+  model = models.make(name, 10, mean=(0.5,) * 3, std=(0.25,) * 3)
+  (expected, before), (found, after) = (measured(of, model) for of in (by_operations, of_state))
+  jax.tree.map(np.testing.assert_array_equal, found, expected)
+  return name, before, after
+
+
 def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--models", default=",".join(NETWORKS), help="names, with commas")
   arguments = parser.parse_args()
 
-  print("| network | by operations, CPU s | create_state, CPU s | ratio | bar |")
-  print("|---|---|---|---|---|")
-  missed = False
-  for name in arguments.models.split(","):
-    model = models.make(name, 10, mean=(0.5,) * 3, std=(0.25,) * 3)
-    (expected, before), (found, after) = (measured(of, model) for of in (by_operations, of_state))
-    jax.tree.map(np.testing.assert_array_equal, found, expected)
-    missed |= after > BAR * before
-    verdict = "PASS" if after <= BAR * before else "FAIL"
-    print(
-      f"| {name} | {before:.1f} | {after:.1f} | {after / before:.2f} | {BAR}, {verdict} |",
-      flush=True,
-    )
+  rows = (compared(name) for name in arguments.models.split(","))
+  missed = timing.print_shares("network", "by operations", "create_state", rows, BAR, digits=1)
   return int(missed)
 
 

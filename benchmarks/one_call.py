@@ -11,7 +11,6 @@ which holds on CPU.
 import argparse
 import functools
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -50,23 +49,13 @@ def main() -> int:
   jax.config.update("jax_enable_compilation_cache", False)
 
   on_cpu = jax.default_backend() == "cpu"
-  print("| augmentation | as usual, CPU s | call_once, CPU s | ratio | bar |")
-  print("|---|---|---|---|---|")
-  missed = False
-  for name in CONFIGURATIONS:
-    config = f"configs/cifar10_{name}.py"
-    functions = {
-      "usual": functools.partial(first_call, config, as_usual),
-      "once": functools.partial(first_call, config, forms.call_once),
-    }
-    times = timing.seconds(functions, arguments.repeats, time.process_time)
-    ratio = times["once"] / times["usual"]
-    missed |= ratio > BAR
-    verdict = "PASS" if ratio <= BAR else "FAIL"
-    print(
-      f"| {name} | {times['usual']:.2f} | {times['once']:.2f} | {ratio:.2f} | {BAR}, {verdict} |",
-      flush=True,
-    )
+  ways = (as_usual, forms.call_once)
+  functions = {
+    name: tuple(functools.partial(first_call, f"configs/cifar10_{name}.py", way) for way in ways)
+    for name in CONFIGURATIONS
+  }
+  rows = timing.pairs(functions, arguments.repeats)
+  missed = timing.print_shares("augmentation", "as usual", "call_once", rows, BAR)
   return int(on_cpu and missed)
 
 

@@ -10,7 +10,6 @@ too. Exit code 1 if one is not traced in the share of the time that is the bar.
 import argparse
 import functools
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
@@ -49,23 +48,13 @@ def main() -> int:
   parser.add_argument("--repeats", type=int, default=3, help="rounds, of which medians are taken")
   arguments = parser.parse_args()
 
-  print("| augmentation | both forms, CPU s | one, CPU s | ratio | bar |")
-  print("|---|---|---|---|---|")
-  missed = False
-  for name in CONFIGURATIONS:
-    config = f"configs/cifar10_{name}.py"
-    functions = {
-      "both": functools.partial(trace, config, both_forms),
-      "one": functools.partial(trace, config, forms.by_platform),
-    }
-    times = timing.seconds(functions, arguments.repeats, time.process_time)
-    ratio = times["one"] / times["both"]
-    missed |= ratio > BAR
-    verdict = "PASS" if ratio <= BAR else "FAIL"
-    print(
-      f"| {name} | {times['both']:.2f} | {times['one']:.2f} | {ratio:.2f} | {BAR}, {verdict} |",
-      flush=True,
-    )
+  ways = (both_forms, forms.by_platform)
+  functions = {
+    name: tuple(functools.partial(trace, f"configs/cifar10_{name}.py", way) for way in ways)
+    for name in CONFIGURATIONS
+  }
+  rows = timing.pairs(functions, arguments.repeats)
+  missed = timing.print_shares("augmentation", "both forms", "one", rows, BAR)
   return int(missed)
 
 
