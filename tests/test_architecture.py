@@ -15,6 +15,7 @@ LEVELS = (
     "cpu_settings",
     "files",
     "forms",
+    "in_memory",
     "device_group",
     "help_text",
     "settings",

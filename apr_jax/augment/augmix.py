@@ -114,8 +114,9 @@ def mixture(
   Returns:
     float32 `[H, W, 3]`.
   """
-  # A sum and not a matrix product, which accelerators would compute in fewer bits.
-  chained = jnp.sum(weights.reshape(-1, 1, 1, 1) * chains, axis=0)
+  # A sum and not a matrix product, which accelerators would compute in fewer bits. Term by term: as
+  # a reduction it would take a CPU as long as an operation.
+  chained = sum(weight * chain for weight, chain in zip(weights, chains))
   return ((1 - share) * image + share * chained) / 255
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from apr_jax import forms
 from apr_jax.augment import shifts, words
 from apr_jax.augment.shifts import Reach
+from apr_jax.in_memory import in_memory
 
 Matrix = Sequence[float | jax.Array]
 """The six numbers, each by itself: a TPU takes as long to join them as to compute them."""
@@ -100,7 +101,8 @@ def _without_residue(value: jax.Array) -> jax.Array:
 
 def _by_index(image: jax.Array, matrix: Matrix) -> jax.Array:
   height, width, _ = image.shape
-  at = places(matrix, height, width)
+  # The sine of an image's angle is computed once, and not for each pixel and neighbour.
+  at = places([in_memory(jnp.asarray(number, jnp.float32)) for number in matrix], height, width)
   # One gather fetches all three channels: a pixel is one word.
   pixels = _pack(image).reshape(-1)
 

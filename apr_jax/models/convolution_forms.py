@@ -21,8 +21,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from apr_jax.in_memory import in_memory
 from apr_jax.models import image_by_image, narrow, winograd
-from apr_jax.models.in_memory import in_memory
 
 AXES = ("NHWC", "HWIO", "NHWC")
 # From how many channels on, of input and output, Winograd's convolution and gradient are faster.

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from apr_jax.in_memory import in_memory
 from apr_jax.models import layers
-from apr_jax.models.in_memory import in_memory
 from apr_jax.models.layers import Axis, BatchNorm, Layer, head, mark_last_map
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from apr_jax.models.in_memory import in_memory
+from apr_jax.in_memory import in_memory
 
 
 def filled(value: float) -> nn.initializers.Initializer:

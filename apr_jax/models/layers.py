@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from apr_jax.device_group import ALONE, DeviceGroup
+from apr_jax.in_memory import in_memory
 from apr_jax.models import convolution, image_by_image, initializers, norm_route
-from apr_jax.models.in_memory import in_memory
 
 Axis = str | DeviceGroup | None
 """Over which devices batch statistics are averaged in training: those of the mapped axis of that

@@ -9,8 +9,8 @@ import pytest
 from flax import linen as nn
 from jax import lax
 
+from apr_jax.in_memory import in_memory
 from apr_jax.models import convolution, layers
-from apr_jax.models.in_memory import in_memory
 
 RANDOM = np.random.default_rng(0)
 AXES = ("NHWC", "HWIO", "NHWC")
