@@ -103,21 +103,21 @@ def augmix(
 def mixture(
   image: jax.Array, chains: jax.Array, weights: jax.Array, share: float | jax.Array
 ) -> jax.Array:
-  """(1 − share)·image + share·Σ weights·chains, in [0, 1].
+  """(1 − share)·image + share·Σ weights·chains.
 
   Args:
-    image: uint8 `[H, W, 3]`.
-    chains: uint8 `[width, H, W, 3]`.
+    image: `[H, W, C]`.
+    chains: `[width, H, W, C]`.
     weights: float32 `[width]`, summing to 1.
     share: of the chains, in 0..1.
 
   Returns:
-    float32 `[H, W, 3]`.
+    float32 `[H, W, C]`, within the range of the images.
   """
   # A sum and not a matrix product, which accelerators would compute in fewer bits. Term by term: as
   # a reduction it would take a CPU as long as an operation.
   chained = sum(weight * chain for weight, chain in zip(weights, chains))
-  return ((1 - share) * image + share * chained) / 255
+  return (1 - share) * image + share * chained
 
 
 def random_chain(key: jax.Array, image: jax.Array, depth: int, severity: float) -> jax.Array:
@@ -140,4 +140,4 @@ def _view(key: jax.Array, image: jax.Array, width: int, depth: int, severity: fl
   chains = jax.vmap(lambda key: random_chain(key, image, depth, severity))(
     jax.random.split(chains_key, width)
   )
-  return mixture(image, chains, weights, share)
+  return mixture(image, chains, weights, share) / 255

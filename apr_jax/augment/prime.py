@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from apr_jax import keys, losses, settings
+from apr_jax.augment.augmix import mixture
 from apr_jax.augment.method import Batch, Method
 from apr_jax.augment.prime_transforms import RELEASED, Ranges, random_transform
 
@@ -147,8 +148,6 @@ def prime(
     weights = jax.random.dirichlet(weights_key, jnp.ones(width))
     share = jax.random.uniform(share_key)  # Beta(1, 1)
     chains = jax.vmap(chain, in_axes=(0, None))(jax.random.split(chains_key, width), image)
-    # A sum and not a matrix product, which accelerators would compute in fewer bits.
-    chained = jnp.sum(weights.reshape(-1, 1, 1, 1) * chains, axis=0)
-    return (1 - share) * image + share * chained
+    return mixture(image, chains, weights, share)
 
   return jax.vmap(view)(keys.per_image(key, images, positions), images.astype(jnp.float32))

@@ -20,6 +20,7 @@ from apr_jax import dft, forms
 
 _LEAST_CUT = 2
 _LEAST_LARGEST_CUT = 3
+_LARGEST_TABLE = 1 << 20  # numbers in the table of all cuts
 _STEPS_PER_HALF_WAVE = 16  # of the table of a curve of colours, in its fastest wave
 
 
@@ -82,12 +83,14 @@ def random_diffeomorphism(
   low = 1 / (math.pi * max(height, width) ** 2 * jnp.log(cut))
   high = jnp.maximum(low, 4 / (math.pi**3 * cut**2 * jnp.log(cut)))
   temperature = low + (high - low) * _arcsine(share_key)
-  deviations = field_deviations(cut, ranges.cut, height, width)
+  deviations = field_deviations(cut, ranges.cut, height, width, form)
   drawn = jax.random.normal(field_key, (2, *deviations.shape))
   return diffeomorphism(image, deviations * drawn, temperature, form)
 
 
-def field_deviations(cut: float | jax.Array, largest: int, height: int, width: int) -> jax.Array:
+def field_deviations(
+  cut: float | jax.Array, largest: int, height: int, width: int, form: str | None = None
+) -> jax.Array:
   """How large the waves of a displacement are: standard deviations of their coefficients.
 
   PRIME's coefficients are c_ij/r with c_ij from N(0, 1), for all i, j ≥ 1 up to `largest` with r =
@@ -96,20 +99,31 @@ def field_deviations(cut: float | jax.Array, largest: int, height: int, width: i
   numbers need to be drawn.
 
   Args:
-    cut: largest radius, in half waves per side.
+    cut: largest radius, in half waves per side, a whole number in 2..`largest`.
     largest: largest frequency.
     height, width: in pixels.
+    form: as in `forms.by_platform`. "index" reads a table of all cuts, and is for small images.
 
   Returns:
     float32 `[height − 2, width − 2]`, of the frequencies from 1 on along rows and columns.
   """
-  frequencies = np.arange(1, largest + 1)
-  radius = np.hypot(frequencies[:, None], frequencies).astype(np.float32)
-  variances = jnp.where(radius < cut + 0.5, (1 / radius**2).astype(np.float32), 0)
-  down, across = (_folding(frequencies, size) for size in (height, width))
-  exact = jax.lax.Precision.HIGHEST
-  summed = jnp.matmul(jnp.matmul(down, variances, precision=exact), across.T, precision=exact)
-  return jnp.sqrt(summed)
+
+  def by_index(cut: jax.Array) -> jax.Array:
+    return jnp.asarray(_deviations_of_cuts(largest, height, width))[
+      cut.astype(jnp.int32) - _LEAST_CUT
+    ]
+
+  def by_product(cut: jax.Array) -> jax.Array:
+    radius, down, across = _radii_and_foldings(largest, height, width)
+    variances = jnp.where(radius < cut + 0.5, (1 / radius**2).astype(np.float32), 0)
+    exact = jax.lax.Precision.HIGHEST
+    summed = jnp.matmul(jnp.matmul(down, variances, precision=exact), across.T, precision=exact)
+    return jnp.sqrt(summed)
+
+  cut = jnp.asarray(cut)
+  if largest * height * width > _LARGEST_TABLE:
+    return by_product(cut)
+  return forms.by_platform(by_index, by_product, cut, form=form)
 
 
 def diffeomorphism(
@@ -240,6 +254,25 @@ def filtered(image: jax.Array, weights: jax.Array, *, corner: bool = False) -> j
     for column in range(3)
   )
   return jnp.clip(functools.reduce(jnp.add, shifted), 0, 1)
+
+
+def _radii_and_foldings(
+  largest: int, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Of the frequencies up to `largest`: the radius of each pair, float32, and `_folding` along both
+  axes.
+  """
+  frequencies = np.arange(1, largest + 1)
+  radius = np.hypot(frequencies[:, None], frequencies).astype(np.float32)
+  return radius, _folding(frequencies, height), _folding(frequencies, width)
+
+
+@functools.cache
+def _deviations_of_cuts(largest: int, height: int, width: int) -> np.ndarray:
+  """`field_deviations` of all cuts, float32 `[largest − 1, height − 2, width − 2]`."""
+  radius, down, across = _radii_and_foldings(largest, height, width)
+  cuts = np.arange(_LEAST_CUT, largest + 1)[:, None, None]
+  return np.sqrt(down @ np.where(radius < cuts + 0.5, 1 / radius**2, 0) @ across.T)
 
 
 def _folding(frequencies: np.ndarray, size: int) -> np.ndarray:

@@ -56,7 +56,7 @@ def test_mixture_by_hand():
     np.stack([np.full((2, 2, 3), v, np.uint8) for v in (0, 200)]),
   )
   result = augmix.mixture(image, chains, np.array([0.25, 0.75], np.float32), 0.4)
-  np.testing.assert_allclose(result, (0.6 * 100 + 0.4 * 150) / 255, rtol=1e-6)
+  np.testing.assert_allclose(result, 0.6 * 100 + 0.4 * 150, rtol=1e-6)
 
 
 def test_views_differ_and_depend_on_position_alone(photographs):

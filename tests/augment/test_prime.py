@@ -89,8 +89,9 @@ def test_a_diffeomorphism_reads_scipys_places(form):
   np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("cut", [2, 7, 40])
-def test_the_folded_field_has_the_covariance_of_the_published_sum(cut):
+def test_the_folded_field_has_the_covariance_of_the_published_sum(cut, form):
   """Of all frequencies up to 40 on 12 × 16 pixels, where most of them look like lower ones."""
   height, width, largest = 12, 16, 40
   i = np.arange(1, largest + 1)
@@ -98,7 +99,7 @@ def test_the_folded_field_has_the_covariance_of_the_published_sum(cut):
   variances = np.where(r < cut + 0.5, 1 / r**2, 0)
   down, across = (np.sin(np.pi * np.outer(i, np.linspace(0, 1, n))) for n in (height, width))
   expected = np.einsum("ij,ia,ib,jc,jd->abcd", variances, down, down, across, across)
-  folded = np.asarray(transforms.field_deviations(cut, largest, height, width), float) ** 2
+  folded = np.asarray(transforms.field_deviations(cut, largest, height, width, form), float) ** 2
   down, across = down[: height - 2], across[: width - 2]
   found = np.einsum("ij,ia,ib,jc,jd->abcd", folded, down, down, across, across)
   np.testing.assert_allclose(found, expected, atol=1e-5 * expected.max())
