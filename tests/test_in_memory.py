@@ -25,8 +25,8 @@ def as_it_is(angle, image):
 def computes_the_sine_by_itself(function) -> bool:
   """Whether the compiled program of a batch does so outside of what it computes for each pixel."""
   text = jax.jit(jax.vmap(function)).lower(ANGLES, IMAGES).compile().as_text()
-  assert text.count(" sine(") == 1
-  return " sine(" in text[text.index("\nENTRY") :]
+  (computation,) = (part for part in text.split("\n\n") if " sine(" in part)
+  return computation.startswith("ENTRY") or "[8,16,16]" not in computation
 
 
 def test_the_values_are_those_of_the_array():
