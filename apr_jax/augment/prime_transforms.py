@@ -271,8 +271,12 @@ def _radii_and_foldings(
 def _deviations_of_cuts(largest: int, height: int, width: int) -> np.ndarray:
   """`field_deviations` of all cuts, float32 `[largest − 1, height − 2, width − 2]`."""
   radius, down, across = _radii_and_foldings(largest, height, width)
-  cuts = np.arange(_LEAST_CUT, largest + 1)[:, None, None]
-  return np.sqrt(down @ np.where(radius < cuts + 0.5, 1 / radius**2, 0) @ across.T)
+  # One by one: the variances of all cuts at once can take gigabytes.
+  of_cuts = (
+    down @ np.where(radius < cut + 0.5, 1 / radius**2, 0) @ across.T
+    for cut in range(_LEAST_CUT, largest + 1)
+  )
+  return np.sqrt(np.stack(list(of_cuts)))
 
 
 def _folding(frequencies: np.ndarray, size: int) -> np.ndarray:
