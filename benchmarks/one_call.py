@@ -15,15 +15,13 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import numpy as np
 
-from apr_jax import config_files, cpu_settings, forms
-from apr_jax.augment.pipeline import make_augmentation
-from benchmarks import timing
+from apr_jax import cpu_settings, forms
+from benchmarks import augmentations, timing
 
 BAR = 0.7
 CONFIGURATIONS = ("standard", "apr_sp", "augmix", "hybrid_plus_ps", "prime")
-IMAGES = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+BATCH = 8
 
 
 def as_usual(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -31,14 +29,11 @@ def as_usual(function: Callable[..., Any], *arguments: Any) -> Any:
   return jax.jit(function)(*arguments)
 
 
-def first_call(config: str, call: Callable[..., Any]) -> None:
+def first_call(name: str, call: Callable[..., Any]) -> None:
   """Makes, traces and compiles the augmentation anew, and calls it."""
   jax.clear_caches()
-  augmentation = make_augmentation(config_files.load_config(config).augment, num_classes=10)
-  positions = np.arange(len(IMAGES), dtype=np.int32)
-  jax.block_until_ready(
-    call(augmentation, jax.random.key(0), IMAGES, positions, positions, np.int32(0))
-  )
+  augmentation, arguments = augmentations.of_cifar10(name, BATCH)
+  jax.block_until_ready(call(augmentation, *arguments))
 
 
 def main() -> int:
@@ -51,8 +46,7 @@ def main() -> int:
   on_cpu = jax.default_backend() == "cpu"
   ways = (as_usual, forms.call_once)
   functions = {
-    name: tuple(functools.partial(first_call, f"configs/cifar10_{name}.py", way) for way in ways)
-    for name in CONFIGURATIONS
+    name: tuple(functools.partial(first_call, name, way) for way in ways) for name in CONFIGURATIONS
   }
   rows = timing.pairs(functions, arguments.repeats)
   missed = timing.print_shares("augmentation", "as usual", "call_once", rows, BAR)

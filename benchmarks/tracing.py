@@ -15,11 +15,9 @@ from typing import Any
 from unittest import mock
 
 import jax
-import jax.numpy as jnp
 
-from apr_jax import config_files, forms
-from apr_jax.augment.pipeline import make_augmentation
-from benchmarks import timing
+from apr_jax import forms
+from benchmarks import augmentations, timing
 
 BAR = 0.8
 CONFIGURATIONS = ("apr_s", "apr_sp", "augmix", "autoaugment", "hybrid_plus_ps", "vipaug")
@@ -32,15 +30,12 @@ def both_forms(
   return jax.lax.platform_dependent(*arrays, tpu=product, default=index)
 
 
-def trace(config: str, by_platform: Callable[..., Any]) -> None:
+def trace(name: str, by_platform: Callable[..., Any]) -> None:
   """Traces the augmentation of four images anew."""
-  settings = config_files.load_config(config).augment
-  augmentation = make_augmentation(settings, num_classes=10)
-  of = jax.ShapeDtypeStruct
-  images, labels = of((4, 32, 32, 3), jnp.uint8), of((4,), jnp.int32)
+  augmentation, arguments = augmentations.of_cifar10(name, 4)
   jax.clear_caches()
   with mock.patch.object(forms, "by_platform", by_platform):
-    jax.make_jaxpr(augmentation)(jax.random.key(0), images, labels, labels, of((), jnp.int32))
+    jax.make_jaxpr(augmentation)(*arguments)
 
 
 def main() -> int:
@@ -50,8 +45,7 @@ def main() -> int:
 
   ways = (both_forms, forms.by_platform)
   functions = {
-    name: tuple(functools.partial(trace, f"configs/cifar10_{name}.py", way) for way in ways)
-    for name in CONFIGURATIONS
+    name: tuple(functools.partial(trace, name, way) for way in ways) for name in CONFIGURATIONS
   }
   rows = timing.pairs(functions, arguments.repeats)
   missed = timing.print_shares("augmentation", "both forms", "one", rows, BAR)
