@@ -25,7 +25,7 @@ def _call_of_barrier(x: jax.Array) -> jax.Array:
 
 _in_memory = forms.operation_with_cpu_form("in_memory", lambda x: x, _call_of_barrier)
 ad.deflinear2(_in_memory, lambda cotangent, x: [in_memory(cotangent)])
-batching.defvectorized(_in_memory)
+batching.defvectorized(_in_memory)  # in a batch it is not the plain form, as it would be by itself
 
 
 def in_memory(x: jax.Array) -> jax.Array:
