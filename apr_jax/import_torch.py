@@ -118,11 +118,12 @@ def import_checkpoint(
   )
   variables = torch_names.to_variables(model, read_state_dict(file), template, file)
   path = files.path(file)
-  digest = hashlib.sha256(path.read_bytes()).hexdigest()
+  with path.open("rb") as opened:
+    digest = hashlib.file_digest(opened, "sha256").hexdigest()
   imported = Import(spec, _evaluation(spec, data), path.name, digest)
   write_import(workdir, imported)
   with checkpoint.Checkpoints(workdir) as writer:
-    writer.save_variables(0, parallel.replicate(variables))
+    writer.save_variables(0, parallel.replicate(variables, jax.devices()[:1]))
   return imported
 
 

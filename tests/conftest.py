@@ -17,6 +17,8 @@ from importlib.metadata import version
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # A test compiles a program and runs it once, so the compiler's optimisations cost what they never
 # save: without them the attacks' and the step's programs compile in a third to a half of the time.
+# By default XLA cuts a program into parts for many threads. A worker has one core, and without the
+# parts the attacks' tests take four fifths of the time.
 # The flags come first, so that $XLA_FLAGS may say otherwise.
 # Later versions than 0.10 have no choice of emitters, and end a process that makes it.
 _EMITTERS = ("--xla_cpu_use_fusion_emitters=false",) * version("jaxlib").startswith("0.10.")
@@ -24,6 +26,7 @@ os.environ["XLA_FLAGS"] = " ".join(
   (
     "--xla_force_host_platform_device_count=4",
     "--xla_backend_optimization_level=0",
+    "--xla_cpu_parallel_codegen_split_count=1",
     *_EMITTERS,
     os.environ.get("XLA_FLAGS", ""),
   )

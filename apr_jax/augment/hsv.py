@@ -12,10 +12,12 @@ def from_rgb(image: jax.Array) -> jax.Array:
   value = image.max(-1)
   chroma = value - image.min(-1)
   safe = jnp.where(chroma > 0, chroma, 1)
+  # Which channel is the largest is not asked of `value`: XLA may compute a channel twice, once for
+  # it, and the two may differ in the last bit.
   sixths = jnp.where(
-    value == red,
+    (red >= green) & (red >= blue),
     (green - blue) / safe,
-    jnp.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
+    jnp.where(green >= blue, 2 + (blue - red) / safe, 4 + (red - green) / safe),
   )
   return jnp.stack([jnp.mod(sixths / 6, 1), chroma / jnp.where(value > 0, value, 1), value], -1)
 
