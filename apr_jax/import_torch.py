@@ -118,11 +118,9 @@ def import_checkpoint(
   )
   variables = torch_names.to_variables(model, read_state_dict(file), template, file)
   path = files.path(file)
-  digest = hashlib.sha256()
-  with path.open("rb") as opened:  # hashlib.file_digest takes no file of every kind of store
-    while block := opened.read(2**20):
-      digest.update(block)
-  imported = Import(spec, _evaluation(spec, data), path.name, digest.hexdigest())
+  with path.open("rb") as opened:
+    digest = hashlib.file_digest(opened, "sha256").hexdigest()
+  imported = Import(spec, _evaluation(spec, data), path.name, digest)
   write_import(workdir, imported)
   with checkpoint.Checkpoints(workdir) as writer:
     writer.save_variables(0, parallel.replicate(variables, jax.devices()[:1]))
